@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flowengine.broker.streams.wire import payload_of, post
 from flowengine.broker.timing import TIMING, Timing
+from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.operations import StoredOperations
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
@@ -23,7 +24,9 @@ from flowengine.store.access.redis_access import RedisAccess
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.connection.sessions import connect
+from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.health import Health
+from flowengine.store.limits.limits_list import LimitsList
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -119,10 +122,21 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             raise SettingsError(f"REDIS_URL: {error}") from error
     letters, load = DeadLetters(state, queues, payload_of), Queues(state, queues)
     operations = StoredOperations(
-        api_state, letters, load, Processes(state, queues), RedisGauges(state, load), Stats(state)
+        api_state,
+        letters,
+        load,
+        Processes(state, queues),
+        RedisGauges(state, load),
+        Stats(state),
+        LimitsList(state),
     )
     bulks = RedisBulks(state, api_state.ensure_fit)
-    return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits)
+    definitions = StoredDefinitions(
+        RedisDefinitions(state, ensure_fit=api_state.ensure_fit),
+        api_state,
+        kept_versions=settings.definition_versions,
+    )
+    return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits, definitions)
 
 
 def build_access(settings: Settings) -> RedisAccess:
@@ -171,6 +185,8 @@ def serve_metrics(settings: Settings, service: str, broker: StreamsBroker) -> No
         return (
             gauges.Reading(gauges.THREADS, {(): held.threads}),
             gauges.Reading(gauges.BUSY, {(): held.busy}),
+            gauges.Reading(gauges.CONCURRENCY, {(): held.concurrency}),
+            gauges.Reading(gauges.ASYNC_RUNNING, {(): held.busy_async}),
         )
 
     serve(Exposition(service, read).text, settings.metrics_host, settings.metrics_port)

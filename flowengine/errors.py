@@ -69,6 +69,24 @@ class BulkNotFoundError(FlowEngineError):
         return cls(f"no bulk has the id {bulk_id[:100]!r}; there never was one, or it has expired")
 
 
+class DefinitionNotFoundError(FlowEngineError):
+    """No definition is applied under this name, or it has no such version."""
+
+    code = "definition_not_found"
+
+    @classmethod
+    def of(cls, name: str, version: int | None = None) -> DefinitionNotFoundError:
+        """The error for a name that somebody asked for, or for a version of it."""
+        shown = repr(name[:100])
+        if version is not None:
+            return cls(
+                f"there is no version {version} of a definition called {shown}: it never was, was deleted, "
+                f"or has gone because nobody used it; GET /definitions/{name}/versions lists those that are "
+                f"there"
+            )
+        return cls(f"no definition is applied as {shown}; GET /definitions lists those that are")
+
+
 class BadCursorError(FlowEngineError):
     """The cursor is none that a page has given."""
 
@@ -113,6 +131,22 @@ class SignalsFullError(FlowEngineError):
     """So many signals are kept of an execution that no more can be."""
 
     code = "signals_full"
+
+
+class ConcurrencyLimitError(FlowEngineError):
+    """As many executions of a key run as may, and the workflow does not wait; try again later."""
+
+    code = "concurrency_limit"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AlreadyTriggeredError(WrongStateError):
+    """The execution was triggered, and waits for its turn to run."""
+
+    code = "already_triggered"
 
 
 class StoreUnavailableError(FlowEngineError):

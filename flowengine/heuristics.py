@@ -39,6 +39,11 @@ GROUP_SLOW_S: Final = 0.05
 GROUP_UNREPORTED_BYTES: Final = 1024 * 1024
 """A group reports as soon as its outcomes are larger together."""
 
+# -- Of many nodes that one execution sends at once, most stand behind the queue (`broker/turn_reader.py`).
+
+FIRST_OF_MANY: Final = 16
+"""So many of them stand in the queue itself."""
+
 # -- Callbacks and starts that wait are joined into one message (`orchestrator/process.py`).
 
 JOINED_CALLBACKS: Final = 64
@@ -94,3 +99,8 @@ LONE_IN_A_ROW: Final = 4
 
 FETCHER_BUSY_S: Final = 0.01
 """A thread that processes what it fetched keeps others from being fetched no longer than this."""
+
+# -- Services look for garbage rarely (`supervision/garbage.py`).
+
+KEPT_BETWEEN_LOOKS: Final = 10_000
+"""So many more objects are made than dropped between two looks for rings of them."""

@@ -51,6 +51,16 @@ def encode(value: object) -> bytes:
     return data
 
 
+def encode_unruly(value: object) -> bytes:
+    """The same of what users' code made: whatever the value's own code raises, it is an UnencodableError."""
+    try:
+        return encode(value)
+    except UnencodableError:
+        raise
+    except BaseException as error:
+        raise UnencodableError(f"reading it raised {type(error).__name__}") from error
+
+
 def decode(data: bytes | str) -> JsonValue:
     """The JSON value of UTF-8 bytes. Raises msgspec.DecodeError."""
     return _decoder.decode(data)

@@ -28,6 +28,7 @@ MOVED_KEPT_S: Final = 24 * 3600
 """How long it is known that a queue may hold messages that are older than their ids say."""
 
 _ASYNC: Final = ":async"
+_CROWD: Final = ":crowd"
 
 
 def partition_prefix(partition: str) -> str:
@@ -76,6 +77,27 @@ def async_line(queue: str) -> str:
     return f"{queue}{_ASYNC}"
 
 
+def crowd_line(queue: str) -> str:
+    """The line behind a queue, or behind an async line, for all but the first of many nodes that one
+    execution has sent at once: so they do not stand before the nodes of others.
+
+    It has a stream as a queue has, and the same group. Everything else of it is its queue's.
+    """
+    return f"{queue}{_CROWD}"
+
+
+def is_of_crowd(place: str) -> bool:
+    """Whether a task that stands there (see `Held.place`) is one of a crowd."""
+    return place.endswith(_CROWD)
+
+
+def lines_beside(queue: str) -> tuple[str, ...]:
+    """The lines beside a queue that its own processes read, but for those of handlers."""
+    if queue == ORCHESTRATOR_QUEUE:
+        return (crowd_line(queue),)
+    return (async_line(queue), crowd_line(queue), crowd_line(async_line(queue)))
+
+
 def is_async_line(line: str) -> bool:
     """Whether the nodes of async handlers wait there."""
     return line.endswith(_ASYNC)
@@ -88,7 +110,7 @@ def queue_of_line(line: str) -> str:
 
 def is_at(line: str, queue: str) -> bool:
     """Whether a line is this queue, or one beside it."""
-    return line == queue or line.startswith(f"{queue}:handler:")
+    return line in (queue, crowd_line(queue)) or line.startswith(f"{queue}:handler:")
 
 
 def handlers_key(queue: str, partition: str = "", owner: str = "") -> str:

@@ -14,7 +14,8 @@ KeptIn: TypeAlias = Literal["settings", "redis"]
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key that opens the API, as far as it is kept: never the key itself. Times in milliseconds.
 
-    Of a key of the settings no time is known. `used_at`: about when it was last used.
+    Of a key of the settings no time is known. `used_at`: about when it was last used. `definitions`: patterns
+    of those that it is for; none: for all.
     """
 
     id: str
@@ -24,6 +25,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int | None = None
     expires_at: int | None = None
     used_at: int | None = None
+    definitions: tuple[str, ...] = ()
 
     def has_expired(self, now: int) -> bool:
         """Whether it opens nothing any more."""

@@ -26,6 +26,7 @@ from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Access, Executions
 from flowengine.api.routes.all_routes import ROUTES
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions.checked_documents import CheckedDocuments
 from flowengine.api.routes.service.documentation_pages import documentation_routes
 from flowengine.api.routes.service.page_files import page_routes
 from flowengine.api.watching.live_reader import LiveReader
@@ -61,12 +62,17 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
         request_budget=request_budget(settings.limits),
         response_budget=response_budget(settings.limits),
         live=live,
+        checked=CheckedDocuments(registry, settings.limits),
     )
     routes = [make(backend) for make in ROUTES]
     documentation = documentation_routes(
         lambda asks: openapi_document(routes, registry, asks_for_keys=asks), keys, calls
     )
-    guard = key_guard(keys, sessions)
+
+    async def definition_of(execution_id: str) -> tuple[bool, str | None]:
+        return await calls.store(lambda: executions.definition_of(execution_id))
+
+    guard = key_guard(keys, sessions, definition_of)
     is_served = served_hosts_only(settings, lambda: keys.asks_now)
     return Application([*routes, *documentation, *page_routes(calls)], guard, is_served, backend)
 

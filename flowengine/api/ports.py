@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
+from flowengine.api.definition_ports import Definitions
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
@@ -13,6 +14,7 @@ from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -78,6 +80,9 @@ class Operations(Protocol):
     def workers(self) -> WorkersView:
         """The live processes that serve queues."""
 
+    def limits(self, limit: int, cursor: str | None) -> LimitsView:
+        """A page of limits: who runs, and who waits. Raises BadCursorError."""
+
     def stats(self) -> StatsView:
         """How executions have ended in the last day."""
 
@@ -95,6 +100,10 @@ class Executions(Protocol):
     @property
     def operations(self) -> Operations:
         """The service that runs them."""
+
+    @property
+    def definitions(self) -> Definitions:
+        """The applied documents that they may be of."""
 
     def create(
         self,
@@ -130,7 +139,7 @@ class Executions(Protocol):
         """Store a new execution that has begun already.
 
         Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def answered_before(self, request: IdempotentRequest) -> None:
@@ -149,14 +158,14 @@ class Executions(Protocol):
         """Start it, or retry what failed. `inputs` and `labels` are the first trigger's.
 
         Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, WrongStateError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
         """Run an ended execution again.
 
         Raises WrongStateError, RerunOvertakenError, RerunInvalidError, RerunNotPossibleError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
@@ -244,6 +253,10 @@ class Executions(Protocol):
 
     def events_are_cut(self, execution_id: str, after: LivePlace) -> bool:
         """Whether events behind a place have been dropped before anybody could read them from there."""
+
+    def definition_of(self, execution_id: str) -> tuple[bool, str | None]:
+        """Whether there is such an execution, and the name of the definition that it is of, if it is of one.
+        Raises nothing but StoreUnavailableError."""
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from flowengine.broker.consumer import StreamsConsumer
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.leases.hand_back import hand_back_unstarted
-from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.policy import Policies
 from flowengine.broker.set_aside.line_reader import LineReader
 from flowengine.broker.set_aside.wrong_line import move_into_queue
@@ -27,7 +26,7 @@ from flowengine.broker.streams.wire import UndecodablePayloadError
 from flowengine.errors import StoreUnavailableError
 
 FETCHED_AT_MOST: Final = 128
-"""So many at a time, so that the first of many do not wait until all are there."""
+"""So many of a line at a time, so that the first of many do not wait until all are there."""
 
 PENDING_LOOKED_AT: Final = 2048
 """So many at a time are looked at for those whose leases have lapsed: each process may hold hundreds, and for
@@ -38,6 +37,7 @@ class AsyncConsumer(StreamsConsumer):
     """The consumer of one async line. `StreamsBroker.begin_async` begins what it takes."""
 
     _needs_threads = False
+    _scan_limit = PENDING_LOOKED_AT
 
     def __next__(self) -> MessageProxy | None:
         """None, after about a second at most."""
@@ -62,7 +62,7 @@ class AsyncConsumer(StreamsConsumer):
             return
         room = self._held.wait_for_room(within_s=self._timing.block_at_most_s)
         if room > 0:
-            self._fetch(min(FETCHED_AT_MOST, room))
+            self._fetch(min(2 * FETCHED_AT_MOST, room))
         elif not self._held.stopping:
             self._stay_seen()
 
@@ -94,10 +94,6 @@ class AsyncConsumer(StreamsConsumer):
             except UndecodablePayloadError:
                 self._bury(delivery, "undecodable")
         return found
-
-    def _recoverer_of(self, line: str) -> Recoverer:
-        group, held, timing = self._group, self._held, self._timing
-        return Recoverer(group, line, held, timing, cautious=self._cautious, scan_limit=PENDING_LOOKED_AT)
 
     def _policies(self) -> Policies:
         """Each node by itself: those that wait in no thread need not be shared out between threads."""

@@ -1,4 +1,4 @@
-"""What `engine.running.async_nodes` asks of the broker for nodes that run without a thread."""
+"""What `engine.running.asynchronous.async_nodes` asks of the broker for nodes that run without a thread."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ class AsyncHolding:
     def is_handed_back(self, held: Held[Any]) -> bool:
         """Whether it was handed back meanwhile: what comes of it is for others to tell."""
         return _delivery(held).withdrawn
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """It has begun, and keeps so many bytes in memory."""
+        self._broker.held_messages.weigh(_delivery(held), size)
+
+    def keeps_too_much(self) -> bool:
+        """Whether what has begun keeps so much in memory that nothing more is to begin."""
+        return self._broker.held_messages.keeps_too_much
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Hand these back, uncounted: they have not begun, and cannot now."""
+        self._broker.hand_back_async([_delivery(each) for each in held], reason="no memory for more")
 
     def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
         """Queue what settles them: two commands for each stream that they come from."""

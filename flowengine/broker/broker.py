@@ -34,6 +34,7 @@ from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_part, hand_back_unstarted
 from flowengine.broker.leases.janitor import Janitor
 from flowengine.broker.leases.lease_keeper import LeaseKeeper
+from flowengine.broker.leases.outage_pause import OutagePause
 from flowengine.broker.leases.own_queues import keep_own_queue
 from flowengine.broker.leases.process_notice import ProcessNotice, consumer_name_of_process
 from flowengine.broker.policy import KnownHandlers, Policies
@@ -45,7 +46,14 @@ from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understoo
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.held import Held
 from flowengine.errors import StoreUnavailableError
-from flowengine.queues import is_async_line, later_key
+from flowengine.queues import (
+    ORCHESTRATOR_QUEUE,
+    async_line,
+    crowd_line,
+    is_async_line,
+    later_key,
+    queue_of_line,
+)
 
 SUSPECT_FROM: Final = 3
 """From this delivery on a message is suspected of killing its worker; sooner where the limit is lower."""
@@ -88,6 +96,7 @@ class StreamsBroker(dramatiq.Broker):
         self.policies: Policies = dict(policies or {})
         self.max_deliveries = max_deliveries
         self.timing = timing
+        self.outage_pause = OutagePause(lease_s)
         self.held_messages = HeldMessages(timing, suspect_from=min(SUSPECT_FROM, max(2, max_deliveries)))
         self._connect = connect
         self._lease_ms = max(1, int(lease_s * 1000))
@@ -189,7 +198,8 @@ class StreamsBroker(dramatiq.Broker):
 
         Returns whether everything has ended. If not, threads still use this broker, and the process
         should end. Dramatiq waits so long for its worker threads, and then as long again for the threads
-        that fetch, which may process a message as well. A supervisor would not wait for that.
+        that fetch, which may process a message as well. A supervisor would not wait for that. Nor does this
+        wait for a server that does not answer: then the leases lapse by themselves.
         """
         self._drain_within_s = within_s
         stopping = threading.Thread(
@@ -199,14 +209,16 @@ class StreamsBroker(dramatiq.Broker):
         stopping.join(within_s + self.timing.stop_margin_s)
         if not stopping.is_alive():
             return True
-        for queue in list(self._consumers):
-            self._hand_back_all(queue)
-        self.leave()
+        parting = threading.Thread(target=self._part, name="part", daemon=True)
+        parting.start()
+        parting.join(self.timing.part_within_s)
         return False
 
-    def _hand_back_all(self, queue: str) -> None:
-        chosen = self.held_messages.withdraw(self.held_messages.all(queue), even_running=True)
-        hand_back_unstarted(self.group, chosen, reason="out of time")
+    def _part(self) -> None:
+        for queue in list(self._consumers):
+            chosen = self.held_messages.withdraw(self.held_messages.all(queue), even_running=True)
+            hand_back_unstarted(self.group, chosen, reason="out of time")
+        self.leave()
 
     def drain_async(self) -> None:
         """Wait for the nodes of async handlers, and hand back those that take too long.
@@ -214,8 +226,12 @@ class StreamsBroker(dramatiq.Broker):
         Dramatiq's threads go on meanwhile: what they run ends within the same time.
         """
         if not self.held_messages.wait_for_async(within_s=self._drain_within_s):
-            chosen = self.held_messages.withdraw(self.held_messages.all_async(), even_running=True)
-            hand_back_unstarted(self.group, chosen, reason="out of time")
+            self.hand_back_async(self.held_messages.all_async(), reason="out of time")
+
+    def hand_back_async(self, deliveries: Sequence[Delivery], *, reason: str) -> None:
+        """Hand back nodes of async handlers, begun or not: at once, and uncounted."""
+        chosen = self.held_messages.withdraw(deliveries, even_running=True)
+        hand_back_unstarted(self.group, chosen, reason=reason)
 
     def close(self) -> None:
         """Stop renewing and close the connections."""
@@ -229,7 +245,7 @@ class StreamsBroker(dramatiq.Broker):
     def flush(self, queue_name: str) -> None:
         """Drop every message of a queue, delivered or not, put off or passed on or not."""
         later = later_key(queue_name, self._partition, self._owner)
-        self.group.client.delete(self.group.stream(queue_name), later)
+        self.group.client.delete(*map(self.group.stream, (queue_name, crowd_line(queue_name))), later)
         if self.handler_lines is not None:
             self.handler_lines.drop(queue_name)
 
@@ -322,14 +338,18 @@ class StreamsBroker(dramatiq.Broker):
     def let_go(self, deliveries: Sequence[Delivery], error: BaseException | None = None) -> None:
         """Deliveries of async handlers have ended. What no transaction has acknowledged is handed back.
 
-        It counts as a delivery unless Redis was away (`error`).
+        It counts as a delivery unless Redis was away (`error`): then it stays away for as long as that has
+        gone on, a lease at most.
         """
         unsettled = [each for each in deliveries if not each.withdrawn and each.unacknowledged]
         for delivery in deliveries:
             self.held_messages.finish(delivery)
         if isinstance(error, redis.RedisError | StoreUnavailableError):
-            hand_back_unstarted(self.group, unsettled, reason=f"{type(error).__name__}: {error}")
+            reason, after_s = f"{type(error).__name__}: {error}", self.outage_pause.after_failure()
+            hand_back_unstarted(self.group, unsettled, reason=reason, after_s=after_s)
             return
+        if any(entry.acknowledged for each in deliveries for entry in each.entries):
+            self.outage_pause.succeeded()
         for delivery in unsettled:
             left = delivery.unacknowledged
             hand_back_failed(self.group, delivery, left, after_s=self.timing.retry_after_s)
@@ -356,12 +376,18 @@ class StreamsBroker(dramatiq.Broker):
     def _leave_groups(self) -> None:
         if self._notice is not None:
             self._notice.remove()
-        for line in dict.fromkeys([*self._consumers, *self.held_messages.lines()]):
+        crowds = [crowd for queue in list(self._consumers) if (crowd := self.crowd_of(queue))]
+        for line in dict.fromkeys([*self._consumers, *crowds, *self.held_messages.lines()]):
             try:
                 self.group.leave(line)
             except redis.RedisError as error:
                 if not is_missing_group(error):
                     log.info("broker.group_not_left", queue=line, error=str(error) or type(error).__name__)
+
+    def crowd_of(self, queue: str) -> str:
+        """The crowd behind a queue of a service, or behind an async line; empty for other queues."""
+        has_crowd = queue == ORCHESTRATOR_QUEUE or async_line(queue_of_line(queue)) in self.queues
+        return crowd_line(queue) if has_crowd else ""
 
     def _actors_of(self, queue: str) -> list[str]:
         """The actors whose messages the queue may hold: all of them if none is declared on it."""
@@ -386,7 +412,7 @@ class StreamsBroker(dramatiq.Broker):
                 if lines is not None:
                     lines.look(queue)
             if janitor is not None:
-                janitor.turn(queue)
+                janitor.turn(queue, self.crowd_of(queue))
 
         with self._making:
             if self._keeper is None:

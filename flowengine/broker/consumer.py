@@ -25,7 +25,7 @@ from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import connection_closed
 from flowengine.broker.inline_processor import InlineProcessor
 from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_unstarted
-from flowengine.broker.leases.recoverer import Recoverer
+from flowengine.broker.leases.recoverer import SCAN_LIMIT, Recoverer
 from flowengine.broker.policy import Policies
 from flowengine.broker.set_aside.dead_letters import Reason, bury
 from flowengine.broker.set_aside.line_reader import LineReader
@@ -34,6 +34,9 @@ from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
 from flowengine.broker.streams.sign_of_life import SignOfLife
 from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge
+from flowengine.broker.timing import Timing
+from flowengine.broker.turn_reader import Found, TurnReader, seldom
+from flowengine.errors import StoreUnavailableError
 from flowengine.queues import async_line, queue_of_line
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class StreamsConsumer(dramatiq.Consumer):
     """
 
     _needs_threads = True
+    _scan_limit = SCAN_LIMIT
 
     def __init__(self, broker: StreamsBroker, queue: str) -> None:
         self._broker = broker
@@ -64,7 +68,12 @@ class StreamsConsumer(dramatiq.Consumer):
         self._group = broker.group_over(self._client)
         self._cautious = broker.is_cautious(queue)
         self._sign = SignOfLife(self._group, self._timing)
+        self._crowd = broker.crowd_of(queue)
+        self._reader = TurnReader(
+            self._group, queue, self._crowd, self._sign, self._timing, exact=not self._needs_threads
+        )
         self._recoverer = self._recoverer_of(queue)
+        self._crowd_recoverer = self._recoverer_of(self._crowd, seldom(self._timing))
         self._assemblers = {queue: self._assembler_of(queue)}
         self._beside = self._line_reader()
         self._fetching = Lock()
@@ -76,8 +85,16 @@ class StreamsConsumer(dramatiq.Consumer):
         self._connection_id: int | None = None
         self._failures = 0
 
-    def _recoverer_of(self, line: str) -> Recoverer:
-        return Recoverer(self._group, line, self._held, self._timing, cautious=self._cautious)
+    def _recoverer_of(self, line: str, timing: Timing | None = None) -> Recoverer:
+        return Recoverer(
+            self._group,
+            line,
+            self._held,
+            timing or self._timing,
+            cautious=self._cautious,
+            max_deliveries=self._broker.max_deliveries,
+            scan_limit=self._scan_limit,
+        )
 
     def _policies(self) -> Policies:
         return self._broker.policies
@@ -221,12 +238,12 @@ class StreamsConsumer(dramatiq.Consumer):
         try:
             if not self._prepared:
                 self._prepare()
-            taken = self._recoverer.take(most)
-            if not taken:
-                self._held.end_admission(self._queue)
-                taken = [] if self._take_beside(most) else self._read(most)
-            if taken:
+            if taken := self._recoverer.take(most):
                 self._receive(taken, self._queue)
+            else:
+                self._held.end_admission(self._queue)
+                for line, entries in () if self._take_beside(most) else self._read(most):
+                    self._receive([(entry, 1) for entry in entries], line)
             self._end_outage()
         except redis.RedisError as error:
             self._back_off(error)
@@ -234,7 +251,11 @@ class StreamsConsumer(dramatiq.Consumer):
             self._held.end_admission(self._queue)
 
     def _take_beside(self, most: int) -> bool:
-        """Whether there was a task for this process in a line beside the queue."""
+        """Whether there was something in a line beside the queue for this process, or lapsed in the crowd."""
+        if self._crowd and (lapsed := self._crowd_recoverer.take(most)):
+            self._receive(lapsed, self._crowd)
+            return True
+        self._held.end_admission(self._queue)
         taken = None if self._beside is None else self._beside.take(most)
         if taken is None:
             return False
@@ -246,11 +267,12 @@ class StreamsConsumer(dramatiq.Consumer):
         self._connection_id = self._group.connection_id()
         self._broker.keep_own(self._queue)
         if self._line_beside in self._broker.queues:
-            # A worker that serves the queue must be seen to serve the line too: see `store.async_lines`.
+            # A worker that serves the queue must be seen to serve the line too: see `store.lines_beside`.
             self._group.create(self._line_beside)
             self._group.sign(self._line_beside)
-        self._group.create(self._queue)
         server = self._group.server()
+        self._reader.prepare(reads_suffice=server.notes_empty_reads)
+        self._group.create(self._queue)
         self._sign.reads_suffice = server.notes_empty_reads
         lease_s = self._group.lease_ms / 1000
         if server.uptime_s < lease_s:
@@ -259,15 +281,13 @@ class StreamsConsumer(dramatiq.Consumer):
             self._postpone_beside(lease_s - server.uptime_s)
         self._prepared = True
 
-    def _read(self, most: int) -> list[tuple[RawEntry, int]]:
+    def _read(self, most: int) -> Found:
         block_s = min(self._timing.block_at_most_s, self._recoverer.rest_s(), self._held.until_overdue_s())
         begun = time.monotonic()
-        self._sign.before_read(self._queue)
-        found = self._group.read(self._queue, most, max(1, int(block_s * 1000)))
+        found = self._reader.read(most, max(1, int(block_s * 1000)))
         self._notice_standstill(begun, block_s)
-        self._sign.after_read(self._queue, found=bool(found))
-        self._drained = 0 < len(found) < most
-        return [(entry, 1) for entry in found]
+        self._drained = 0 < sum([len(entries) for _, entries in found]) < most
+        return found
 
     def _stay_seen(self) -> None:
         """Nothing is fetched now: all threads are busy. That must not look as if nobody were here."""
@@ -275,7 +295,7 @@ class StreamsConsumer(dramatiq.Consumer):
             return
         begun = time.monotonic()
         try:
-            self._sign.give(self._queue)
+            self._reader.stay_seen()
             if self._beside is not None:
                 self._beside.stay_seen()
             self._notice_standstill(begun)
@@ -289,6 +309,7 @@ class StreamsConsumer(dramatiq.Consumer):
             self._postpone_beside()
 
     def _postpone_beside(self, for_s: float | None = None) -> None:
+        self._crowd_recoverer.postpone(for_s)
         if self._beside is not None:
             self._beside.postpone(for_s)
 
@@ -348,8 +369,13 @@ class StreamsConsumer(dramatiq.Consumer):
         """Hand back what the engine has not acknowledged."""
         unacknowledged = delivery.unacknowledged
         self._held.finish(delivery)
-        if unacknowledged:
-            hand_back_failed(self._broker.group, delivery, unacknowledged, after_s=self._timing.retry_after_s)
+        if not unacknowledged:
+            self._broker.outage_pause.succeeded()
+            return
+        after_s = self._timing.retry_after_s
+        if isinstance(delivery.exception, StoreUnavailableError):
+            after_s = max(after_s, self._broker.outage_pause.after_failure())
+        hand_back_failed(self._broker.group, delivery, unacknowledged, after_s=after_s)
 
     def _acknowledge(self, delivery: Delivery) -> None:
         group = self._broker.group

@@ -20,7 +20,7 @@ from flowengine.queues import queue_of_line
 class Entry:
     """One stream entry: its id, how often it has been delivered (1: the first time), what it holds."""
 
-    __slots__ = ("acknowledged", "actor", "deliveries", "fields", "id", "payload")
+    __slots__ = ("acknowledged", "actor", "deliveries", "fields", "id", "is_lost", "payload")
 
     def __init__(
         self, entry_id: bytes, deliveries: int, actor: str, payload: bytes | None, fields: list[bytes]
@@ -31,6 +31,8 @@ class Entry:
         self.payload: Final = payload
         self.fields: Final = fields
         self.acknowledged = False
+        self.is_lost = False
+        """Whether its lease was lost: another process has it, or it is settled."""
 
 
 class Delivery(MessageProxy):
@@ -115,6 +117,10 @@ class Delivery(MessageProxy):
         for entry in chosen:
             entry.acknowledged = True
         self._release(self.line, chosen)
+
+    def is_lost(self, entry: int) -> bool:
+        """Whether this payload is another process's by now, or settled."""
+        return self.entries[entry].is_lost
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Hand back payloads that have not begun: at once, and uncounted."""

@@ -10,7 +10,8 @@ does not wait for a round trip (measured: 16,000 empty messages a second in plac
 none ahead for a thread that is at a long message, because they would wait behind that message while
 another process is idle.
 
-The nodes of async handlers need no thread. They are counted apart: `concurrency` of them at once.
+The nodes of async handlers need no thread. They are counted apart: `concurrency` of them at once, as long as
+what they keep in memory is within a bound.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from threading import Condition
 from typing import Final
 
 from flowengine.broker.delivery import Delivery, Entry
+from flowengine.broker.leases.suspects import Admission, Suspects
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.heuristics import FETCHED_AHEAD
-from flowengine.queues import is_at
 
 _AVERAGE_WEIGHT: Final = 0.1
 """How much the newest message counts in the average of what a message takes."""
@@ -32,14 +33,24 @@ _COUNTED_AT_MOST_S: Final = 1.0
 """A message that takes longer counts as if it had taken so long."""
 
 
+ASYNC_BYTES: Final = 64 * 1024 * 1024
+"""While the nodes that need no thread keep more in memory than this, the process takes no more of them."""
+
+_NEWEST_WEIGHT: Final = 0.1
+"""How much the newest such node counts in the average of what one keeps."""
+
+
 class HeldMessages:
     """The deliveries of one process: waiting for a thread, or running. Safe to call from any thread.
 
     From its delivery number `suspect_from` on, an entry is suspected of killing its worker.
     """
 
-    def __init__(self, timing: Timing = TIMING, *, suspect_from: int = 2) -> None:
+    def __init__(
+        self, timing: Timing = TIMING, *, suspect_from: int = 2, async_bytes: int = ASYNC_BYTES
+    ) -> None:
         self.suspect_from = suspect_from
+        self._async_bytes = async_bytes
         self._timing = timing
         self._changed = Condition()
         self._sleepers: list[Callable[[], bool]] = []
@@ -50,10 +61,12 @@ class HeldMessages:
         self._average_s = 2 * timing.ahead_s
         self._waiting: dict[Delivery, float] = {}
         self._running: dict[Delivery, float] = {}
-        self._async: set[Delivery] = set()
+        self._async: dict[Delivery, int] = {}  # each with the bytes that it keeps in memory
+        self._kept_bytes = 0
+        self._average_bytes = 0.0
         self._held: dict[str, dict[bytes, Entry]] = {}
-        self._suspects: set[Entry] = set()
-        self._admitting: str | None = None
+        # What has been delivered once must not look as if it never was: it begins in another way.
+        self._suspects = Suspects(grows=suspect_from > 2)
 
     # -- the process's life
 
@@ -105,12 +118,12 @@ class HeldMessages:
                 if needs_thread:
                     self._waiting[delivery] = now
                 else:
-                    self._async.add(delivery)
+                    self._async[delivery] = 0
                     delivery.started = True
                 held = self._held.setdefault(delivery.line, {})
                 for entry in delivery.entries:
                     held[entry.id] = entry
-                    if entry.deliveries >= self.suspect_from:
+                    if entry.deliveries >= self.suspect_from or self._suspects.is_expected(entry.id):
                         self._suspects.add(entry)
 
     def start(self, delivery: Delivery) -> bool:
@@ -128,10 +141,10 @@ class HeldMessages:
         False where as many do so as may, and in a process that stops: that waits for its threads.
         """
         with self._changed:
-            if self._stopping or delivery not in self._running or len(self._async) >= self._concurrency:
+            if self._stopping or delivery not in self._running or self._room() <= 0:
                 return False
             del self._running[delivery]
-            self._async.add(delivery)
+            self._async[delivery] = 0
             delivery.left_thread = True
             self._wake()
             return True
@@ -146,7 +159,7 @@ class HeldMessages:
         with self._changed:
             started = self._running.pop(delivery, None)
             self._waiting.pop(delivery, None)
-            self._async.discard(delivery)
+            self._drop_async(delivery)
             if started is not None:
                 spent = min(_COUNTED_AT_MOST_S, (time.monotonic() - started) / len(delivery.entries))
                 self._average_s += (spent - self._average_s) * _AVERAGE_WEIGHT
@@ -163,7 +176,7 @@ class HeldMessages:
             ]
             for delivery in chosen:
                 self._waiting.pop(delivery, None)
-                self._async.discard(delivery)
+                self._drop_async(delivery)
                 delivery.withdrawn = True
                 self._release(delivery.line, delivery.entries)
             self._wake()
@@ -196,26 +209,31 @@ class HeldMessages:
         return entry_id in self._held.get(line, ())
 
     def forget(self, line: str, ids: Iterable[bytes]) -> None:
-        """Keep the leases of these entries no longer: another process has taken them over."""
+        """Keep the leases of these entries no longer: another process has taken them over or settled them."""
         with self._changed:
             held = self._held.get(line, {})
-            self._release(line, [held[entry_id] for entry_id in ids if entry_id in held])
+            lost = [held[entry_id] for entry_id in ids if entry_id in held]
+            for entry in lost:
+                entry.is_lost = True
+            self._release(line, lost)
 
-    def admit_suspect(self, queue: str) -> bool:
-        """Whether the process may take an entry that is suspected of killing its worker.
+    def admit_suspects(self, queue: str) -> Admission:
+        """How many entries the process may take now that are suspected of killing their worker.
 
-        True at most once until `end_admission`, so that the consumers of two queues do not both take one.
+        None for others until `end_admission`, so that the consumers of two queues do not both take some.
         """
         with self._changed:
-            if self._suspects or self._admitting not in (None, queue):
-                return False
-            self._admitting = queue
-            return True
+            return self._suspects.admit(queue)
+
+    def expect_suspects(self, ids: Iterable[bytes]) -> None:
+        """The process takes these now."""
+        with self._changed:
+            self._suspects.expect(ids)
 
     def end_admission(self, queue: str) -> None:
-        """The suspect admitted for this queue or for a line beside it is held by now, or was not got."""
-        if self._admitting is not None and is_at(self._admitting, queue):
-            self._admitting = None
+        """The suspects admitted for this queue or for a line beside it are held by now, or were not got."""
+        with self._changed:
+            self._suspects.end_admission(queue)
 
     def waiting(self, queue: str | None = None) -> list[Delivery]:
         """Those that have not started, oldest first."""
@@ -269,12 +287,34 @@ class HeldMessages:
     def wait_for_room(self, *, within_s: float) -> int:
         """How many messages that need no thread may be fetched now. Waits up to `within_s` for one."""
 
-        def room() -> int:
-            return max(0, self._concurrency - len(self._async))
-
         with self._changed:
-            self._sleep(within_s, lambda: room() > 0)
-            return 0 if self._stopping else room()
+            self._sleep(within_s, lambda: self._room() > 0)
+            return 0 if self._stopping else self._room()
+
+    def weigh(self, delivery: Delivery, size: int) -> None:
+        """What needs no thread keeps so many bytes in memory."""
+        with self._changed:
+            before = self._async.get(delivery)
+            if before is not None:
+                self._async[delivery] = size
+                self._kept_bytes += size - before
+                self._average_bytes += (size - self._average_bytes) * _NEWEST_WEIGHT
+
+    @property
+    def keeps_too_much(self) -> bool:
+        """Whether what needs no thread keeps so much in memory that nothing more is to begin."""
+        return self._kept_bytes >= self._async_bytes
+
+    def _room(self) -> int:
+        """How many more may run that need no thread. One may always, whatever it keeps."""
+        room = max(0, self._concurrency - len(self._async))
+        if not room or not self._kept_bytes:
+            return room
+        left = self._async_bytes - self._kept_bytes
+        return 0 if left <= 0 else min(room, max(1, int(left / max(1.0, self._average_bytes))))
+
+    def _drop_async(self, delivery: Delivery) -> None:
+        self._kept_bytes -= self._async.pop(delivery, 0)
 
     def wait_for_async(self, *, within_s: float) -> bool:
         """Wait until nothing runs any more that needs no thread. False if that takes longer."""

@@ -66,10 +66,13 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     standby_rest_s: float = 1.0
     """A standby thread rests so long after an error that nobody foresaw."""
 
-    stop_margin_s: float = 1.0
-    """A stop that has run out of time still waits so long for a goodbye.
+    stop_margin_s: float = 0.5
+    """A stop that has run out of time still waits so long for a goodbye of its own."""
 
-    A supervisor waits three seconds longer than `grace`.
+    part_within_s: float = 1.2
+    """Then it hands back whatever is left, and waits no longer than this for the server.
+
+    The process ends within two seconds after `grace`. A supervisor waits three.
     """
 
     leave_within_s: float = 2.0

@@ -1,9 +1,11 @@
-"""One call of the API as a value: what is sent, and what its answer is. Sends nothing."""
+"""One call of the API as a value: what is sent, and what its answer is; and its parts. Sends nothing."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -35,7 +37,7 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     its answer may take.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     answer: type[Answer]
     query: Query = ()
@@ -76,6 +78,28 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
         if kind is str:
             return _decoded(kind, msgspec.json.encode(body.decode("utf-8", "replace")), self.path)
         return _decoded(kind, body, self.path)
+
+
+def new_key() -> str:
+    """A key that no other request has."""
+    return secrets.token_hex(16)
+
+
+def path_part(text: str) -> str:
+    """One part of a path. Raises ValueError for what no id can be: it would lead to another path."""
+    if text in ("", ".", ".."):
+        raise ValueError(f"{text!r} is no id")
+    return quote(text, safe="")
+
+
+def paging(limit: int, cursor: str | None) -> Query:
+    """What asks for a page."""
+    return (("limit", str(limit)), *given_query(cursor=cursor))
+
+
+def given_query(**values: str | None) -> Query:
+    """The parameters that have a value."""
+    return tuple((name, value) for name, value in values.items() if value is not None)
 
 
 _Decoded = TypeVar("_Decoded")

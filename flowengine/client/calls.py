@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
-from flowengine.client.call import Call, Query
+from flowengine.client.call import Call, given_query, new_key, paging, path_part
 from flowengine.client.workflow_text import posted
 from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -75,7 +74,7 @@ def create(
         answer=CreatedView,
         body=body,
         media_type=media_type,
-        idempotency_key=idempotency_key or _new_key(),
+        idempotency_key=idempotency_key or new_key(),
     )
 
 
@@ -96,7 +95,7 @@ def start(
         query=(("trigger", "true"),),
         body=body,
         media_type=media_type,
-        idempotency_key=idempotency_key or _new_key(),
+        idempotency_key=idempotency_key or new_key(),
     )
 
 
@@ -146,10 +145,10 @@ def trigger(
     given = {name: value for name, value in (("inputs", inputs), ("labels", labels)) if value}
     return Call(
         method="POST",
-        path=f"/workflow/trigger/{_part(execution_id)}",
+        path=f"/workflow/trigger/{path_part(execution_id)}",
         answer=TriggeredView,
         body=msgspec.json.encode(given) if given else None,
-        idempotency_key=idempotency_key or _new_key(),
+        idempotency_key=idempotency_key or new_key(),
     )
 
 
@@ -170,7 +169,7 @@ def deliveries(execution_id: str) -> Call[DeliveriesView]:
 
 def node(execution_id: str, node: str) -> Call[NodeDetailView]:
     """Everything of one node: its attempts, its result, and its config as it is rendered now."""
-    path = f"{_execution(execution_id)}/nodes/{_part(node)}"
+    path = f"{_execution(execution_id)}/nodes/{path_part(node)}"
     return Call(method="GET", path=path, answer=NodeDetailView)
 
 
@@ -219,7 +218,7 @@ def start_bulk(
 
 def bulk(bulk_id: str) -> Call[BulkView]:
     """How far an action on many executions is."""
-    return Call(method="GET", path=f"/workflows/bulk/{_part(bulk_id)}", answer=BulkView)
+    return Call(method="GET", path=f"/workflows/bulk/{path_part(bulk_id)}", answer=BulkView)
 
 
 def pause(execution_id: str) -> Call[SteeredView]:
@@ -340,7 +339,7 @@ def _overrule(execution_id: str, node: str, said: str, **given: JsonValue) -> Ca
     body = {name: value for name, value in given.items() if value is not None}
     return Call(
         method="POST",
-        path=f"{_execution(execution_id)}/nodes/{_part(node)}/{said}",
+        path=f"{_execution(execution_id)}/nodes/{path_part(node)}/{said}",
         answer=OverruledView,
         body=msgspec.json.encode(body) if body else None,
     )
@@ -378,7 +377,7 @@ def list_page(
     query = (
         *(("status", each) for each in status),
         *(("label", f"{label}:{value}") for label, value in (labels or {}).items()),
-        *_given(
+        *given_query(
             name=name,
             correlation_id=correlation_id,
             created_after=_time(created_after),
@@ -387,7 +386,7 @@ def list_page(
             version=None if version is None else str(version),
             parent=parent,
         ),
-        *_paging(limit, cursor),
+        *paging(limit, cursor),
     )
     return Call(method="GET", path="/workflows", answer=ListView, query=query)
 
@@ -395,13 +394,13 @@ def list_page(
 def events_page(execution_id: str, *, limit: int = LONG_PAGE, cursor: str | None = None) -> Call[EventPage]:
     """What has happened in an execution. `cursor` may be the id of an event: the page begins behind it."""
     path = f"{_execution(execution_id)}/events"
-    return Call(method="GET", path=path, answer=EventPage, query=_paging(limit, cursor))
+    return Call(method="GET", path=path, answer=EventPage, query=paging(limit, cursor))
 
 
 def runs_page(execution_id: str, *, limit: int = PAGE, cursor: str | None = None) -> Call[RunPage]:
     """The runs of an execution, the newest first: how each has ended, and why it began."""
     path = f"{_execution(execution_id)}/runs"
-    return Call(method="GET", path=path, answer=RunPage, query=_paging(limit, cursor))
+    return Call(method="GET", path=path, answer=RunPage, query=paging(limit, cursor))
 
 
 def logs_page(
@@ -418,24 +417,24 @@ def logs_page(
     """
     if attempt is not None and node is None:
         raise ValueError("an attempt is one of a node: name the node as well")
-    path = _execution(execution_id) + ("/logs" if node is None else f"/nodes/{_part(node)}/logs")
-    query = (*_given(attempt=None if attempt is None else str(attempt)), *_paging(limit, cursor))
+    path = _execution(execution_id) + ("/logs" if node is None else f"/nodes/{path_part(node)}/logs")
+    query = (*given_query(attempt=None if attempt is None else str(attempt)), *paging(limit, cursor))
     return Call(method="GET", path=path, answer=LinePage, query=query)
 
 
 def dead_letters_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[DeadLettersView]:
     """Messages that were set aside, the newest first."""
-    return Call(method="GET", path="/dead-letters", answer=DeadLettersView, query=_paging(limit, cursor))
+    return Call(method="GET", path="/dead-letters", answer=DeadLettersView, query=paging(limit, cursor))
 
 
 def retry_dead_letter(letter_id: str) -> Call[RetriedLetterView]:
     """Trigger the execution of a dead letter again, or send its message again."""
-    return Call(method="POST", path=f"/dead-letters/{_part(letter_id)}/retry", answer=RetriedLetterView)
+    return Call(method="POST", path=f"/dead-letters/{path_part(letter_id)}/retry", answer=RetriedLetterView)
 
 
 def delete_dead_letter(letter_id: str) -> Call[DeletedLetterView]:
     """Delete a dead letter."""
-    return Call(method="DELETE", path=f"/dead-letters/{_part(letter_id)}", answer=DeletedLetterView)
+    return Call(method="DELETE", path=f"/dead-letters/{path_part(letter_id)}", answer=DeletedLetterView)
 
 
 def queues() -> Call[QueuesView]:
@@ -446,6 +445,11 @@ def queues() -> Call[QueuesView]:
 def workers() -> Call[WorkersView]:
     """The live processes of orchestrators and workers."""
     return Call(method="GET", path="/workers", answer=WorkersView)
+
+
+def limits_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[LimitsView]:
+    """Who runs of each limit, and who waits for a turn, by the limits' names."""
+    return Call(method="GET", path="/limits", answer=LimitsView, query=paging(limit, cursor))
 
 
 def stats() -> Call[StatsView]:
@@ -470,12 +474,12 @@ def keys() -> Call[KeysView]:
 
 def revoke_key(key_id: str) -> Call[RevokedKeyView]:
     """Revoke a key that is kept in Redis."""
-    return Call(method="DELETE", path=f"/keys/{_part(key_id)}", answer=RevokedKeyView)
+    return Call(method="DELETE", path=f"/keys/{path_part(key_id)}", answer=RevokedKeyView)
 
 
 def audit_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[AuditView]:
     """Who has done what, the newest first."""
-    return Call(method="GET", path="/audit", answer=AuditView, query=_paging(limit, cursor))
+    return Call(method="GET", path="/audit", answer=AuditView, query=paging(limit, cursor))
 
 
 def settings() -> Call[SettingsView]:
@@ -483,27 +487,8 @@ def settings() -> Call[SettingsView]:
     return Call(method="GET", path="/settings", answer=SettingsView)
 
 
-def _new_key() -> str:
-    return secrets.token_hex(16)
-
-
 def _execution(execution_id: str) -> str:
-    return f"/workflows/{_part(execution_id)}"
-
-
-def _part(text: str) -> str:
-    """One part of a path. Raises ValueError for what no id can be: it would lead to another path."""
-    if text in ("", ".", ".."):
-        raise ValueError(f"{text!r} is no id")
-    return quote(text, safe="")
-
-
-def _paging(limit: int, cursor: str | None) -> Query:
-    return (("limit", str(limit)), *_given(cursor=cursor))
-
-
-def _given(**values: str | None) -> Query:
-    return tuple((name, value) for name, value in values.items() if value is not None)
+    return f"/workflows/{path_part(execution_id)}"
 
 
 def _time(moment: datetime | None) -> str | None:

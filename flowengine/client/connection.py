@@ -55,7 +55,12 @@ def unreachable(address: Address, call: Call[Answer], error: httpx.HTTPError) ->
 def is_to_be_repeated(call: Call[Answer], error: httpx.HTTPError) -> bool:
     """Whether a call is sent once more after this error: the connection broke, and it would be done once."""
     broke = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
-    return call.idempotency_key is not None and broke and not isinstance(error, httpx.ConnectError)
+    return _is_done_once(call) and broke and not isinstance(error, httpx.ConnectError)
+
+
+def _is_done_once(call: Call[Answer]) -> bool:
+    """Whether it is, however often it is sent."""
+    return call.idempotency_key is not None or call.method == "PUT"
 
 
 def _done(call: Call[Answer]) -> str:
@@ -63,6 +68,8 @@ def _done(call: Call[Answer]) -> str:
     if call.method == "GET":
         return ""
     done = " It may have been done, or may still be"
-    if call.idempotency_key is None:
+    if not _is_done_once(call):
         return f"{done}: look before you repeat it."
+    if call.idempotency_key is None:
+        return f"{done}. Repeated it is done once."
     return f"{done}. Repeated with idempotency_key={call.idempotency_key!r} it is done once."

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from flowengine.client import answers, calls
+from flowengine.client import answers, calls, definition_calls
 from flowengine.client.call import Call, Page
 
 Parameters = ParamSpec("Parameters")
@@ -104,8 +104,9 @@ class Iteration(Generic[Parameters, Item]):
 
 
 class Methods:
-    """The API's calls. `list`, `runs`, `events`, `logs`, `dead_letters`, `waiting`, `audit` give all items
-    from `cursor` on, and ask for pages of `limit`; those that end in `_page` give one page."""
+    """The API's calls. `list`, `runs`, `events`, `logs`, `definitions`, `versions`, `dead_letters`, `limits`,
+    `waiting`, `audit` give all items from `cursor` on, and ask for pages of `limit`; those that end in
+    `_page` give one page."""
 
     create = Method(calls.create)
     start = Method(calls.start)
@@ -133,6 +134,18 @@ class Methods:
     fail = Method(calls.fail)
     document = Method(calls.document)
     graph = Method(calls.graph)
+    apply = Method(definition_calls.apply)
+    definitions = Iteration(definition_calls.definitions_page)
+    definitions_page = Method(definition_calls.definitions_page)
+    definition = Method(definition_calls.definition)
+    definition_graph = Method(definition_calls.definition_graph)
+    versions = Iteration(definition_calls.versions_page)
+    versions_page = Method(definition_calls.versions_page)
+    definition_changes = Method(definition_calls.definition_changes)
+    delete_definition = Method(definition_calls.delete_definition)
+    diff_definitions = Method(definition_calls.diff_definitions)
+    start_definition = Method(definition_calls.start_definition)
+    run_definition = Method(definition_calls.run_definition)
     list = Iteration(calls.list_page)
     list_page = Method(calls.list_page)
     runs = Iteration(calls.runs_page)
@@ -147,6 +160,8 @@ class Methods:
     delete_dead_letter = Method(calls.delete_dead_letter)
     queues = Method(calls.queues)
     workers = Method(calls.workers)
+    limits = Iteration(calls.limits_page)
+    limits_page = Method(calls.limits_page)
     stats = Method(calls.stats)
     health = Method(calls.health)
     me = Method(calls.me)

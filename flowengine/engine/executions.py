@@ -19,7 +19,9 @@ from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
 from flowengine.engine.commands.send_signal import send_signal
 from flowengine.engine.commands.trigger import Brought, trigger
+from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
+from flowengine.engine.limits.turn import take_turn
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.node_store import NodeStore
 from flowengine.engine.operations import StoredOperations
@@ -88,7 +90,7 @@ class StoredExecutions:
     """Implements `flowengine.api.ports.Executions`. `health` is passed in: it looks at queues too.
 
     `operations`: the service at work; only the API needs it. `limits`: what the config of a node may read and
-    make when it is shown.
+    make when it is shown. `definitions`: the applied ones; only the API needs them.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class StoredExecutions:
         operations: StoredOperations | None = None,
         bulks: BulkCommands | None = None,
         limits: Limits = _LIMITS,
+        definitions: StoredDefinitions | None = None,
     ) -> None:
         self._store = store
         self._health = health
@@ -105,6 +108,7 @@ class StoredExecutions:
         self._drawn = DrawnGraphs()
         self._bulks = bulks
         self._limits = limits
+        self._definitions = definitions
 
     @property
     def operations(self) -> StoredOperations:
@@ -119,6 +123,13 @@ class StoredExecutions:
         if self._bulks is None:
             raise TypeError("these executions were made without actions on many of them")
         return self._bulks
+
+    @property
+    def definitions(self) -> StoredDefinitions:
+        """The applied ones. Raises TypeError where it was made without."""
+        if self._definitions is None:
+            raise TypeError("these executions were made without definitions")
+        return self._definitions
 
     def create(
         self,
@@ -171,7 +182,10 @@ class StoredExecutions:
 
     def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
         """Run an ended execution again, from where the caller wants it."""
-        return rerun(self._store, _checked(execution_id), asked)
+        view = rerun(self._store, _checked(execution_id), asked)
+        return (
+            view if view.status == "running" else replace(view, status=take_turn(self._store, execution_id))
+        )
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
         """What that would do."""
@@ -276,6 +290,14 @@ class StoredExecutions:
     def events_are_cut(self, execution_id: str, after: LivePlace) -> bool:
         """Whether events behind a place have been dropped."""
         return history.is_cut_behind(self._store, _checked(execution_id), after)
+
+    def definition_of(self, execution_id: str) -> tuple[bool, str | None]:
+        """Whether there is such an execution, and the name of the definition that it is of, if it is of
+        one."""
+        record = self._store.read_execution(execution_id) if _ID.match(execution_id) else None
+        if record is None:
+            return False, None
+        return True, None if record.version is None else record.name
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""

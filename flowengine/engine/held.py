@@ -28,6 +28,9 @@ class Receipt(Protocol):
     def confirm(self, entries: Sequence[int]) -> None:
         """The transaction that carried `acknowledge` has succeeded."""
 
+    def is_lost(self, entry: int) -> bool:
+        """Whether this payload is another process's by now, or settled: what comes of it is not told."""
+
     def hand_back(self, entries: Sequence[int]) -> None:
         """Hand back payloads that have not been begun: at once, and uncounted."""
 
@@ -56,6 +59,11 @@ class Held(Generic[PayloadT]):
     def of(self, payload: OtherT) -> Held[OtherT]:
         """The same message, with its payload as a narrower type or another payload in its place."""
         return Held(payload, self.delivery, self.place, self.receipt, self.entry)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its lease was lost: another process runs it, or has settled it."""
+        return self.receipt.is_lost(self.entry)
 
     def acknowledge(self, sink: Sink) -> None:
         """Queue the acknowledgement of this payload on the transaction that carries its effect."""

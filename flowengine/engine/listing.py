@@ -11,7 +11,15 @@ from typing import Final, Protocol
 
 from flowengine.engine.ports import Candidates
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
-from flowengine.execution.requests.listing import Numbers, Wait, Wanted, may_wait, node_to_blame, summary
+from flowengine.execution.requests.listing import (
+    Numbers,
+    Wait,
+    Wanted,
+    may_wait,
+    next_wait,
+    node_to_blame,
+    summary,
+)
 from flowengine.execution.views import ListView, SummaryView
 
 MOST_LOOKED_AT: Final = 1000
@@ -38,8 +46,6 @@ def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> L
 
     Raises StoreUnavailableError.
     """
-    if not wanted.may_be_met:
-        return ListView(items=(), next_cursor=None)
     found, reached = _look(store, wanted, limit, cursor)
     shown = found[:limit]
     following = shown[-1][0] if len(found) > limit else reached
@@ -77,8 +83,21 @@ def _summaries(store: ListingStore, shown: Sequence[Found]) -> list[SummaryView]
         if (node := node_to_blame(record, counted)) is not None
     }
     waits = store.next_waits() if any(may_wait(record) for _, record in shown) else {}
-    nodes = dict(zip(blamed, store.nodes(list(blamed.items())), strict=True)) if blamed else {}
+    next_ones = {execution: next_wait(record, waits.get(execution, ())) for execution, record in shown}
+    wanted = [*blamed.items(), *((each, wait.node) for each, wait in next_ones.items() if wait is not None)]
+    nodes = dict(zip(wanted, store.nodes(wanted), strict=True)) if wanted else {}
+
+    def record_of(execution: str, node: str | None) -> NodeRecord:
+        return UNTOUCHED if node is None else nodes.get((execution, node), UNTOUCHED)
+
     return [
-        summary(execution, record, counted, nodes.get(execution, UNTOUCHED), waits.get(execution, ()))
+        summary(
+            execution,
+            record,
+            counted,
+            record_of(execution, blamed.get(execution)),
+            wait := next_ones[execution],
+            record_of(execution, None if wait is None else wait.node),
+        )
         for (execution, record), counted in zip(shown, numbers, strict=True)
     ]

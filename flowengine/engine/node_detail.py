@@ -41,6 +41,7 @@ class _Asked(msgspec.Struct, frozen=True):
     plan: Plan
     position: int
     record: NodeRecord
+    previous: bytes | None
 
 
 class _NotRenderableError(Exception):
@@ -58,7 +59,7 @@ def show(store: NodeStore, execution: str, node: str, limits: Limits) -> NodeDet
         raise no_such_node(node, plan.index)
     stored = store.stored_node(execution, node)
     view = node_view(execution_record, plan, plan.nodes[position], stored.state)
-    asked = _Asked(execution, execution_record, plan, position, stored.state.record)
+    asked = _Asked(execution, execution_record, plan, position, stored.state.record, stored.previous)
     config, error, is_cut = _config(store, asked, limits)
     return NodeDetailView(
         **msgspec.structs.asdict(view),
@@ -89,6 +90,7 @@ def _attempts(view: NodeView, stored: StoredNode) -> Iterator[AttemptView]:
             finished_at=moment_or_none(attempt.finished_at),
             delivery=attempt.delivery or None,
             error=attempt.error,
+            iteration=attempt.iteration or msgspec.UNSET,
         )
 
 
@@ -112,6 +114,7 @@ def _rendered(store: NodeStore, asked: _Asked, limits: Limits) -> bytes:
     run = Run(asked.execution, asked.execution_record.run, asked.execution_record.correlation_id)
     task = task_of(asked.plan, asked.position, asked.record, run)
     start = _start(store, asked, task, limits.max_read_bytes)
+    start = msgspec.structs.replace(start, previous=asked.previous)
     scope = node_scope(task, start, lambda name: MASK, limits.max_rendered_chars)
     config = jsonvalue.decode(bytes(task.config))
     return jsonvalue.encode(render(config, scope, max_chars=limits.max_rendered_chars))
@@ -120,29 +123,53 @@ def _rendered(store: NodeStore, asked: _Asked, limits: Limits) -> bytes:
 def _start(store: NodeStore, asked: _Asked, task: RunNode, max_read_bytes: int) -> Start:
     """What a worker would learn that began the node now, without secrets. Raises _NotRenderableError."""
     names = [asked.plan.nodes[at].id for at in dict.fromkeys(readable(asked.plan, asked.position))]
-    if not names and not task.given:
+    if not names and not task.given and not task.outer:
         return Start(wanted=True, inputs={}, storable_bytes=None, now=store.now())
     if task.given and not asked.execution_record.run:
         raise _NotRenderableError("it reads what is known once the execution has been triggered")
     found = store.readable(asked.execution, names)
+    if task.chain:
+        found = _with_around(store, task, found)
     _refuse_missing(asked, task, found)
-    reads = [read.node for read in task.reads]
-    size = sum(found.sizes[name] for name in reads)
+    reads = [(asked.execution, read.node) for read in task.reads]
+    reads += [(task.around(read.up), read.node) for read in task.outer if read.is_read]
+    size = sum(found.sizes[name] for _, name in reads)
     if size > max_read_bytes:
         raise _NotRenderableError(
             f"the outputs it reads are {size} bytes, the limit is {max_read_bytes} "
             "(FLOWENGINE_MAX_READ_BYTES)"
         )
-    results = store.node_results(asked.execution, reads) if reads else []
-    outputs = {name: output for name, (_, output) in zip(reads, results, strict=True) if output is not None}
+    outputs: dict[str, bytes] = {}
+    for execution in dict.fromkeys(owner for owner, _ in reads):
+        own = [name for owner, name in reads if owner == execution]
+        results = store.node_results(execution, own)
+        outputs |= {
+            name: output for name, (_, output) in zip(own, results, strict=True) if output is not None
+        }
     return Start(
         wanted=True,
         inputs=outputs,
         storable_bytes=None,
         now=store.now(),
-        fates={name: found.records[name] for name in task.sees},
-        given=_masked(asked, found.given),
+        fates={
+            name: found.records[name]
+            for name in (*task.sees, *(read.node for read in task.outer if read.is_seen))
+        },
+        given=_masked(asked, store, task, found.given),
     )
+
+
+def _with_around(store: NodeStore, task: RunNode, own: Readable) -> Readable:
+    """The same, with the nodes around that it reads, and what the execution of its document is given."""
+    records, sizes = dict(own.records), dict(own.sizes)
+    given = store.readable(task.home, ()).given
+    for execution in task.chain:
+        names = [read.node for read in task.outer if task.around(read.up) == execution]
+        if names:
+            found = store.readable(execution, names)
+            records |= found.records
+            sizes |= found.sizes
+    return Readable(given, records, sizes)
 
 
 def _refuse_missing(asked: _Asked, task: RunNode, found: Readable) -> None:
@@ -161,7 +188,8 @@ def _refuse_missing(asked: _Asked, task: RunNode, found: Readable) -> None:
         raise _NotRenderableError("it reads how the main nodes have ended, which is not known")
 
 
-def _masked(asked: _Asked, given: Given) -> Given:
+def _masked(asked: _Asked, store: NodeStore, task: RunNode, given: Given) -> Given:
     """What the execution is given, secret inputs hidden. What is made of secrets is made here of `***`."""
-    shown = None if given.inputs is None else msgspec.json.encode(shown_inputs(asked.plan, given.inputs))
-    return msgspec.structs.replace(given, inputs=shown, execution=asked.execution_record)
+    record, plan = (asked.execution_record, asked.plan) if not task.chain else known(store, task.home)
+    shown = None if given.inputs is None else msgspec.json.encode(shown_inputs(plan, given.inputs))
+    return msgspec.structs.replace(given, inputs=shown, execution=record)

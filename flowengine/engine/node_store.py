@@ -15,11 +15,13 @@ from flowengine.execution.records import Attempt, NodeRecord
 
 
 class StoredNode(msgspec.Struct, frozen=True):
-    """All that is stored of a node. `kept`: attempts that are over, by their numbers."""
+    """All that is stored of a node. `kept`: attempts that are over, by their numbers. `previous`: what its
+    last iteration has given, as JSON, where that is kept."""
 
     state: NodeState
     result: bytes | None
     kept: Mapping[int, Attempt]
+    previous: bytes | None = None
 
 
 class Readable(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from flowengine.engine.commands.retry_letter import given_up, retry_letter
 from flowengine.engine.ports import CommandStore, Letter, LetterStore
 from flowengine.errors import DeadLetterNotFoundError
+from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.messages import Callback, RunBulk, RunNode, kind_of
 from flowengine.execution.operation_views import (
     DeadLettersView,
@@ -34,6 +35,7 @@ class StoredOperations:
         workers: Callable[[], WorkersView],
         gauges: ReadGauges,
         stats: Callable[[], StatsView],
+        limits: Callable[[int, str | None], LimitsView],
     ) -> None:
         self._store = store
         self._letters = letters
@@ -41,6 +43,7 @@ class StoredOperations:
         self.workers = workers
         self.gauges = gauges
         self.stats = stats
+        self.limits = limits
 
     def dead_letters(self, limit: int, cursor: str | None) -> DeadLettersView:
         """A page of dead letters, the newest first."""

@@ -61,10 +61,12 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The numbers that a transaction left: counters by (execution, node), unfinished by execution."""
+    """The numbers that a transaction left: counters by (execution, node), unfinished by execution. `places`:
+    of what has joined a line, by its member there; 1 is the first."""
 
     counters: Mapping[NodeKey, int]
     unfinished: Mapping[str, int]
+    places: Mapping[str, int] = {}
 
 
 class Unit(Protocol):
@@ -156,6 +158,18 @@ class DeliveryUnit(Protocol):
 class AdvancingStore(DeletingStore, Protocol):
     """State as the orchestrator's messages need it."""
 
+    @property
+    def max_result_bytes(self) -> int:
+        """The most that a node's result may take."""
+
+    def children_of(self, root: str, after: str) -> tuple[list[str], str]:
+        """Some of the executions below a root, after a place (empty: from the first on), and the place that
+        they reach; empty: there are no more."""
+
+    def result_sizes(self, execution: str, nodes: Sequence[str]) -> list[int]:
+        """How many bytes the outputs of nodes take."""
+
+    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
     def begin_delivery(self, execution: str, run: int) -> DeliveryUnit: ...
     def plans_and_executions(
         self, executions: Sequence[str]
@@ -189,7 +203,7 @@ class Start(msgspec.Struct, frozen=True):
     still store; None where nobody has looked. `fates`: the records of the nodes that it `sees`. `now`:
     milliseconds since the epoch. `noted`: whether the start is written down. `stopping`: its execution is
     being stopped, so that the node is not to begin. `given`: what the execution is given, as far as the
-    node's templates read it.
+    node's templates read it. `previous`: what its iteration before has given, as JSON, where they read that.
     """
 
     wanted: bool
@@ -201,6 +215,7 @@ class Start(msgspec.Struct, frozen=True):
     stopping: bool = False
     fates: Mapping[str, NodeRecord] = {}
     given: Given = NOTHING_GIVEN
+    previous: bytes | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -218,13 +233,24 @@ class RunningStore(Protocol):
     """State as workers need it."""
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]: ...
-    def note_start(self, task: RunNode, begun: Begun) -> None: ...
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
+    def collected(self, task: RunNode) -> bytes:
+        """What the iterations of a node have given that collects, as JSON, each behind a comma."""
+
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
-        """Send callbacks and acknowledge their tasks, and write down what their nodes have said."""
+        """Send callbacks and acknowledge their tasks, and write down what their nodes have said.
+
+        `crowd`: they are of many nodes of one execution, and step back behind others' callbacks.
+        """
 
     @property
     def has_said_too_much(self) -> bool:
@@ -284,6 +310,7 @@ class SteeringStore(Protocol):
     """State as commands need it that steer one execution."""
 
     def begin_command(self, execution: str) -> CommandUnit: ...
+    def plan(self, execution: str) -> Plan | None: ...
 
 
 class Creating(Protocol):
@@ -329,6 +356,12 @@ class CommandStore(Protocol):
     def partition(self) -> str: ...
     @property
     def owner(self) -> str: ...
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+
     def now(self) -> int: ...
     def plan(self, execution: str) -> Plan | None: ...
     def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None: ...
@@ -407,11 +440,17 @@ class QueryStore(ResultsStore, Protocol):
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
 
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+
     def runs(self, execution: str) -> StoredRuns:
         """What is kept of its runs."""
 
     def document(self, execution: str) -> tuple[bytes | None, bool]:
         """The document as it is stored, if it is, and whether the execution is there."""
+
+    def count_children(self, root: str, parent: str) -> int:
+        """How many children an execution has, by what its root knows."""
 
     def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
         """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""
@@ -475,8 +514,17 @@ class WatchingStore(Protocol):
         """What has happened behind each place."""
 
 
+class EncodedOutput(msgspec.Struct, frozen=True):
+    """What a handler has returned, where it is JSON already."""
+
+    data: bytes
+
+
 class Invoker(Protocol):
-    """Runs a handler on a rendered config. Raises HandlerError."""
+    """Runs a handler on a rendered config. Raises HandlerError.
+
+    What it returns is for `outcomes` to write as JSON, unless it is an EncodedOutput.
+    """
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
 
@@ -506,6 +554,15 @@ class AsyncHolding(Protocol):
 
     def is_handed_back(self, held: Held[Any]) -> bool:
         """Whether it was handed back meanwhile: what comes of it is for others to tell."""
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """It has begun, and keeps so many bytes in memory."""
+
+    def keeps_too_much(self) -> bool:
+        """Whether what has begun keeps so much in memory that nothing more is to begin."""
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Hand these back, uncounted: they have not begun, and cannot now."""
 
     def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
         """Queue what settles them, in as few commands as can be."""

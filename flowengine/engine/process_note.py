@@ -6,8 +6,9 @@ import msgspec
 
 
 class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
-    """`busy`: threads that process something. `stopping`: it takes nothing new. `started_at`: milliseconds
-    since the epoch."""
+    """`busy`: threads that process something. `async_running`: nodes that run without a thread, of which
+    `concurrency` may at once. `stopping`: it takes nothing new. `started_at`: milliseconds since the
+    epoch."""
 
     service: str
     host: str
@@ -17,6 +18,8 @@ class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     busy: int
     stopping: bool
+    concurrency: int = 0
+    async_running: int = 0
 
 
 encode_note = msgspec.json.Encoder().encode

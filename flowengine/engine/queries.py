@@ -11,9 +11,12 @@ from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
+from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import (
     NodeStatus,
     SkipReason,
@@ -21,12 +24,16 @@ from flowengine.execution.status import (
     is_final,
     is_in_flight,
     is_over,
+    shown,
 )
 from flowengine.execution.views import (
+    ChildrenView,
     ExecutionView,
     NodeResultsView,
     NodeView,
+    ParentView,
     ResultsView,
+    TurnView,
     WaitingForView,
     counts_of,
     moment,
@@ -66,7 +73,26 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
+        waiting_for=_turn(store, execution, record),
+        version=msgspec.UNSET if record.version is None else record.version,
+        parent=_parent(plan),
+        children=_children(store, execution, plan),
     )
+
+
+def _parent(plan: Plan) -> ParentView | msgspec.UnsetType:
+    lineage = plan.lineage
+    if lineage is None:
+        return msgspec.UNSET
+    return ParentView(execution_id=lineage.parent, node=lineage.node, root=lineage.root)
+
+
+def _children(store: QueryStore, execution: str, plan: Plan) -> ChildrenView | msgspec.UnsetType:
+    if not plan.nests:
+        return msgspec.UNSET
+    root = execution if plan.lineage is None else plan.lineage.root
+    count = store.count_children(root, execution)
+    return ChildrenView(count=count, link=f"/workflows?parent={execution}")
 
 
 def results(store: ResultsStore, execution: str) -> ResultsView:
@@ -93,6 +119,10 @@ def document(store: QueryStore, execution: str) -> PostedDocument:
     stored, is_there = store.document(execution)
     if not is_there:
         raise ExecutionNotFoundError.of(execution)
+    if stored is None and is_child(execution):
+        raise DocumentNotFoundError(
+            f"execution '{execution}' stands for a node of another one: the document is that of its `parent`"
+        )
     if stored is None:
         raise DocumentNotFoundError(
             f"execution '{execution}' was accepted by an earlier version, which kept no documents"
@@ -134,11 +164,20 @@ class _Primary(msgspec.Struct, frozen=True):
 _decode_primary = msgspec.json.Decoder(_Primary).decode
 
 
+def _turn(store: QueryStore, execution: str, record: ExecutionRecord) -> TurnView | msgspec.UnsetType:
+    """What one waits for that was triggered and has not begun."""
+    line = record.line
+    if line is None or record.status != "pending" or not record.run:
+        return msgspec.UNSET
+    place, limit = store.place_in_line(line.line, str(Member(execution, record.run)))
+    return TurnView(kind="turn", key=shown_key(line.line), place=place, limit=limit, since=moment(line.at))
+
+
 def _outputs(
     store: ResultsStore, execution: str, plan: Plan, record: ExecutionRecord
 ) -> dict[str, msgspec.Raw] | None:
     """What an ended execution gives; None where nothing does."""
-    source = source_of_outputs(plan, record)
+    source = source_of_outputs(plan, record.control)
     if source is None:
         return None
     ((_, result),) = store.node_results(execution, [source])
@@ -187,7 +226,7 @@ def shown_status(
     One that an ended execution has not come to was cancelled, or is a hook of another verdict.
     """
     if not is_over(execution.status) or is_final(record.status):
-        return record.status, record.skipped
+        return shown(record.status), record.skipped
     if plan.index[node.id] in plan.main or execution.run == 0 or execution.stop is not None:
         return "cancelled", None
     return "skipped", "trigger_rule"
@@ -196,16 +235,16 @@ def shown_status(
 def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
     """One node as it is shown."""
     record = state.record
-    shown, skipped = shown_status(execution, plan, node, record)
+    status, skipped = shown_status(execution, plan, node, record)
     started = record.started_at
     if is_in_flight(record.status) and state.begun_at is not None:
-        shown = "running"
+        status = "running"
         # By a worker's idea of the server's clock, which may be some milliseconds off.
         started = max(state.begun_at, record.queued_at or 0)
     return NodeView(
         id=node.id,
         handler=handler_of(node),
-        status=shown,
+        status=status,
         attempt=record.attempt,
         dependencies=tuple(plan.nodes[parent].id for parent in node.parents),
         queued_at=moment_or_none(record.queued_at),
@@ -216,6 +255,8 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,
         waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
+        iteration=(record.repeated.number if record.repeated is not None else 0) or msgspec.UNSET,
+        child=msgspec.UNSET if record.child is None else record.child.execution,
     )
 
 
@@ -223,7 +264,7 @@ def waiting_for(record: NodeRecord) -> WaitingForView:
     """What a waiting node waits for, as it is shown."""
     until, waits = moment_or_none(record.until), record.waits
     if waits is None:
-        return WaitingForView(kind="retry", until=until)
+        return WaitingForView(kind=wait_kind(record), until=until)
     return WaitingForView(
         kind=waits.kind, until=until, since=moment(waits.since), prompt=waits.prompt or msgspec.UNSET
     )

@@ -13,6 +13,7 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """A key, without anything of the key itself.
 
     Of one of the settings no time is known. `last_used_at`: to the minute, or null if it was never used.
+    `definitions`: patterns of those that it is for; empty: for all.
     """
 
     id: str
@@ -22,6 +23,7 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Moment | None = None
     expired: bool = False
     last_used_at: Moment | None = None
+    definitions: tuple[str, ...] = ()
 
 
 class KeysView(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +40,12 @@ class RevokedKeyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. `key` is null where the API has no keys: then everybody is an admin."""
+    """Who asks. `key` is null where the API has no keys: then everybody is an admin. `definitions`: patterns
+    of those that the key is for; empty: for all."""
 
     key: str | None
     role: Role
+    definitions: tuple[str, ...] = ()
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,4 +132,5 @@ def key_view(key: ApiKey, now: int) -> KeyView:
         expires_at=moment_or_none(key.expires_at),
         expired=key.has_expired(now),
         last_used_at=moment_or_none(key.used_at),
+        definitions=key.definitions,
     )

@@ -13,16 +13,21 @@ import msgspec
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import EndedRun, Why
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
     DeliverResults,
+    KeepChildren,
+    LineMoved,
     NodeOverruled,
     ResumeExecution,
     RunNode,
     SignalKept,
     StartExecution,
     StopExecution,
+    TendChild,
+    TendChildren,
     Timer,
 )
 from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
@@ -53,7 +58,7 @@ class Create(msgspec.Struct, frozen=True):
 
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
     which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
-    `callback_url`: where its results are sent.
+    `callback_url`: where its results are sent; `version`: of its definition.
     """
 
     name: str
@@ -66,6 +71,27 @@ class Create(msgspec.Struct, frozen=True):
     document: bytes | None = None
     kept: KeptCreation | None = None
     callback_url: str | None = None
+    version: int | None = None
+
+
+class MakeChild(msgspec.Struct, frozen=True):
+    """Store a new child execution, which begins in the same transaction. `reference`: what stands for its
+    plan; `root`: the execution at the top, which knows of it from now on, and `parent` its parent."""
+
+    name: str
+    reference: bytes
+    root: str
+    parent: str
+    total: int
+    correlation_id: str
+    at: int
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Let all keys of a child expire as those of its root do, which ended `at` this time, in milliseconds
+    since the epoch; None: it has not, and none of them expires."""
+
+    at: int | None
 
 
 class Relabel(msgspec.Struct, frozen=True):
@@ -80,13 +106,14 @@ class Relabel(msgspec.Struct, frozen=True):
 class Begin(msgspec.Struct, frozen=True):
     """A run begins: write it into the execution's own record, and set its numbers and counters anew.
 
+    With the status `pending` it waits for its turn, and its time does not run yet.
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
     `failures`: the nodes that have failed and stay so. `events_anew` drops the events of all runs before.
     `inputs`: what the execution is given; None: as before.
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
-    the first run. `by`: the id of the key of who has triggered it first.
+    the first run. `by`: the id of the key of who has triggered it first. `nests`: it may have children.
     """
 
     was: ExecutionStatus
@@ -107,6 +134,7 @@ class Begin(msgspec.Struct, frozen=True):
     notifies: bool = False
     had_inputs: bool = False
     by: str | None = None
+    nests: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -116,10 +144,22 @@ class Answer(msgspec.Struct, frozen=True):
     kept: KeptTrigger
 
 
+class Iteration(msgspec.Struct, frozen=True):
+    """What is kept of an iteration of a node that has ended: what it gave, for the templates of the next one
+    (`previous`) and for the list of all (`collected`); its last attempt, of this `number`, if another one
+    follows."""
+
+    number: int
+    attempt: Attempt | None = None
+    previous: msgspec.Raw | None = None
+    collected: msgspec.Raw | None = None
+
+
 class Write(msgspec.Struct, frozen=True):
     """Store a node's record, and its result with it where there is one.
 
-    `anew`: the result that it had goes. `kept`: its last attempt, which another one may follow.
+    `anew`: the result that it had goes. `kept`: its last attempt, which another one may follow. `iteration`:
+    that which has ended with this.
     """
 
     node: str
@@ -127,18 +167,30 @@ class Write(msgspec.Struct, frozen=True):
     result: msgspec.Raw | None = None
     anew: bool = False
     kept: Attempt | None = None
+    iteration: Iteration | None = None
+
+
+class ForgetIterations(msgspec.Struct, frozen=True):
+    """Remove what is kept of a node's iterations. `collects`: the list of what they have given, too."""
+
+    node: str
+    collects: bool
 
 
 class Dispatch(msgspec.Struct, frozen=True):
     """Store a node's record (`queued`) and send its task to a worker queue.
 
     `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
+    `crowd`: it is one of many that one execution sends at once, and goes behind the queue. `iteration`: that
+    which has ended with this.
     """
 
     record: NodeRecord
     task: RunNode
     queue: str
     waits: bool = False
+    iteration: Iteration | None = None
+    crowd: bool = False
 
 
 class CountDown(msgspec.Struct, frozen=True):
@@ -270,11 +322,55 @@ class Send(msgspec.Struct, frozen=True):
         | StopExecution
         | ResumeExecution
         | DeleteExecution
+        | LineMoved
         | NodeOverruled
         | SignalKept
         | Callback
         | DeliverResults
+        | TendChild
+        | TendChildren
+        | KeepChildren
     )
+
+
+class EnterLine(msgspec.Struct, frozen=True):
+    """Stand at the end of a line, of which the first `limit` may run. EXEC's reply tells the place."""
+
+    line: str
+    limit: int
+    member: str
+
+
+class LeaveLine(msgspec.Struct, frozen=True):
+    """Stand in a line no more."""
+
+    line: str
+    member: str
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """The execution's own record says that it stands there; None: it stands in no line."""
+
+    place: InLine | None
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """A run that has waited for its turn begins."""
+
+    status: ExecutionStatus
+    at: int
+    run: int
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """The first run does not begin: the execution is as it was before, and expires if nobody triggers it.
+
+    `written`: the nodes that have got a record.
+    """
+
+    status: ExecutionStatus
+    created_at: int
+    written: tuple[str, ...] = ()
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -318,10 +414,13 @@ class Remove(msgspec.Struct, frozen=True):
 
 Change: TypeAlias = (
     Create
+    | MakeChild
+    | Keep
     | Relabel
     | Begin
     | Answer
     | Write
+    | ForgetIterations
     | Dispatch
     | CountDown
     | SetCounter
@@ -338,6 +437,11 @@ Change: TypeAlias = (
     | WriteDelivery
     | KeepSignal
     | TakeSignal
+    | EnterLine
+    | LeaveLine
+    | Stand
+    | Admit
+    | Withdraw
     | Send
     | Happened
     | Finish

@@ -38,7 +38,7 @@ UPSTREAM_FAILED: Final = ErrorCode(
 )
 WHEN_NOT_BOOLEAN: Final = ErrorCode(
     "when_not_boolean",
-    "The node's `when` or `retry.when` gives something else than true, false or null.",
+    "The node's `when`, `retry.when` or `repeat.until` gives something else than true, false or null.",
     permanent=True,
 )
 INTERNAL_ERROR: Final = ErrorCode(
@@ -70,6 +70,9 @@ INVALID_CONFIG: Final = ErrorCode(
 )
 HANDLER_ERROR: Final = ErrorCode("handler_error", "The handler raised an exception that it did not expect.")
 HANDLER_EXITED: Final = ErrorCode("handler_exited", "The handler tried to end its process.")
+HANDLER_CRASHED: Final = ErrorCode(
+    "handler_crashed", "The process of an isolated handler ended before the handler did."
+)
 HANDLER_CANCELLED: Final = ErrorCode(
     "handler_cancelled", "The handler was cancelled, by itself or because its process was stopping."
 )
@@ -176,8 +179,24 @@ ASSERTION_FAILED: Final = ErrorCode(
 REJECTED: Final = ErrorCode(
     "rejected", "A person has rejected what an `approval` node asked.", permanent=True
 )
+REPEAT_EXHAUSTED: Final = ErrorCode(
+    "repeat_exhausted",
+    "The node's `repeat.until` was not true when no iteration was left to it.",
+    permanent=True,
+)
+INVALID_REPEAT: Final = ErrorCode(
+    "invalid_repeat", "A template of the node's `repeat` gives what the field cannot be.", permanent=True
+)
 OPERATOR: Final = ErrorCode("operator", "An operator has failed the node, and named no code.")
 ENDED: Final = ErrorCode("ended", "An `end` node has ended the execution as failed.", permanent=True)
+
+# Nodes that run as executions of their own.
+GROUP_FAILED: Final = ErrorCode(
+    "group_failed", "A node inside the group has failed, or its outputs could not be made."
+)
+CHILD_CANCELLED: Final = ErrorCode(
+    "child_cancelled", "Somebody has cancelled the execution that the node stands for.", permanent=True
+)
 
 # Of an execution as a whole.
 EXECUTION_TIMEOUT: Final = ErrorCode(

@@ -19,15 +19,19 @@ EventKind: TypeAlias = Literal[
     "execution_rerun",
     "node_reset",
     "node_queued",
+    "node_opened",
     "node_started",
     "node_returned",
     "node_completed",
     "node_failed",
     "node_skipped",
     "node_waiting",
+    "node_iterated",
     "node_cancelled",
     "node_overruled",
     "signal_received",
+    "execution_queued",
+    "execution_admitted",
     "execution_paused",
     "execution_resumed",
     "execution_stopping",
@@ -42,11 +46,20 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     `detail`: the run of an `execution_started`, the mode of an `execution_rerun` and after a space who has
     asked for it, the error's code of a `node_failed`, that of a `node_waiting` or WAITS_FOR and what it waits
     for, the reason of a `node_skipped`, an `Overruled` as JSON of a `node_overruled`, the cause of an
-    `execution_stopping`, the name of a stage or of a signal, the status of an `execution_finished`.
+    `execution_stopping`, the name of a stage or of a signal, the status of an `execution_finished`, the
+    number of the iteration that has ended of a `node_iterated`.
     `by`: the id of the key of who has asked for it, where that is a caller of the API, of all kinds but
     `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as that caller says.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
     beside any transaction: they may come late, even after the node's end, and a redelivered task has several.
+    asked for it, the child of a `node_opened`, the error's code of a `node_failed`, that of a `node_waiting`
+    or WAITS_FOR and what it waits for, the reason of a `node_skipped`, an `Overruled` as JSON of a
+    `node_overruled`, the cause of an `execution_stopping`, the name of a stage, the status of an
+    `execution_finished`. `by`: the id of the key of who has asked for it, where that is a caller of the API,
+    of all kinds but `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as
+    that caller says. `node_started` is written by the worker that begins, and `node_returned` by one that
+    gives its task back, beside any transaction: they may come late, even after the node's end, and a
+    redelivered task has several.
     """
 
     kind: EventKind
@@ -65,6 +78,8 @@ BEGUN: Final = "s"
 
 WAITS_FOR: Final = "for:"
 """What the detail of a `node_waiting` begins with where the node waits for no other try."""
+INITIAL_DELAY: Final = f"{WAITS_FOR}repeat"
+"""That of a node which repeats and has not begun its first iteration."""
 
 KEPT_ENTRIES: Final = 50_000
 """So many entries of an event stream are kept at most, the newest."""
@@ -93,10 +108,12 @@ _STATUS: Final[Mapping[EventKind, StoredNodeStatus]] = MappingProxyType(
     {
         "node_reset": "pending",
         "node_queued": "queued",
+        "node_opened": "open",
         "node_completed": "completed",
         "node_failed": "failed",
         "node_skipped": "skipped",
         "node_waiting": "waiting",
+        "node_iterated": "waiting",
         "node_cancelled": "cancelled",
     }
 )

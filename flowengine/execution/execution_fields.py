@@ -17,4 +17,6 @@ def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[
         "started_at": moment(record.started_at),
         "correlation_id": record.correlation_id,
         "labels": dict(record.labels),
+        "version": record.version,
+        "group_id": None,
     }

@@ -11,10 +11,12 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
-from flowengine.execution.records import WaitKind
-from flowengine.execution.reports import ByEvent, Completed, Failed, Outcome, Reporter
+from flowengine.execution.records import Repeated, WaitKind
+from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
+from flowengine.workflow.children.group import Outer
+from flowengine.workflow.repeating.repeat import Repeat
 
 
 class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,44 @@ class SignalKept(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has joined or left a line: let those run whose turn has come. `execution` and `run`: who."""
+
+    line: str
+    execution: str
+    run: int
+    correlation_id: str
+
+
+class TendChild(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring a node and the child execution that it stands for in line: what is missing is done, whoever asks.
+
+    `execution` and `node`: the parent's. `child`: the child, `run`: the run of it that the message speaks of.
+    """
+
+    execution: str
+    node: str
+    child: str
+    run: int
+    correlation_id: str
+
+
+class TendChildren(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution is held: all children that its nodes stand for are to be tended."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
+class KeepChildren(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution at the top has ended, or has begun anew: all below it is kept as long as it is."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -99,7 +139,10 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
-    `given`: what its templates read of what the execution is given.
+    `given`: what its templates read of what the execution is given. `repeat`: what the node says about its
+    iterations; `repeated`: how far it is with them. `chain`: the executions around its own,
+    the parent last; what is given is that of the first. `outer`: what it reads of nodes there. `opens`: there
+    is no handler to call; once its condition is true, the node runs as a child execution.
     """
 
     execution: str
@@ -121,6 +164,20 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_when: str | None = None
     output_schema: str | None = None
     given: tuple[str, ...] = ()
+    repeat: Repeat | None = None
+    repeated: Repeated | None = None
+    chain: tuple[str, ...] = ()
+    outer: tuple[Outer, ...] = ()
+    opens: bool = False
+
+    @property
+    def home(self) -> str:
+        """The execution of its document."""
+        return self.chain[0] if self.chain else self.execution
+
+    def around(self, up: int) -> str:
+        """The execution so many around its own."""
+        return self.chain[-up]
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,7 +282,11 @@ Payload: TypeAlias = (
     | DeleteExecution
     | NodeOverruled
     | SignalKept
+    | LineMoved
     | RunBulk
+    | TendChild
+    | TendChildren
+    | KeepChildren
     | RunNode
     | Callback
     | DeliverResults
@@ -252,7 +313,11 @@ MESSAGES: Final = (
     ),
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
     MessageKind(SignalKept, "signal_kept", ORCHESTRATOR_QUEUE, "the API, and what lets a node wait for one"),
+    MessageKind(LineMoved, "line_moved", ORCHESTRATOR_QUEUE, "what joins a line, and what leaves it"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
+    MessageKind(TendChild, "tend_child", ORCHESTRATOR_QUEUE, "what opens a node, ends a child or steers one"),
+    MessageKind(TendChildren, "tend_children", ORCHESTRATOR_QUEUE, "what holds an execution with children"),
+    MessageKind(KeepChildren, "keep_children", ORCHESTRATOR_QUEUE, "what begins or ends one with children"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(DeliverResults, "deliver_results", WORKER_QUEUE, "what ends an execution, and its timer"),
@@ -279,7 +344,7 @@ def format_of(payload: Payload) -> int:
     match payload:
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
-        case Callback(by=ByEvent()):
+        case Callback(by=ByEvent() | ByChild()):
             return FORMAT
         case Callback(
             outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None, outputs=None)
@@ -289,7 +354,9 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
-        case DeleteExecution() | NodeOverruled() | SignalKept():
+        case DeleteExecution() | NodeOverruled() | SignalKept() | LineMoved():
+            return FORMAT
+        case TendChild() | TendChildren() | KeepChildren():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
             return FORMAT
@@ -309,7 +376,11 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.retry_when,
         task.output_schema,
         task.given,
+        task.repeat,
+        task.chain,
+        task.outer,
+        task.opens,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, ())
+_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False)

@@ -94,8 +94,9 @@ class QueuesView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
-    """A live process that serves queues. `busy`: how many of its threads work; as of its last notice, a third
-    of a lease ago at most. `stopping`: it takes nothing new. `seen_at`: its last sign of life."""
+    """A live process that serves queues. `busy`: how many of its threads work; `async_running`: how many
+    nodes run without a thread, of `concurrency` at most; as of its last notice, a third of a lease ago at
+    most. `stopping`: it takes nothing new. `seen_at`: its last sign of life."""
 
     id: str
     service: str
@@ -105,6 +106,8 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     threads: int
     busy: int
+    concurrency: int = 0
+    async_running: int = 0
     stopping: bool
     started_at: Moment
     seen_at: Moment

@@ -6,10 +6,11 @@ Times are milliseconds since the epoch on Redis's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.status import (
     ExecutionStatus,
     SkipReason,
@@ -19,6 +20,9 @@ from flowengine.execution.status import (
 )
 from flowengine.plugin.errors import AttemptError, ModelCall
 from flowengine.workflow.stages import Stage
+
+COUNTED_RESULT_BYTES: Final = 4096
+"""Results under this are not counted towards an execution's limit: a thousand of them fit."""
 
 
 class NodeError(msgspec.Struct, frozen=True):
@@ -76,6 +80,30 @@ class Waits(
     decided: Decided | None = None
 
 
+class Repeated(msgspec.Struct, frozen=True, array_like=True):
+    """How far a node is that repeats.
+
+    `number`: that of the iteration which was sent last; 0: none was. `ended`: how many have ended; so many
+    had when it went on after it had exhausted them (`before`). `since`: when the first of those that it may
+    have now was sent. `kept`: bytes that are stored of what iterations have given. `delayed`: the wait before
+    the first one is over.
+    """
+
+    number: int = 0
+    ended: int = 0
+    before: int = 0
+    since: int = 0
+    kept: int = 0
+    delayed: bool = False
+
+
+class AwaitedChild(msgspec.Struct, frozen=True, array_like=True):
+    """A child execution, and the run of it whose end ends its node."""
+
+    execution: str
+    run: int
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,
@@ -102,6 +130,8 @@ class NodeRecord(
         "answered": "i",
         "moment": "m",
         "waits": "x",
+        "repeated": "l",
+        "child": "h",
     },
 ):
     """One node: the field `state` of its key.
@@ -120,7 +150,11 @@ class NodeRecord(
     `until`. `answered` goes up after a failure that is certain to be the end of what was asked, and when a
     completed node is reset: it is the number in the idempotency key. `moment` is when a task with this key
     was first sent, where that was before `queued_at` (see `first_sent`): whatever leaves `answered` as it is
-    keeps it. `waits`: what a node waits for, until `until`, if it is no other try.
+    keeps it. `waits`: what a node waits for, until `until`, if it is no other try and no iteration.
+    `repeated`: how far it is, of a node that repeats; `tried` and `since` speak of one iteration then, and
+    `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
+    `child`: the execution that it stands for while it is open, and after that the one that it stood for last,
+    if it may go on.
     """
 
     status: StoredNodeStatus = "pending"
@@ -144,21 +178,34 @@ class NodeRecord(
     answered: int = 0
     moment: int | None = None
     waits: Waits | None = None
+    repeated: Repeated | None = None
+    child: AwaitedChild | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An attempt that is over, of a node that is tried again: the field `try:N` of its key."""
+    """An attempt that is over, of a node that is tried again or repeats: the field `try:N` of its key.
+
+    `iteration`: the number of the iteration that it was of; 0: the node does not repeat.
+    """
 
     queued_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None
     delivery: int = 0
     error: NodeError | None = None
+    iteration: int = 0
 
 
 def attempt_of(record: NodeRecord) -> Attempt:
     """What is kept of a node's last attempt once another one may follow."""
-    return Attempt(record.queued_at, record.started_at, record.finished_at, record.delivery, record.error)
+    return Attempt(
+        record.queued_at,
+        record.started_at,
+        record.finished_at,
+        record.delivery,
+        record.error,
+        0 if record.repeated is None else record.repeated.number,
+    )
 
 
 def is_failure(record: NodeRecord) -> bool:
@@ -181,6 +228,8 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
         when=record.when,
         answered=record.answered,
         moment=record.moment,
+        repeated=record.repeated,
+        counted=0 if record.repeated is None else record.counted,
     )
 
 
@@ -224,7 +273,7 @@ class Control(msgspec.Struct, frozen=True):
 
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
     epoch; None where nobody has asked. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`.
+    `callback_url`. `line`: where it stands for its turn to run, until it has ended.
     """
 
     status: ExecutionStatus
@@ -234,6 +283,7 @@ class Control(msgspec.Struct, frozen=True):
     started_at: int | None = None
     doomed: bool = False
     notifies: bool = False
+    line: InLine | None = None
 
     @property
     def stage(self) -> Stage:
@@ -272,7 +322,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`. `started_by`: the id of the key of who has triggered it first.
+    `callback_url`. `started_by`: the id of the key of who has triggered it first. `line`: where it stands
+    for its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
     """
 
     status: ExecutionStatus
@@ -290,12 +341,20 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     doomed: bool = False
     notifies: bool = False
     started_by: str | None = None
+    line: InLine | None = None
+    version: int | None = None
 
     @property
     def control(self) -> Control:
         """The part that decisions go by."""
         return Control(
-            self.status, self.run, self.stop, self.closing, doomed=self.doomed, notifies=self.notifies
+            self.status,
+            self.run,
+            self.stop,
+            self.closing,
+            doomed=self.doomed,
+            notifies=self.notifies,
+            line=self.line,
         )
 
     @property

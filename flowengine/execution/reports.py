@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -53,7 +53,27 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", o
     prompt: str | None = None
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting
+Exhausted: TypeAlias = Literal["max_iterations", "max_seconds"]
+"""By which of its limits a node may repeat no more."""
+
+
+class Again(msgspec.Struct, frozen=True, tag="again", tag_field="outcome", omit_defaults=True):
+    """An iteration has ended, or the wait before the first one is to begin; the next one follows.
+
+    `value`: the primary value that it has given, as JSON, where that is kept. `pause_ms`: how long to wait
+    before the next one. `exhausted`: there is none, so that the node fails.
+    """
+
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    pause_ms: int = 0
+    exhausted: Exhausted | None = None
+
+
+class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome"):
+    """What has to be rendered is: the node is to run as a child execution."""
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again | Child
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
     {
@@ -62,9 +82,22 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Skipped: "skipped",
         Cancelled: "cancelled",
         Waiting: "waiting",
+        Again: "again",
+        Child: "opened",
     }
 )
 """What each outcome is called."""
+
+
+def size_of(outcome: Outcome) -> int:
+    """How many bytes of what the node has given it carries."""
+    match outcome:
+        case Completed(result=result):
+            return len(result)
+        case Again(value=msgspec.Raw() as value):
+            return len(value)
+        case _:
+            return 0
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):
@@ -104,7 +137,13 @@ class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="event"):
     decided: Decided | None = None
 
 
-Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent
+class ByChild(msgspec.Struct, frozen=True, array_like=True, tag="child"):
+    """The child execution that the node stands for, by its end. `started_at`: when the node was opened."""
+
+    started_at: int | None = None
+
+
+Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent | ByChild
 
 
 def delivery_of(reporter: Reporter) -> int:
@@ -114,7 +153,7 @@ def delivery_of(reporter: Reporter) -> int:
             return number
         case ByEngine(starts=starts):
             return starts
-        case ByDeadline() | ByEvent():
+        case ByDeadline() | ByEvent() | ByChild():
             return 0
 
 
@@ -124,7 +163,7 @@ def may_be_noted(reporter: Reporter) -> bool:
     One that began unnoted leaves nothing. Of another delivery of the same dispatch that was noted, its own
     report, or its timer, removes what it wrote. A node that waits has been reported.
     """
-    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent)
+    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent | ByChild)
 
 
 def started_at_of(reporter: Reporter) -> int | None:

@@ -13,9 +13,12 @@ NodeStatus: TypeAlias = Literal[
     "pending", "queued", "running", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
 StoredNodeStatus: TypeAlias = Literal[
-    "pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"
+    "pending", "queued", "open", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
-"""`running` is never stored: it is a queued node whose start a worker has noted."""
+"""`running` is never stored: it is a queued node whose start a worker has noted, or an open one.
+
+`open`: what the node stands for runs, a child execution, and no worker has a task of it.
+"""
 
 SkipReason: TypeAlias = Literal["when", "upstream_skipped", "trigger_rule", "ended_early", "operator"]
 """Why a node does not run: its `when` is false, a node that it depends on was skipped, its trigger rule does
@@ -40,7 +43,7 @@ NODE_STATUSES: Final[Mapping[NodeStatus, str]] = MappingProxyType(
 
 EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
     {
-        "pending": "It is stored and has not been triggered.",
+        "pending": "It is stored and has not been triggered, or it waits for its turn to run.",
         "running": "It has been triggered, and something is left to do.",
         "paused": "It runs, and nothing new is dispatched.",
         "cancelling": "It is being stopped, and some of its nodes have not ended.",
@@ -60,9 +63,11 @@ NodeStep: TypeAlias = Literal[
     "inherit_failure",
     "settle",
     "skip",
+    "open",
     "wait",
     "try_again",
     "call_again",
+    "iterate",
     "cancel",
     "skip_by_hand",
     "complete_by_hand",
@@ -90,6 +95,15 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "complete": "completed",
             "fail": "failed",
             "skip": "skipped",
+            "open": "open",
+            "wait": "waiting",
+            "iterate": "queued",
+            "cancel": "cancelled",
+            **_BY_HAND,
+        },
+        "open": {
+            "complete": "completed",
+            "fail": "failed",
             "wait": "waiting",
             "cancel": "cancelled",
             **_BY_HAND,
@@ -98,6 +112,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         "waiting": {
             "try_again": "queued",
             "call_again": "queued",
+            "iterate": "queued",
             "complete": "completed",
             "fail": "failed",
             "wait": "waiting",
@@ -112,12 +127,30 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
 )
 
 ExecutionStep: TypeAlias = Literal[
-    "trigger", "rerun", "pause", "resume", "stop", "cancel", "complete", "fail", "end_cancelled"
+    "trigger",
+    "rerun",
+    "queue",
+    "admit",
+    "withdraw",
+    "pause",
+    "resume",
+    "stop",
+    "cancel",
+    "complete",
+    "fail",
+    "end_cancelled",
 ]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
     {
-        "pending": {"trigger": "running", "end_cancelled": "cancelled"},
+        # One that is queued for its turn is pending, and has a place in a line.
+        "pending": {
+            "trigger": "running",
+            "queue": "pending",
+            "admit": "running",
+            "withdraw": "pending",
+            "end_cancelled": "cancelled",
+        },
         "running": {
             "complete": "completed",
             "fail": "failed",
@@ -139,9 +172,9 @@ EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, Execution
             "fail": "failed",
             "stop": "cancelling",
         },
-        "completed": {"rerun": "running"},
-        "failed": {"trigger": "running", "rerun": "running"},
-        "cancelled": {"trigger": "running", "rerun": "running"},
+        "completed": {"rerun": "running", "queue": "pending"},
+        "failed": {"trigger": "running", "rerun": "running", "queue": "pending"},
+        "cancelled": {"trigger": "running", "rerun": "running", "queue": "pending"},
     }
 )
 
@@ -189,6 +222,16 @@ def is_final(status: StoredNodeStatus) -> bool:
 def counts_as_success(status: StoredNodeStatus) -> bool:
     """Whether a node in this status lets the nodes that need its result run."""
     return status == "completed"
+
+
+def is_open(status: StoredNodeStatus) -> bool:
+    """Whether what the node stands for runs, and will end it."""
+    return status == "open"
+
+
+def shown(status: StoredNodeStatus) -> NodeStatus:
+    """The status under which a node is shown of which no worker has a task."""
+    return "running" if status == "open" else status
 
 
 def is_in_flight(status: StoredNodeStatus) -> bool:

@@ -49,7 +49,8 @@ class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`."""
+    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`. `version`: of its
+    definition, where it is an applied one."""
 
     execution_id: str
     name: str
@@ -58,6 +59,7 @@ class StartedView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     correlation_id: str
     warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,30 +244,33 @@ class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution was started by: `api`, a request."""
+    """What an execution was started by: `api`, a request, or `parent`, the node that it stands for."""
 
-    kind: Literal["api"]
+    kind: Literal["api", "parent"]
 
 
-WaitingKind: TypeAlias = Literal["retry", "later", "wait", "signal", "approval"]
-"""`retry`: the next try after a failure; `later`: the next call, for which its handler has asked; `wait`: a
-time; `signal`; `approval`: a person's decision."""
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval"]
+"""`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision."""
 
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
-    """What `node` of an execution in a list waits for, `until` that time at the longest: `retry`, its next
-    try after a failure, or what else a node may wait for."""
+    """What an execution in a list waits for, `until` that time at the longest: `retry`, the next try of
+    `node` after a failure; `repeat`, its next iteration; what else a node may wait for; or its `turn` to
+    begin, among the executions with its `key`."""
 
-    kind: WaitingKind
-    node: str
-    until: Moment
+    kind: WaitingKind | Literal["turn"]
+    node: str | msgspec.UnsetType = msgspec.UNSET
+    until: Moment | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution in a list, without its nodes. `error`: why it has failed, or was cancelled; of several
     nodes that have failed, it is that of the first. `version`: of its definition; null for a posted document.
     `trigger` is null before the first one. `waiting_for`: of several nodes that wait, the one that goes on
-    first; null where none waits, and of an execution that does not run or is being stopped."""
+    first; its turn, if it was triggered and has not begun; null where nothing waits, and of any other
+    execution that does not run or is being stopped."""
 
     execution_id: str
     name: str
@@ -293,9 +298,26 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class ParentView(msgspec.Struct, frozen=True, kw_only=True):
+    """The node that a child execution stands for. `root`: the execution at the top."""
+
+    execution_id: str
+    node: str
+    root: str
+
+
+class ChildrenView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many executions the nodes of an execution have stood for, and where they are listed."""
+
+    count: int
+    link: str
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
-    on; `waiting_for` says what it waits for. Each is there only of a node of which it is true."""
+    on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
+    that repeats; `child`: the execution that it stands for, or stood for last. Each is there only of a node
+    of which it is true."""
 
     id: str
     handler: str
@@ -309,6 +331,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: SkipReason | msgspec.UnsetType = msgspec.UNSET
     tolerated: bool | msgspec.UnsetType = msgspec.UNSET
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
+    iteration: int | msgspec.UnsetType = msgspec.UNSET
+    child: str | msgspec.UnsetType = msgspec.UNSET
 
 
 NULL: Final = msgspec.Raw(b"null")
@@ -317,7 +341,7 @@ NULL: Final = msgspec.Raw(b"null")
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a node. `delivery`: which delivery of its task gave the outcome; null: none has.
-    `error`: why it has failed, if it has."""
+    `error`: why it has failed, if it has. `iteration`: which it was of, of a node that repeats."""
 
     attempt: int
     queued_at: Moment | None
@@ -325,6 +349,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: Moment | None
     delivery: int | None
     error: NodeError | None
+    iteration: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeDetailView(NodeView, frozen=True, kw_only=True):
@@ -345,7 +370,7 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
-    what is no retry. `prompt`: what a person is asked."""
+    what is no retry and no iteration. `prompt`: what a person is asked."""
 
     kind: WaitingKind
     until: Moment | None
@@ -353,11 +378,24 @@ class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class TurnView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution waits for that was triggered and has not begun: `turn`, among the executions with its
+    `key`. `place`: in the line of those that run and wait; it begins once it is not behind `limit`."""
+
+    kind: Literal["turn"]
+    key: str
+    place: int | None
+    limit: int
+    since: Moment
+
+
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
-    has failed. `outputs`: what it gives, once it has ended with some."""
+    has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
+    has not begun. `version`: of its definition, where it is of one. `parent`: of a child, the node that it
+    stands for. `children`: where the document has groups."""
 
     execution_id: str
     name: str
@@ -375,6 +413,10 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[NodeView, ...] | msgspec.UnsetType = msgspec.UNSET
     hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
     outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    waiting_for: TurnView | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
+    parent: ParentView | msgspec.UnsetType = msgspec.UNSET
+    children: ChildrenView | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

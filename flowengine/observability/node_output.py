@@ -145,6 +145,17 @@ class NodeOutput:
                 self._text_chars -= len(self._text.popleft())
                 self._text_dropped = True
 
+    def repeat(self, said: Taken) -> None:
+        """Keep what was said elsewhere, to another output of the same node."""
+        for line in said.lines:
+            self._add(line)
+        self._dropped += said.dropped
+        if said.step is not None:
+            self._step = said.step
+        if said.text:
+            self.emit(said.text)
+            self._text_dropped |= said.text_dropped
+
     def take(self, *, last: bool = False) -> Taken | None:
         """What was said since the last time; None if nothing was. `last`: nothing is kept from now on."""
         if not (self._lines or self._dropped or self._text or self._step or (last and self._begun)):

@@ -18,6 +18,8 @@ from flowengine.execution.messages import (
     Deadline,
     DeleteExecution,
     DeliveryAttempted,
+    KeepChildren,
+    LineMoved,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -25,6 +27,8 @@ from flowengine.execution.messages import (
     SignalKept,
     StartExecution,
     StopExecution,
+    TendChild,
+    TendChildren,
     Timer,
     WaitOver,
 )
@@ -110,11 +114,37 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.bring_signals(held[0])
 
+    def line_moved(payloads: Sequence[bytes]) -> None:
+        held: list[Held[LineMoved]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.move_line(held[0])
+
     def delivery_attempted(payloads: Sequence[bytes]) -> None:
         held: list[Held[DeliveryAttempted]] = broker.held()
         message = held[0].payload
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.deliver(held[0])
+
+    def tend_child(payloads: Sequence[bytes]) -> None:
+        held: list[Held[TendChild]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(
+            execution_id=message.execution, node_id=message.node, correlation_id=message.correlation_id
+        ):
+            engine.tend_child(held[0])
+
+    def tend_children(payloads: Sequence[bytes]) -> None:
+        held: list[Held[TendChildren]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.tend_children(held[0])
+
+    def keep_children(payloads: Sequence[bytes]) -> None:
+        held: list[Held[KeepChildren]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.keep_children(held[0])
 
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
         start_execution,
@@ -124,6 +154,10 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         run_bulk,
         node_overruled,
         signal_kept,
+        line_moved,
+        tend_child,
+        tend_children,
+        keep_children,
         node_finished,
         timer_fired,
         delivery_attempted,

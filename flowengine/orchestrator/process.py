@@ -34,6 +34,7 @@ from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.server_checks.start_check import StartCheck
+from flowengine.supervision.garbage import collect_rarely
 
 DEFAULT_THREADS = 2
 
@@ -47,6 +48,10 @@ POLICIES = {
     "run_bulk": ActorPolicy(),
     "node_overruled": ActorPolicy(),
     "signal_kept": ActorPolicy(),
+    "line_moved": ActorPolicy(),
+    "tend_child": ActorPolicy(),
+    "tend_children": ActorPolicy(),
+    "keep_children": ActorPolicy(),
     "delivery_attempted": ActorPolicy(),
 }
 
@@ -124,6 +129,7 @@ def run_process(
     if stop.is_set():  # told while it started: it takes no work only to hand it back
         broker.close()
         return 0
+    collect_rarely()
     worker = start_worker(broker, threads=threads)
     stop.wait()
     if broker.stop(worker, within_s=settings.grace_s):

@@ -23,7 +23,7 @@ class Log(Protocol):
 
 
 class Cancellation:
-    """Whether a handler is asked to stop, because its execution is being stopped. Thread-safe."""
+    """Whether a handler is asked to stop, as nobody waits for it any more. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -113,8 +113,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         self.output.emit(text)
 
     def cancelled(self) -> bool:
-        """Whether the execution is being stopped: a handler that takes long asks now and then, and returns or
-        raises. An async handler need not ask: it is cancelled."""
+        """Whether nobody waits for the handler any more: the execution is being stopped, or another worker
+        runs the node. A handler that takes long asks now and then, and returns or raises. An async handler
+        need not ask: it is cancelled."""
         return self.cancellation.requested
 
     def remaining_seconds(self) -> float:

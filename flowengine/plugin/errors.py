@@ -95,6 +95,17 @@ def _is_wait(seconds: object) -> bool:
     return isinstance(seconds, int | float) and 0 <= seconds <= MOST_LATER_S
 
 
+class ResultTooLargeError(HandlerError):
+    """The result has `size` bytes as JSON, and may have `most`."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(
+            "result_too_large",
+            f"the result is {size} bytes, the limit is {most} (FLOWENGINE_MAX_RESULT_BYTES): return less, or "
+            "store it elsewhere and return where",
+        )
+
+
 class HandlerTimeoutError(HandlerError):
     """The node's `timeout_seconds` ran out."""
 

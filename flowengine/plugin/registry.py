@@ -35,7 +35,8 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     "data", "content"); None: the output itself, unless it has a `result` of its own. `secrets`: whether the
     config may hold secrets at all; `no_secrets_in` names the fields that may not, because a language model
     reads them. `output_type` is the struct of the output; None: it is not known before the handler has run.
-    `max_config_bytes` is what its config may take where that is more than other configs may.
+    `max_config_bytes` is what its config may take where that is more than other configs may. `isolated`: it
+    runs in a child process; then it needs a thread of the worker, whatever its function is.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     output_type: type[msgspec.Struct] | None = None
     no_secrets_in: tuple[str, ...] = ()
     max_config_bytes: int = 0
+    isolated: bool = False
 
 
 def handler(
@@ -61,6 +63,7 @@ def handler(
     output: type[msgspec.Struct] | None = None,
     no_secrets_in: tuple[str, ...] = (),
     max_config_bytes: int = 0,
+    isolated: bool = False,
 ) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
@@ -74,8 +77,9 @@ def handler(
     config reads a secret. `no_secrets_in` refuses secrets in these fields only, unless the operator allows
     secrets in prompts. `output` is the struct of what the function returns: workflows whose templates read
     a field that it does not have are refused. `max_config_bytes` lets the config take more, as JSON, than the
-    10 KB of others (`FLOWENGINE_MAX_CONFIG_BYTES`). Raises TypeError when an annotation is missing or is no
-    struct.
+    10 KB of others (`FLOWENGINE_MAX_CONFIG_BYTES`). `isolated=True` calls the function in a
+    child process of the worker, which is killed at the node's deadline and may die without harm to others.
+    Raises TypeError when an annotation is missing or is no struct.
     """
 
     def mark(function: FunctionT) -> FunctionT:
@@ -85,7 +89,7 @@ def handler(
             function=function,
             config_type=config_type,
             summary=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
-            is_async=inspect.iscoroutinefunction(function),
+            is_async=inspect.iscoroutinefunction(function) and not isolated,
             settings_type=settings_type,
             queue=queue,
             primary=primary,
@@ -93,6 +97,7 @@ def handler(
             output_type=output,
             no_secrets_in=no_secrets_in,
             max_config_bytes=max_config_bytes,
+            isolated=isolated,
         )
         setattr(function, _MARK, described)
         return function

@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     redis_url: str = "redis://localhost:6379/0"
     limits: Limits = Limits()
     retention_s: int = 7 * 24 * 3600
+    definition_versions: int = 50
     lease_s: float = 12.0
     sweep_s: float = 60.0
     max_deliveries: int = 3

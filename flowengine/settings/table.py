@@ -159,6 +159,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How long an execution is kept after it ended, or when it was never triggered.",
     ),
     Setting(
+        "FLOWENGINE_DEFINITION_VERSIONS",
+        "definition_versions",
+        whole(1, 10_000),
+        "Versions of a definition that are kept at least; older ones go when no execution of them is kept.",
+    ),
+    Setting(
         "FLOWENGINE_MAX_UNFINISHED_EXECUTIONS",
         "max_unfinished_executions",
         whole(1, 10_000_000),
@@ -269,6 +275,7 @@ SETTINGS: tuple[Setting, ...] = (
 READ_ELSEWHERE = frozenset(
     {
         "FLOWENGINE_WORKER_PROCESSES",
+        "FLOWENGINE_WORKER_THREADS",
         "FLOWENGINE_REDIS_MAXMEMORY",
         "FLOWENGINE_REDIS_MEMORY",
         "FLOWENGINE_PYTHON_IMAGE",

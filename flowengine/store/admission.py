@@ -100,8 +100,19 @@ class Admission:
 
         Raises TooManyExecutionsError or StoreFullError when it may not come in.
         """
-        asked = self.ask(size)
-        self.let_in(asked, self._state.sessions.retrying_read(asked.commands), size)
+        with self._letting_in(self.ask(size), size):
+            yield
+
+    @contextlib.contextmanager
+    def letting_in_bytes(self, size: int) -> Iterator[None]:
+        """The same around the storing of what is no execution. Raises StoreFullError when it may not come
+        in."""
+        with self._letting_in(self.ask(size, counts_executions=False), size):
+            yield
+
+    @contextlib.contextmanager
+    def _letting_in(self, asked: Asked, size: int) -> Iterator[None]:
+        self.let_in(asked, self._state.sessions.retrying_read(asked.commands) if asked.commands else (), size)
         try:
             yield
         finally:
@@ -121,12 +132,12 @@ class Admission:
         with self._lock:
             self._stored += size
 
-    def ask(self, size: int = 0, *, starting: bool = False) -> Asked:
+    def ask(self, size: int = 0, *, starting: bool = False, counts_executions: bool = True) -> Asked:
         """What to ask: how many wait and run and, where that is not known, how much memory is used.
 
-        `starting`: a trigger; only the executions that run count then.
+        `starting`: a trigger; only the executions that run count then. Without `counts_executions` none do.
         """
-        counted = RUNNING if starting else UNFINISHED
+        counted = () if not counts_executions else RUNNING if starting else UNFINISHED
         counts: tuple[Command, ...] = tuple(("ZCARD", self._state.keys.index(name)) for name in counted)
         stored = self._stored
         if time.monotonic() - self._asked < self._memory_every_s and size <= SMALL_BYTES:

@@ -43,6 +43,7 @@ from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.node_reads import begun_at, read_node, read_readable
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
+from flowengine.store.listing_entries import having
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from flowengine.store.waiting_timers import RedisWaiting
@@ -92,6 +93,14 @@ class RedisApiState:
     def owner(self) -> str:
         """The id of the execution whose own queues are used, the only one created here; else empty."""
         return self._state.keys.owner
+
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+        return self._state.lines.length(line)
+
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+        return self._state.lines.place(line, member)
 
     def now(self) -> int:
         """Redis's time in milliseconds since the epoch."""
@@ -230,6 +239,12 @@ class RedisApiState:
             [("GET", names.document(execution)), ("EXISTS", names.control(execution))]
         )
         return document, bool(there)
+
+    def count_children(self, root: str, parent: str) -> int:
+        """How many children an execution has."""
+        span = having(self._state.keys.children(root), "", "", parent)
+        (count,) = self._state.sessions.retrying_read([("ZLEXCOUNT", span.key, span.low, span.high)])
+        return int(count)
 
     def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
         """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""

@@ -53,6 +53,15 @@ class RedisBulks:
         self._ensure_fit = ensure_fit
         self._admission = Admission(state)
 
+    @property
+    def owner(self) -> str:
+        """The id of the execution whose own queues are used; else empty."""
+        return self._state.keys.owner
+
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+        return self._state.lines.length(line)
+
     def now(self) -> int:
         """Redis's time in milliseconds since the epoch."""
         self._ensure_fit()

@@ -9,6 +9,7 @@ import msgspec
 
 from flowengine.engine.ports import Begun
 from flowengine.execution.delivery.records import Delivery
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.records import (
     UNTOUCHED,
     Attempt,
@@ -33,12 +34,13 @@ _trigger_decoder = msgspec.json.Decoder(KeptTrigger)
 _delivery_decoder = msgspec.json.Decoder(Delivery)
 _queue_decoder = msgspec.json.Decoder(tuple[KeptSignal, ...])
 _sent_decoder = msgspec.json.Decoder(Sent)
+_line_decoder = msgspec.json.Decoder(InLine)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
 
-DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies")
+DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies", "line")
 """What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
@@ -54,6 +56,8 @@ EXECUTION_FIELDS: Final = (
     "doomed",
     "notifies",
     "started_by",
+    "line",
+    "version",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -87,6 +91,7 @@ def parse_control(values: Sequence[bytes | None]) -> Control | None:
         int(more[0]) if more and more[0] else None,
         bool(more) and more[1] is not None,
         bool(more) and more[2] is not None,
+        _line_decoder.decode(more[3]) if more and more[3] is not None else None,
     )
 
 
@@ -125,6 +130,8 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         doomed=values[12] is not None,
         notifies=values[13] is not None,
         started_by=None if values[14] is None else values[14].decode(),
+        line=None if values[15] is None else _line_decoder.decode(values[15]),
+        version=None if values[16] is None else int(values[16]),
     )
 
 

@@ -10,10 +10,13 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results, `first` that failed; not WATCHed |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
-| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
+| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt), `previous`, or absent |
+| fe:x:ID:collected:NODE | string | what a node's iterations have given, as JSON, each behind a comma |
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
+| fe:x:ID:children | zset | of a root: all executions below it, each behind its parent, scores 0 |
+| fe:nested | zset | child executions that have begun and not ended, by when |
 | fe:x:ID:runs | hash | RUN: how that run has ended; `why:RUN`: why it began; of later runs than the first |
 | fe:x:ID:logs | stream | lines of nodes, in JSON, several an entry (`execution.history.spoken`) |
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
@@ -24,7 +27,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
 | fe:list:STATUS | zset | execution ids, all scores 0: `paused`, `cancelling`: part of `running` |
-| fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
+| fe:list:by | zset | names, correlation ids, labels and versions, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:delivering | zset | ID|RUN of each delivery that is not over, by the time of its last step |
@@ -36,14 +39,20 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:ended:HOUR | hash | how many executions ended then, by status, length and name; lives two days |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:deleting | zset | executions that are doomed, or deleted but for some of their keys, since when |
+| fe:definitions | zset | the names of definitions, all scores 0 |
+| fe:definition:NAME | hash | `v:N` and `current`: VersionRecords; `last`: the highest number |
+| fe:version:N:NAME | hash | a version's content: its `plan`, and its `document` by zlib |
 | fe:bulk:ID | hash | one action on many: what was `asked`, how far it is, its numbers |
 | fe:bulks | zset | those that are not finished, by when they last moved |
+| fe:line:LINE | list | who may run of a limit, and behind them who waits (`execution.limits.lines`) |
+| fe:lines | zset | the lines in which somebody stands, all scores 0 |
+| fe:limits | hash | LINE -> how many of its first may run |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
 
 With a partition P each name begins with `fe:{P}:` instead of `fe:`. Where an execution has queues of its own,
-the names of its timers, of its sweep and of what belongs to a queue end with `@ID`.
+the names of its timers, of its sweep, of its `nested` and of what belongs to a queue end with `@ID`.
 
 | key that spans partitions | type | holds |
 | --- | --- | --- |
@@ -85,6 +94,7 @@ from flowengine.queues import (
 
 STATE: Final = "state"
 RESULT: Final = "result"
+PREVIOUS: Final = "previous"
 VALUES: Final = "values"
 VARS: Final = "vars"
 LATE: Final = "late"
@@ -93,12 +103,18 @@ OUTCOME: Final = "outcome"
 LABELS: Final = "labels"
 NOTIFIES: Final = "notifies"
 STARTED_BY: Final = "started_by"
+LINE: Final = "line"
 URL: Final = "url"
 SIGNAL_NUMBERS: Final = ("n", "b")
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
 DOOMED: Final = "doomed"
+VERSION: Final = "version"
+CURRENT: Final = "current"
+LAST: Final = "last"
+PLAN: Final = "plan"
+DOCUMENT: Final = "document"
 MAIN_FAILED: Final = "main_failed"
 
 FORMAT: Final = "fe:format"
@@ -121,8 +137,12 @@ class Keys:
         "audit",
         "bulks",
         "changes",
+        "definitions",
         "deleting",
         "delivering",
+        "line_index",
+        "line_limits",
+        "nested",
         "odd_timers",
         "own_queues",
         "owner",
@@ -145,6 +165,10 @@ class Keys:
         self.deleting = f"{self._prefix}deleting"
         self.audit = f"{self._prefix}audit"
         self.bulks = f"{self._prefix}bulks"
+        self.line_index = f"{self._prefix}{owned('lines', owner)}"
+        self.line_limits = f"{self._prefix}{owned('limits', owner)}"
+        self.definitions = f"{self._prefix}definitions"
+        self.nested = f"{self._prefix}{owned('nested', owner)}"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -176,6 +200,10 @@ class Keys:
     def node(self, execution: str, name: str) -> str:
         """Hash: one node."""
         return f"{self._executions}{execution}:node:{name}"
+
+    def collected(self, execution: str, name: str) -> str:
+        """String: what the iterations of a node have given that collects."""
+        return f"{self._executions}{execution}:collected:{name}"
 
     def started(self, execution: str) -> str:
         """Hash: what workers have begun."""
@@ -231,6 +259,10 @@ class Keys:
         )
         return [name(execution) for name in names]
 
+    def children(self, root: str) -> str:
+        """Sorted set: all executions below one at the top, each behind its parent."""
+        return f"{self._executions}{root}:children"
+
     def runs(self, execution: str) -> str:
         """Hash: how its runs have ended, and why they began. Absent while it is in its first one."""
         return f"{self._executions}{execution}:runs"
@@ -264,9 +296,21 @@ class Keys:
         """Sorted set: the timers of one kind."""
         return f"{self._prefix}timers:{owned(kind, self.owner)}"
 
+    def line(self, line: str) -> str:
+        """List: who stands in a line."""
+        return f"{self._prefix}line:{owned(line, self.owner)}"
+
     def ended(self, hour: int) -> str:
         """Hash: how many executions ended in this hour since the epoch, and how."""
         return f"{self._prefix}ended:{hour}"
+
+    def definition(self, name: str) -> str:
+        """Hash: what is known of the versions of a definition."""
+        return f"{self._prefix}definition:{name}"
+
+    def version(self, name: str, number: int) -> str:
+        """Hash: the content of a version of a definition."""
+        return f"{self._prefix}version:{number}:{name}"
 
     def bulk(self, bulk_id: str) -> str:
         """Hash: one action on many executions."""
@@ -298,6 +342,11 @@ class Keys:
 def of(partition: str = "", owner: str = "") -> Keys:
     """The keys of a partition, or those of it that one execution has of its own."""
     return Keys(partition, owner)
+
+
+def child_member(parent: str, child: str) -> str:
+    """The member of an execution in `children` of its root."""
+    return f"{parent}\t{child}"
 
 
 def session_key(token: str) -> str:
@@ -344,6 +393,17 @@ def weight_field(node: str) -> str:
 def cut_field(node: str) -> str:
     """The field of `logged` that says how many of a node's lines were dropped."""
     return f"c:{node}"
+
+
+def version_field(number: int) -> str:
+    """The field of a definition that says what is known of a version."""
+    return f"v:{number}"
+
+
+def parse_version_field(field: str) -> int | None:
+    """The number of the version that a field of a definition is about, or None."""
+    kind, _, number = field.partition(":")
+    return int(number) if kind == "v" and number.isascii() and number.isdecimal() else None
 
 
 def once_field(key: str) -> str:

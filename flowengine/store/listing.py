@@ -21,6 +21,7 @@ from flowengine.engine.ports import Batch, Candidates
 from flowengine.execution.messages import NextTry, WaitOver
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.listing import Numbers, Wait, Wanted
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.status import ALL_EXECUTION_STATUSES
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_execution
@@ -73,7 +74,10 @@ class RedisListing:
 
     def candidates(self, wanted: Wanted, before: str) -> Candidates:
         """Executions that may be wanted, newest first, whose ids are less than `before`; empty: all."""
-        source = self._choose(wanted, before)
+        if wanted.parent is not None:
+            source = self._children_of(wanted.parent, before)
+        else:
+            source = self._choose(wanted, before)
         low, _ = _bounds(wanted, before)
 
         def read(last: str, count: int) -> Batch:
@@ -136,6 +140,13 @@ class RedisListing:
                 kind = timer.waits if isinstance(timer, WaitOver) else "retry"
                 found.setdefault(timer.execution, []).append(Wait(timer.run, timer.node, int(until), kind))
         return found
+
+    def _children_of(self, parent: str, before: str) -> _Source:
+        """The children of one execution, which its root knows. Their ids lie behind all others."""
+        plan = self._state.plan(parent) if is_child(parent) else None
+        lineage = None if plan is None else plan.lineage
+        root = parent if lineage is None else lineage.root
+        return _Source((having(self._keys.children(root), "", before, parent),))
 
     # -- which index
 

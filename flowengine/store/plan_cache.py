@@ -41,23 +41,34 @@ class PlanCache:
 
     def put(self, execution: str, encoded: bytes, plan: Plan | None = None) -> Plan:
         """Keep a plan, decoding it unless an equal one is here or it is given."""
-        digest = hashlib.blake2b(encoded, digest_size=16).digest()
         with self._guard:
-            entry = self._plans.get(digest)
-            if entry is None:
-                made = plan or decode_plan(encoded)
-                entry = (made, len(encoded) + NODE_BYTES * len(made.nodes))
-                self._plans[digest] = entry
-                self._held += entry[1]
-            self._plans.move_to_end(digest)
+            digest, kept = self._keep(encoded, plan)
             self._digests[execution] = digest
             self._shrink()
-            return entry[0]
+            return kept
+
+    def decoded(self, encoded: bytes) -> Plan:
+        """The plan that these bytes say, of no execution: decoded unless an equal one is here."""
+        with self._guard:
+            _, kept = self._keep(encoded, None)
+            self._shrink()
+            return kept
 
     def drop(self, execution: str) -> None:
         """Forget an execution that has ended; its plan stays within the budget."""
         with self._guard:
             self._digests.pop(execution, None)
+
+    def _keep(self, encoded: bytes, plan: Plan | None) -> tuple[bytes, Plan]:
+        digest = hashlib.blake2b(encoded, digest_size=16).digest()
+        entry = self._plans.get(digest)
+        if entry is None:
+            made = plan or decode_plan(encoded)
+            entry = (made, len(encoded) + NODE_BYTES * len(made.nodes))
+            self._plans[digest] = entry
+            self._held += entry[1]
+        self._plans.move_to_end(digest)
+        return digest, entry[0]
 
     def _shrink(self) -> None:
         while self._held > self._budget and len(self._plans) > 1:

@@ -11,27 +11,33 @@ import redis
 import structlog
 
 from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
-from flowengine.execution.changes import Change
+from flowengine.execution.changes import Change, Dispatch
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.async_lines import AsyncLines
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.committing.encode_changes import ChangeEncoder, Post
-from flowengine.store.committing.removal import rest_of
+from flowengine.store.committing.removal import removing_child, rest_of
 from flowengine.store.committing.transaction import Found, RedisUnit, commands_of
 from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
+from flowengine.store.limits.lines import RedisLines
+from flowengine.store.lines_beside import LinesBeside
 from flowengine.store.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state
+from flowengine.workflow.children.lineage import decode_reference
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 log = structlog.stdlib.get_logger()
+
+
+CHILDREN_AT_ONCE = 20
+"""So many children are dealt with in one step: each may have a thousand nodes."""
 
 
 class RedisState:
@@ -55,7 +61,8 @@ class RedisState:
         self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings
         self.keys = keys.of(partition, owner)
-        self.async_lines = AsyncLines(self.sessions, self.keys)
+        self.lines = RedisLines(self.sessions, self.keys)
+        self.lines_beside = LinesBeside(self.sessions, self.keys)
         self.plans = PlanCache()
         self.ended = EndedCounts()
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
@@ -84,7 +91,17 @@ class RedisState:
         if known is not None:
             return known
         encoded = self.sessions.retrying_read([("GET", self.keys.plan(execution))])[0]
-        return None if encoded is None else self.plans.put(execution, encoded)
+        return None if encoded is None else self._kept_plan(execution, encoded)
+
+    def _kept_plan(self, execution: str, encoded: bytes) -> Plan | None:
+        """The plan that is stored so: a child's is that of a group in another one, which may be gone."""
+        reference = decode_reference(encoded)
+        if reference is None:
+            return self.plans.put(execution, encoded)
+        around = self.plan(reference.lineage.chain[0])
+        if around is None:
+            return None
+        return self.plans.put(execution, encoded, around.group_at(reference.path).within(reference))
 
     def forget_plan(self, execution: str) -> None:
         """The execution has ended: its plan need not stay in memory."""
@@ -94,7 +111,10 @@ class RedisState:
 
     def encoder(self) -> ChangeEncoder:
         """A new encoder of one transaction's changes."""
-        return ChangeEncoder(self.keys, self.post, self, self.async_lines.line_for)
+        return ChangeEncoder(self.keys, self.post, self, self._line_for)
+
+    def _line_for(self, dispatch: Dispatch) -> str:
+        return self.lines_beside.line_for(dispatch.queue, waits=dispatch.waits, crowd=dispatch.crowd)
 
     def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
         """WATCH and read, in one round trip.
@@ -143,6 +163,7 @@ class RedisState:
         one."""
         (listed,) = self.sessions.retrying_read_each([("GET", self.keys.listed(execution))])
         entries = stored_entries(execution, listed)
+        self._remove_children(execution)
         *before, last = rest_of(self.keys, execution, self._readable_plan(execution), entries)
         for commands in before:
             self.sessions.retrying_write(commands)
@@ -150,6 +171,33 @@ class RedisState:
         if acknowledge is not None:
             acknowledge(final)
         self.sessions.here().write(final)
+
+    def _remove_children(self, root: str) -> None:
+        """Remove all below it, in bounded steps."""
+        after = ""
+        while True:
+            found, after = self._members(root, after)
+            for member in found:
+                child = member.rpartition("\t")[2]
+                record, plan = self.read_execution(child), self._readable_plan(child)
+                run = 0 if record is None else record.run
+                for commands in removing_child(self.keys, root, child, member, run, plan):
+                    self.sessions.retrying_write(commands)
+                self.forget_plan(child)
+            if not after:
+                return
+
+    def children_of(self, root: str, after: str) -> tuple[list[str], str]:
+        """Some of the executions below a root after a place, and the place that they reach; empty: all."""
+        found, reached = self._members(root, after)
+        return [member.rpartition("\t")[2] for member in found], reached
+
+    def _members(self, root: str, after: str) -> tuple[list[str], str]:
+        low = f"({after}" if after else "-"
+        command = ("ZRANGE", self.keys.children(root), low, "+", "BYLEX", "LIMIT", 0, CHILDREN_AT_ONCE)
+        (found,) = self.sessions.retrying_read([command])
+        members = [member.decode() for member in found]
+        return members, members[-1] if len(members) == CHILDREN_AT_ONCE else ""
 
     def _readable_plan(self, execution: str) -> Plan | None:
         try:
@@ -182,9 +230,29 @@ class RedisState:
         )
         return [(decode_record(state), result) for state, result in replies]
 
+    def result_sizes(self, execution: str, nodes: Sequence[str]) -> list[int]:
+        """How many bytes the outputs of nodes take."""
+        if not nodes:
+            return []
+        return self.sessions.retrying_read(
+            [("HSTRLEN", self.keys.node(execution, node), keys.RESULT) for node in nodes]
+        )
+
+    @property
+    def max_result_bytes(self) -> int:
+        """The most that a node's result may take."""
+        return self.settings.limits.max_result_bytes
+
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """The execution's own record, or None."""
         return parse_execution(self.sessions.retrying_read([self.execution_read(execution)])[0])
+
+    def read_executions(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
+        """Their own records, in one round trip."""
+        if not executions:
+            return []
+        replies = self.sessions.retrying_read([self.execution_read(execution) for execution in executions])
+        return [parse_execution(reply) for reply in replies]
 
     def execution_read(self, execution: str) -> Command:
         """The command whose reply `parse_execution` takes."""
@@ -200,7 +268,7 @@ class RedisState:
         commands += [("GET", self.keys.plan(execution)) for execution in unknown]
         replies = self.sessions.retrying_read(commands)
         for execution, encoded in zip(unknown, replies[len(known) :], strict=True):
-            known[execution] = None if encoded is None else self.plans.put(execution, encoded)
+            known[execution] = None if encoded is None else self._kept_plan(execution, encoded)
         records = [parse_execution(values) for values in replies[: len(known)]]
         return dict(zip(known, zip(known.values(), records, strict=True), strict=True))
 

@@ -14,6 +14,7 @@ from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
+from flowengine.execution.rules.repeating import reads_previous
 from flowengine.execution.status import takes_reports
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
@@ -75,17 +76,24 @@ class RedisWorkerState:
         kept = kept_entries(events)
         return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", kept, "*", BEGUN, encode_events(events))
 
-    def note_start(self, task: RunNode, begun: Begun) -> None:
-        """Note that a delivery began, and arm its deadline."""
-        self._sessions.retrying_read(self.note_commands(task, begun))
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None:
+        """Note that deliveries began, and arm their deadlines: one round trip."""
+        commands = [command for task, start in begun for command in self.note_commands(task, start)]
+        self._sessions.retrying_read(commands)
 
     def storable_bytes(self, execution: str) -> int:
         """How many bytes of results an execution may still store."""
         used = self._sessions.retrying_read([("HGET", self._keys.counts(execution), "bytes")])[0]
         return self._limits.max_execution_result_bytes - int(used or 0)
 
+    def collected(self, task: RunNode) -> bytes:
+        """What the iterations of a node have given that collects, as JSON, each behind a comma."""
+        key = self._keys.collected(task.execution, task.node)
+        found: bytes | None = self._sessions.retrying_read([("GET", key)])[0]
+        return found or b""
+
     def forget_start(self, task: RunNode) -> None:
-        """Take back what `start_nodes` or `note_start` wrote; the events tell that it was given back."""
+        """Take back what `start_nodes` or `note_starts` wrote; the events tell that it was given back."""
         self._sessions.retrying_read(
             [
                 ("HDEL", self._keys.started(task.execution), _field(task)),
@@ -95,7 +103,12 @@ class RedisWorkerState:
         )
 
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
         """Send callbacks and acknowledge their tasks in one transaction, with what their nodes have said.
 
@@ -103,8 +116,11 @@ class RedisWorkerState:
         would run again, and again as long, for nothing. A callback that arrives twice counts once.
         """
         commands = Commands()
+        queue = ORCHESTRATOR_QUEUE
+        if crowd:
+            queue = self._state.lines_beside.line_for(queue, waits=False, crowd=True)
         for callback in callbacks:
-            self._state.post(commands, ORCHESTRATOR_QUEUE, callback, self._keys.partition)
+            self._state.post(commands, queue, callback, self._keys.partition)
         acknowledge(commands)
         ended = len(commands)
         written = self._outputs.commands(said)
@@ -164,30 +180,48 @@ class RedisWorkerState:
 
     def result_reads(self, task: RunNode, command: str) -> list[Command]:
         """The commands that read its inputs, or (HSTRLEN) their sizes."""
-        return [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+        own = [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+        return own if not task.outer else [*own, *self._around(task, command, keys.RESULT)]
+
+    def _around(self, task: RunNode, command: str, field: str) -> list[Command]:
+        """What reads a field of the nodes around that the task reads (RESULT) or sees (STATE)."""
+        return [
+            (command, self._keys.node(task.around(item.up), item.node), field)
+            for item in task.outer
+            if (item.is_read if field == keys.RESULT else item.is_seen)
+        ]
 
     def state_reads(self, task: RunNode) -> list[Command]:
         """The commands that read whether it is wanted, whether its execution is being stopped, and how much
         that stores."""
         return [
-            ("HGET", self._keys.node(task.execution, task.node), keys.STATE),
+            self._own_read(task),
             ("HMGET", self._keys.control(task.execution), *CONTROL_FIELDS),
             ("HGET", self._keys.counts(task.execution), "bytes"),
         ]
 
+    def _own_read(self, task: RunNode) -> Command:
+        """The command that reads its record. What its iteration before has given must be read with it, as
+        both move together."""
+        key = self._keys.node(task.execution, task.node)
+        if reads_previous(task):
+            return ("HMGET", key, keys.STATE, keys.PREVIOUS)
+        return ("HGET", key, keys.STATE)
+
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
-        return [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
+        own = [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
+        return own if not task.outer else [*own, *self._around(task, "HGET", keys.STATE)]
 
     def given_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what its execution is given."""
         commands: list[Command] = []
         if INPUTS in task.given or VARS in task.given:
-            commands.append(("HMGET", self._keys.inputs(task.execution), *_GIVEN_FIELDS))
+            commands.append(("HMGET", self._keys.inputs(task.home), *_GIVEN_FIELDS))
         if EXECUTION in task.given:
-            commands.append(self._state.execution_read(task.execution))
+            commands.append(self._state.execution_read(task.home))
         if OUTCOME in task.given:
-            commands.append(("HGET", self._keys.inputs(task.execution), keys.OUTCOME))
+            commands.append(("HGET", self._keys.inputs(task.home), keys.OUTCOME))
         return commands
 
     @property
@@ -212,7 +246,12 @@ class _Asked:
         self._state = state
         self._task = task
         self._now = begun.at
-        self._many = len(task.reads) > MANY_READS
+        self._read = [
+            *(item.node for item in task.reads),
+            *(item.node for item in task.outer if item.is_read),
+        ]
+        self._sees = [*task.sees, *(item.node for item in task.outer if item.is_seen)]
+        self._many = len(self._read) > MANY_READS
         noted = state.note_commands(task, begun)
         self._ignored = len(noted)
         reads = state.result_reads(task, "HSTRLEN" if self._many else "HGET")
@@ -226,10 +265,11 @@ class _Asked:
 
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
-        state, control, used, *rest = replies[self._ignored :]
+        own, control, used, *rest = replies[self._ignored :]
+        state, previous = own if reads_previous(self._task) else (own, None)
         stopping = _is_stopped(parse_control(control))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
-        sees = self._task.sees
+        sees = self._sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
         values = rest[len(sees) :]
         wanted = is_awaited(decode_record(state), self._task.dispatch)
@@ -241,7 +281,7 @@ class _Asked:
             )
         if self._many and wanted:
             values = self._state.read_results(self._task)
-        inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
+        inputs = {node: value for node, value in zip(self._read, values, strict=True) if value}
         return Start(
             wanted,
             inputs if wanted else {},
@@ -250,6 +290,7 @@ class _Asked:
             stopping=stopping,
             fates=fates,
             given=given,
+            previous=previous,
         )
 
 

@@ -11,18 +11,40 @@ import os
 import select
 import signal
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 FATAL_EXIT = 78
 """Exit code of a child that would fail again if it were started again (sysexits.h: EX_CONFIG)."""
 
+ENDS_AFTER_GRACE_S = 1.8
+"""So long after the grace a process that stops has ended, whatever its handlers and the server do.
+
+The supervisor waits for three seconds.
+"""
+
+LEAST_END_S = 0.2
+"""So long threads that are left, and what is called at the end of a program, may take in any case."""
+
 ORPHAN_GRACE_S = 5.0
 """How long a process may go on after its supervisor is gone, in seconds."""
 
 
-def stop_on_signal(lifeline: int) -> threading.Event:
+class Stop(threading.Event):
+    """Set when a process is to end; `set_at` is when that was, in seconds of the monotonic clock."""
+
+    set_at = 0.0
+
+    def set(self) -> None:
+        """Let it end."""
+        self.set_at = self.set_at or time.monotonic()
+        super().set()
+
+
+def stop_on_signal(lifeline: int) -> Stop:
     """An event that SIGTERM, or the end of the supervisor, sets. Call it once, from the main thread.
 
     `lifeline` is what `take_lifeline` returned.
@@ -30,7 +52,7 @@ def stop_on_signal(lifeline: int) -> threading.Event:
     A thread sets the event. If the signal handler did, it could deadlock with a main thread that is just
     entering `wait`. SIGINT is ignored: the supervisor gets it and decides.
     """
-    stop = threading.Event()
+    stop = Stop()
     wakeup, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -65,6 +87,22 @@ def announce_draining(lifeline: int, within_s: float) -> None:
     if stat.S_ISSOCK(os.fstat(lifeline).st_mode):
         with contextlib.suppress(OSError):
             os.write(lifeline, b"%s%.1f\n" % (DRAINING, max(0.0, within_s)))
+
+
+def end_within(seconds: float, exit_code: int) -> None:
+    """End this process in so many seconds, unless it has ended by itself.
+
+    Python waits for threads of its own pools, which may be at whatever a handler has given them.
+    """
+
+    def end() -> None:
+        time.sleep(max(LEAST_END_S, seconds))
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(exit_code)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 def take_lifeline() -> int:

@@ -29,16 +29,29 @@ member of it. All of it together has its own name as the kind."""
 GIVEN_KINDS = {kind: root for root, kind in GIVEN.items()} | {root: root for root in GIVEN}
 """The kinds of such references: the name of what they read of."""
 
-EXECUTION_FIELDS = ("id", "name", "run", "created_at", "started_at", "correlation_id", "labels")
-"""What `execution` has."""
+EXECUTION_FIELDS = (
+    "id",
+    "name",
+    "run",
+    "created_at",
+    "started_at",
+    "correlation_id",
+    "labels",
+    "version",
+    "group_id",
+)
+"""What `execution` has. `group_id`: the id of the child execution that reads it, null outside of groups."""
 
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 """What it has besides in hooks: how the main nodes have ended."""
 
+PREVIOUS = "previous"
+"""What the iteration before has given, of a node that repeats."""
+
 ROOTS = frozenset(
     (
         *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, "trigger", "callback_url"),
-        *("item", "item_index", "item_key", "iteration", "previous", "attempt", "error"),
+        *("item", "item_index", "item_key", "iteration", PREVIOUS, "attempt", "error"),
     )
 )
 """What templates read besides nodes, or will: those that have no value yet are kept free for it."""

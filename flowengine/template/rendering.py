@@ -27,6 +27,7 @@ from flowengine.template.reference import (
     FATE_KINDS,
     GIVEN_KINDS,
     MOMENT,
+    PREVIOUS,
     PRIMARY,
     SECRET,
     UUID,
@@ -196,6 +197,8 @@ def _fate(reference: Reference, scope: Scope) -> object:
 
 
 def _no_output(name: str, scope: Scope) -> str:
+    if name == PREVIOUS:
+        return f"there is no '{PREVIOUS}' in the first iteration; `default` or `coalesce` gives another value"
     if name in scope.unseen:
         return f"the node '{name}' had not ended when this one was sent to a worker"
     fate = scope.fates.get(name)

@@ -11,7 +11,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.held import Held
-from flowengine.engine.running.async_nodes import AsyncNodes
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import StoreUnavailableError

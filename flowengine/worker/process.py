@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 import dramatiq
@@ -24,7 +27,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.delivering.sender import Sender
-from flowengine.engine.running.async_nodes import AsyncNodes
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -35,15 +38,20 @@ from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.http.network.forbidden_target import own_server
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.isolated.children import Children
 from flowengine.handlers.loading import load_registry
+from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.handlers.webhooks.webhook_call import WebhookCall
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs, redact_prints
+from flowengine.plugin import Registry
 from flowengine.queues import async_line
 from flowengine.settings import Settings
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.worker_state import RedisWorkerState
+from flowengine.supervision.child_shutdown import ENDS_AFTER_GRACE_S
+from flowengine.supervision.garbage import collect_rarely
 from flowengine.worker.actors import declare
 from flowengine.worker.draining import Draining
 from flowengine.worker.watchdog import Watchdog
@@ -52,6 +60,10 @@ DEFAULT_THREADS = 16
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 LOST_EXIT = 70
+LEAST_CLEAN_UP_S = 0.2
+"""So long handlers that are cancelled at the end may clean up in any case."""
+ISOLATED_PROGRAM = "flowengine.cli.processes.isolated_process"
+"""The program of child processes: by its name, because it stands above this layer as all programs do."""
 
 
 class Watching(Middleware):
@@ -78,6 +90,8 @@ class WorkerParts(msgspec.Struct, frozen=True):
     invoker: Invoker
     queues: tuple[str, ...]
     check: StartCheck
+    children: Children | None = None
+    """Where isolated handlers run, if there are any."""
 
 
 def build(
@@ -98,12 +112,14 @@ def build(
     secrets.warn_of_unusable()
     registry = load_registry(settings.handlers)
     state = build_state(settings, owner=owner)
+    children = _children(registry, settings, secrets)
     invoker = Invoker(
         egress=settings.egress,
         settings=load_handler_settings(registry, settings, environ),
         forbidden=own_server(settings.redis_url),
         trust=trusted_authorities(settings.ca_file, environ),
         redact=secrets.redact,
+        isolation=children,
     )
     worker_state = RedisWorkerState(state)
     speed = HandlerSpeed()
@@ -162,7 +178,17 @@ def build(
         loop_silent_s=invoker.loop_silent_s,
     )
     broker.add_middleware(Watching(watchdog))
-    return WorkerParts(broker, runner, watchdog, invoker, queues, StartCheck(state, "worker", queues))
+    check = StartCheck(state, "worker", queues)
+    return WorkerParts(broker, runner, watchdog, invoker, queues, check, children)
+
+
+def _children(registry: Registry, settings: Settings, secrets: Secrets) -> Children | None:
+    """The child processes for isolated handlers, none of them started; None if there is no such handler."""
+    if not any(item.isolated for item in registry):
+        return None
+    program = [sys.executable, "-P", "-m", ISOLATED_PROGRAM, str(os.getpid())]
+    most = settings.limits.max_result_bytes
+    return Children(program, hidden=secrets.passing, max_result_bytes=most)
 
 
 def setup() -> None:
@@ -202,12 +228,17 @@ def run_process(
     served = (
         None if queues is None else tuple(line for queue in queues for line in (queue, async_line(queue)))
     )
+    collect_rarely()
     worker = start_worker(parts.broker, threads=threads, queues=served)
+    if parts.children is not None:
+        parts.children.warm_up()
     stop.wait()
+    grace_s = 0 if parts.watchdog.drained else settings.grace_s
+    ends_by = time.monotonic() + grace_s + ENDS_AFTER_GRACE_S
     # A lost thread does not come back, and nothing else is left once the process has drained.
-    if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):
+    if parts.broker.stop(worker, within_s=grace_s):
         parts.broker.close()
-    parts.invoker.close()
+    parts.invoker.close(within_s=max(LEAST_CLEAN_UP_S, ends_by - time.monotonic()))
     return LOST_EXIT if parts.watchdog.lost else 0
 
 

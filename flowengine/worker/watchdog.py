@@ -1,4 +1,4 @@
-"""Watches over deadlines that a handler does not keep by itself.
+"""Watches over deadlines that a handler does not keep by itself, and over leases that were lost.
 
 A thread cannot be killed. A handler that is past its node's deadline has its node reported as timed
 out at once. If its thread has not come back after the grace as well, the process counts as sick: it takes
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import structlog
 
-from flowengine.engine.running.async_nodes import AsyncNodes
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -90,6 +90,9 @@ class Watchdog(threading.Thread):
                 log.error("watchdog.turn_failed", exc_info=True)
 
     def _look(self, hand: TaskInHand) -> None:
+        if hand.held.is_lost and not hand.cancellation.requested:
+            log.info("node.lease_lost", execution_id=hand.task.execution, node_id=hand.task.node)
+            hand.cancellation.request()
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)

@@ -24,6 +24,7 @@ WORKFLOW_FIELDS: Final = (
     "timeout_seconds",
     "on_node_failure",
     "hooks_timeout_seconds",
+    "concurrency",
     "nodes",
     "on_failure",
     "finally",
@@ -31,17 +32,12 @@ WORKFLOW_FIELDS: Final = (
 )
 
 FUTURE_WORKFLOW_FIELDS: Final = (
-    "concurrency",
     "priority",
     "schedules",
     "after",
 )
 FUTURE_NODE_FIELDS: Final = (
-    "nodes",
-    "outputs",
-    "on_node_failure",
     "map",
-    "repeat",
     "wait_for_callback",
     "concurrency",
     "rate_limit",

@@ -5,6 +5,7 @@ Knows types, limits and names; nothing of graphs, handlers or templates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -21,6 +22,8 @@ from flowengine.workflow.checking.node_policy import NO_POLICY, read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import check_hook, read_hooks_timeout_ms, read_outputs
+from flowengine.workflow.checking.templates.given_references import GivenCheck
+from flowengine.workflow.children import reading as groups
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     FUTURE_NODE_FIELDS,
@@ -37,9 +40,11 @@ from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_v
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
+from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
+from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
 from flowengine.workflow.waits.reading import carried_schema, read_waiting
 
@@ -92,7 +97,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     work = TemplateWork(report, limits.max_template_chars)
     inputs = read_inputs(document, report, work)
     variables = read_vars(document, inputs, report, work)
-    overall = read_execution_policy(document, report)
+    given = GivenCheck(inputs, variables.vars, labels)
+    concurrency = read_concurrency(document, given, report, work)
+    overall = msgspec.structs.replace(read_execution_policy(document, report), concurrency=concurrency)
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults)
     return Draft(
@@ -133,9 +140,9 @@ def _nodes(
         report.add("empty_workflow", "/nodes", "a workflow has at least one node")
         return None
     lists: dict[Stage, list[JsonValue]] = {"main": nodes, **_hooks(document, report)}
-    total = sum(len(listed) for listed in lists.values())
+    total = groups.count_nodes(lists.values())
     if total > limits.max_nodes:
-        among = "" if total == len(nodes) else ", hooks among them"
+        among = "" if total == len(nodes) else ", those of hooks and groups among them"
         report.add(
             "too_many_nodes",
             "/nodes",
@@ -146,13 +153,19 @@ def _nodes(
     schemas = OutputSchemas(report)
     found: list[DraftNode] = []
     for stage, listed in lists.items():
-        reading = _NodeReading(stage, len(found), report, defaults, schemas)
+        pointer = "/nodes" if stage == "main" else f"/{stage}"
+        reading = _NodeReading(stage, len(found), report, defaults, schemas, pointer)
         found += [reading.node(node, number) for number, node in enumerate(listed)]
         outputs = read_outputs(document, report) if stage == "main" else None
         if outputs is not None:
-            fields = NodeFields(len(found), "", None, [], OUTPUTS_TIMEOUT_S, stage="outputs")
-            found.append(DraftNode(fields, OutputsDraft(outputs)))
+            found.append(_outputs_node(len(found), outputs, "/outputs"))
     return tuple(found)
+
+
+def _outputs_node(place: int, outputs: JsonObject, pointer: str) -> DraftNode:
+    """What computes the outputs of the document, or of a group."""
+    fields = NodeFields(place, "", None, [], OUTPUTS_TIMEOUT_S, stage="outputs")
+    return DraftNode(fields, OutputsDraft(outputs, pointer))
 
 
 def _hooks(document: JsonObject, report: Report) -> dict[Stage, list[JsonValue]]:
@@ -168,18 +181,25 @@ def _hooks(document: JsonObject, report: Report) -> dict[Stage, list[JsonValue]]
 
 
 class _NodeReading(msgspec.Struct, frozen=True):
-    """Reads the nodes of one list. `first`: how many nodes come before it."""
+    """Reads the nodes of one list, to which `pointer` leads. `first`: how many nodes come before it. `depth`:
+    how many groups are around it."""
 
     stage: Stage
     first: int
     report: Report
     defaults: NodeDefaults
     schemas: OutputSchemas
+    pointer: str
+    depth: int = 0
 
     def node(self, node: JsonValue, number: int) -> DraftNode:
         """The node at this place of the list."""
-        pointer = pointer_to("/nodes" if self.stage == "main" else f"/{self.stage}", number)
-        return _node(node, self.first + number, pointer, self)
+        return _node(node, self.first + number, pointer_to(self.pointer, number), self)
+
+    def inside(self, pointer: str) -> _NodeReading:
+        """Reads the nodes of the group at this pointer."""
+        inner = pointer_to(pointer, groups.NODES)
+        return msgspec.structs.replace(self, stage="main", first=0, pointer=inner, depth=self.depth + 1)
 
 
 def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
@@ -187,6 +207,9 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if not isinstance(node, dict):
         report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
         return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S, stage=stage), None)
+    if groups.is_group(node):
+        return _group(node, place, pointer, reading)
+    node = groups.refuse_group_fields(node, pointer, report)
     refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS, FUTURE_NODE_FIELDS)
     node_id = read_id(node, pointer, report)
     work = read_work(node, pointer, report, defaults.configs)
@@ -204,7 +227,32 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if waits is None:
         timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
+    if waits is not None and policy.repeat is not None:
+        refuse_with_wait(pointer, report)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits)
     return DraftNode(fields, work, schema or carried_schema(node, waits))
+
+
+def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
+    report, stage = reading.report, reading.stage
+    future = (*FUTURE_NODE_FIELDS, *groups.LATER, OUTPUT_SCHEMA)
+    refuse_unknown_fields(node, groups.FIELDS, pointer, report, NODE_SPELLINGS, future)
+    node_id = read_id(node, pointer, report)
+    dependencies = read_dependencies(node, pointer, report)
+    if node.get("description") is not None:
+        _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
+    plain = {key: value for key, value in node.items() if key not in groups.LATER}
+    policy = read_policy(plain, pointer, report, NO_POLICY)
+    inside = reading.inside(pointer)
+
+    def read_nodes(listed: Sequence[JsonValue], outputs: JsonObject | None) -> tuple[DraftNode, ...]:
+        found = [inside.node(inner, number) for number, inner in enumerate(listed)]
+        if outputs is not None:
+            found.append(_outputs_node(len(found), outputs, pointer_to(pointer, "outputs")))
+        return tuple(found)
+
+    group = groups.read_group(node, pointer, report, reading.depth, read_nodes)
+    fields = NodeFields(place, pointer, node_id, dependencies, DEFAULT_TIMEOUT_S, policy, stage=stage)
+    return DraftNode(fields, group)

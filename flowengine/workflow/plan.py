@@ -5,13 +5,15 @@ Nodes are addressed by their index in the document's order. Pure: no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.heuristics import FIRST_OF_MANY
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
+from flowengine.workflow.children.lineage import Lineage, Reference
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy, TriggerRule
 from flowengine.workflow.stages import MAIN_ONLY, Stage, Stages
@@ -99,6 +101,47 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """What a node says about when it runs and what becomes of its failure."""
         return self.policies.get(position, PLAIN)
 
+    @property
+    def lineage(self) -> Lineage | None:
+        """Where the execution of this plan belongs, if it is a child: no part of what is stored."""
+        found: Lineage | None = self.__dict__.get("_lineage")
+        return found
+
+    @property
+    def path(self) -> tuple[int, ...]:
+        """The groups that lead to it, where it is the plan of a child: as `group_at` takes them."""
+        found: tuple[int, ...] = self.__dict__.get("_path", ())
+        return found
+
+    def within(self, reference: Reference) -> Plan:
+        """The same plan, as that of one child."""
+        plan = replace(self)
+        plan.__dict__.update(self.__dict__)
+        plan.__dict__["_lineage"], plan.__dict__["_path"] = reference.lineage, reference.path
+        return plan
+
+    @Derived
+    def nests(self) -> bool:
+        """Whether its executions may have children."""
+        return any(policy.group is not None for policy in self.policies.values())
+
+    @Derived
+    def _groups(self) -> dict[int, Plan]:
+        return {}
+
+    def group_at(self, path: Iterable[int]) -> Plan:
+        """The plan of a group: the indexes of the groups around it lead there. Raises LookupError."""
+        plan = self
+        for position in path:
+            found = plan._groups.get(position)
+            if found is None:
+                group = plan.policy(position).group
+                if group is None:
+                    raise LookupError(f"node {position} of the plan of '{self.name}' is no group")
+                found = plan._groups[position] = decode_plan(bytes(group.plan))
+            plan = found
+        return plan
+
     @Derived
     def trigger_rules(self) -> tuple[TriggerRule, ...]:
         """For each node, the rule by which it runs."""
@@ -121,11 +164,23 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     @Derived
     def weights(self) -> tuple[int, ...]:
-        """For each node, about how many bytes its dispatch takes, with the schema of its output."""
+        """For each node, about how many bytes its dispatch takes, with what else is sent of its policy."""
         weights = [len(node.work.config) for node in self.nodes]
         for position, policy in self.policies.items():
             weights[position] += len(policy.output_schema or "")
+            weights[position] += 0 if policy.repeat is None else len(policy.repeat.until)
         return tuple(weights)
+
+    @Derived
+    def collecting(self) -> tuple[str, ...]:
+        """The ids of the nodes whose result is the list of what all their iterations give."""
+        return tuple(
+            [
+                self.nodes[position].id
+                for position, policy in self.policies.items()
+                if policy.repeat is not None and policy.repeat.collects
+            ]
+        )
 
     @Derived
     def index(self) -> dict[str, int]:
@@ -200,6 +255,22 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
                 if not waiting[child]:
                     order.append(child)
         return tuple(order)
+
+    @Derived
+    def crowd(self) -> frozenset[int]:
+        """The nodes that become ready together with many others, but for the first FIRST_OF_MANY of these.
+
+        They step back behind the nodes of other executions. Those are together that depend on the same nodes.
+        """
+        if len(self.nodes) <= FIRST_OF_MANY:
+            return frozenset()
+        seen: dict[tuple[int, ...], int] = {}
+        found = []
+        for position, node in enumerate(self.nodes):
+            before = seen[node.parents] = seen.get(node.parents, 0) + 1
+            if before > FIRST_OF_MANY:
+                found.append(position)
+        return frozenset(found)
 
     @Derived
     def roots(self) -> tuple[int, ...]:

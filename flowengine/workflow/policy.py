@@ -9,6 +9,9 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from flowengine.workflow.children.group import Group, Outer
+from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 TriggerRule: TypeAlias = Literal[
@@ -64,7 +67,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
     so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
-    `waits`: what it waits for once it has run.
+    `waits`: what it waits for once it has run. `repeat`: it runs again and again. `group`: it runs as a child
+    execution. `outer`: what it reads of the executions around its own.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -77,6 +81,9 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     ends: bool = False
     gives_outputs: bool = False
     waits: WaitPolicy | None = None
+    repeat: Repeat | None = None
+    group: Group | None = None
+    outer: tuple[Outer, ...] = ()
 
 
 PLAIN: Final = Policy()
@@ -86,11 +93,12 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a document says of its executions as a whole.
 
     `timeout_ms`: how long one run may take, waits included; 0: as long as it takes. `stops_on_failure`: the
-    first failure that is not tolerated stops it.
+    first failure that is not tolerated stops it. `concurrency`: how many of them run at once.
     """
 
     timeout_ms: int = 0
     stops_on_failure: bool = False
+    concurrency: Concurrency | None = None
 
 
 PLAIN_EXECUTION: Final = ExecutionPolicy()

@@ -11,6 +11,7 @@ from flowengine.workflow.checking.stage_fields import HOOKS_TIMEOUT_S
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_ID_CHARS, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.policy import RULES_WITHOUT_DEPENDENCIES, TRIGGER_RULES, Retry
+from flowengine.workflow.repeating.repeat_schema import repeat_schema
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS
 from flowengine.workflow.waits.wait_policy import DEFAULT_TIMEOUT_S as WAIT_S
 from flowengine.workflow.waits.wait_policy import MAX_TIMEOUT_S as MAX_WAIT_S
@@ -48,11 +49,13 @@ def properties(max_template_chars: int) -> dict[str, Schema]:
         },
         "retry": _reference(RETRY),
         "on_error": _reference(ON_ERROR),
+        "repeat": repeat_schema(max_template_chars),
     }
 
 
 def conditions() -> list[Schema]:
-    """Rules that ask about dependencies need some. Only nodes that wait may take longer than an hour."""
+    """Rules that ask about dependencies need some. Only nodes that wait, and groups, may take longer
+    than an hour."""
     waiting = {"properties": {"handler": {"enum": list(WAIT_HANDLERS)}}, "required": ["handler"]}
     asking = [rule for rule in TRIGGER_RULES if rule not in RULES_WITHOUT_DEPENDENCIES]
     return [
@@ -63,7 +66,10 @@ def conditions() -> list[Schema]:
         {
             "if": waiting,
             "then": {"properties": {"timeout_seconds": {"default": WAIT_S}}},
-            "else": {"properties": {"timeout_seconds": {"maximum": MAX_TIMEOUT_S}}},
+            "else": {
+                "if": {"required": ["nodes"]},
+                "else": {"properties": {"timeout_seconds": {"maximum": MAX_TIMEOUT_S}}},
+            },
         },
     ]
 

@@ -18,6 +18,8 @@ from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
+from flowengine.workflow.limits.reading import FIELD as CONCURRENCY
+from flowengine.workflow.limits.schema import concurrency_schema
 from flowengine.workflow.stages import HOOKS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -52,6 +54,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             },
             "defaults": policy_schema.defaults(work.defaults),
             **policy_schema.execution(),
+            CONCURRENCY: concurrency_schema(),
             "nodes": {
                 "type": "array",
                 "minItems": 1,
@@ -133,7 +136,8 @@ def _template(limits: Limits) -> Schema:
 def _node(work: WorkSchema, limits: Limits) -> Schema:
     return {
         "type": "object",
-        "required": ["id", *work.required],
+        "required": ["id"],
+        "oneOf": work.choices,
         "additionalProperties": False,
         "properties": {
             "id": {

@@ -6,8 +6,7 @@ input makes it raise.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -16,27 +15,20 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
-from flowengine.workflow.checking.certain_ancestors import certain_ancestors, rule_warnings
-from flowengine.workflow.checking.dependencies import link
-from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
-from flowengine.workflow.checking.templates.template_references import TemplateCheck
-from flowengine.workflow.draft import Draft, read_draft
-from flowengine.workflow.kinds.all_kinds import compile_node, declared_output, ends_without_outputs
-from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.checking.templates.template_references import Findings
+from flowengine.workflow.draft import read_draft
 from flowengine.workflow.kinds.task import check_defaults
 from flowengine.workflow.labels import Labels
+from flowengine.workflow.node_lists import Whole, compile_list, stages_of
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions
 from flowengine.workflow.reading.yaml_parser import parse_yaml
-from flowengine.workflow.stages import MAIN_ONLY, Stages
-from flowengine.workflow.waits.reading import check_signals
 
 Form: TypeAlias = Literal["json", "yaml"]
 
@@ -203,49 +195,20 @@ def _compiled(
     draft = read_draft(document, limits, report)
     if draft.nodes is None:
         return None
-    fields = [node.fields for node in draft.nodes]
-    links = link(fields, report)
-    outputs = [
-        None if node.work is None else declared_output(node.work, registry, node.output_schema)
-        for node in draft.nodes
-    ]
-    ends = [
-        node.fields.place
-        for node in draft.nodes
-        if node.fields.stage == "main" and ends_without_outputs(node.work)
-    ]
-    certain = certain_ancestors(links.graph, fields, ends)
+    findings = Findings()
     given = GivenCheck(draft.inputs, draft.variables.vars, draft.labels)
-    templates = TemplateCheck(links, outputs, limits, report, certain, given)
-    context = DocumentContext(registry, limits, links, templates, report)
-    nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
-    check_defaults(draft.configs, context)
-    check_signals(fields, report)
-    found.secrets.update({**draft.variables.secrets, **templates.secrets})
-    found.warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
+    compiled = compile_list(draft.nodes, Whole(registry, limits, report, given, findings))
+    check_defaults(draft.configs, compiled.context)
+    found.secrets.update({**draft.variables.secrets, **findings.secrets})
+    found.warnings += findings.warnings
     found.labels = draft.labels
-    known = [node for node in nodes if node is not None]
-    policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
-    plan_nodes = tuple(node.node for node in known)
-    waiting = frozenset(
-        place
-        for place, node in enumerate(plan_nodes)
-        if (handler := registry.get(node.work.handler)) is not None and handler.is_async
-    )
     return Plan(
         draft.name,
-        plan_nodes,
-        policies,
+        compiled.nodes,
+        compiled.policies,
         draft.inputs,
         draft.overall,
         draft.variables.vars,
-        _stages(draft, fields),
-        waiting,
+        stages_of(draft.nodes, draft.hooks_timeout_ms),
+        compiled.waiting,
     )
-
-
-def _stages(draft: Draft, nodes: Sequence[NodeFields]) -> Stages:
-    counted = Counter(node.stage for node in nodes)
-    if counted["main"] == len(nodes):
-        return MAIN_ONLY
-    return Stages(counted["outputs"], counted["on_failure"], counted["finally"], draft.hooks_timeout_ms)

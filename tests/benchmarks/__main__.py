@@ -18,7 +18,7 @@ from tests.benchmarks.phases import Run, workloads
 from tests.benchmarks.sizes import FULL, QUICK
 from tests.benchmarks.systems import DEFAULT, SYSTEMS
 
-PHASES = ("idle", "single", "memory", "backlog", "lateness")
+PHASES = ("idle", "single", "memory", "backlog", "lateness", "waiting", "flood")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +46,12 @@ def main(arguments: Sequence[str]) -> int:
     figures = Figures(run.findings, sizes)
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     print(f"{machine}, Python {platform.python_version()}")
-    print(f"\n{report.measured(systems, figures, run.findings)}\n\n{report.asked(figures.rows())}")
+    tables = (
+        report.measured(systems, figures, run.findings),
+        report.waiting(figures, run.findings),
+        report.asked(figures.rows()),
+    )
+    print("\n" + "\n\n".join(filter(None, tables)))
     print(f"\n{options.length}: {time.monotonic() - began:.0f} s")
     if options.json:
         options.json.write_bytes(run.findings.as_json())

@@ -94,6 +94,13 @@ class Figures:
         idle = self._found.idle.get(system)
         return None if idle is None else idle.services_percent
 
+    def quick_p95_ms(self, system: str, *, beside: bool) -> float | None:
+        """What a quick node takes, beside calls that wait or on the idle stack: the 95th percentile."""
+        found = self._found.waiting.get(system)
+        if found is None:
+            return None
+        return percentile(found.beside_hops if beside else found.idle_hops, 0.95) * 1000
+
     def rows(self) -> list[Row]:
         """The table of what is asked."""
         backlog = self._found.backlog
@@ -139,6 +146,35 @@ class Figures:
                 False,
             ),
             Row("waiting 5-node execution: KiB in Redis", waiting, 6, 3, False),
+            *self._waiting_rows(),
+            Row(
+                "a single node beside 10,000 of another execution: s, worst",
+                None if self._found.flood is None else max(self._found.flood.beside),
+                *(1.0, 0.25, False),
+            ),
+        ]
+
+    def _waiting_rows(self) -> list[Row]:
+        ours, gevent = self._found.waiting.get(OURS), self._found.waiting.get("celery-gevent")
+        beside, idle = (self.quick_p95_ms(OURS, beside=beside) for beside in (True, False))
+        return [
+            Row("1000 calls of 1 s: seconds", None if ours is None else ours.seconds, 3.0, 2.0, False),
+            Row(
+                "1000 calls of 1 s: MiB of the worker",
+                None if ours is None else ours.rss / KIB / KIB,
+                *(150, 110, False, "{:.0f}"),
+            ),
+            Row(
+                "a waiting call: ms of the worker's CPU",
+                None if ours is None else ours.cpu_ms,
+                *(2.0, 1.0, False),
+            ),
+            Row(
+                "1000 calls of 1 s / Celery's, gevent",
+                _ratio(None if ours is None else ours.seconds, None if gevent is None else gevent.seconds),
+                *(0.5, 0.27, False),
+            ),
+            Row("quick nodes beside 200 calls of 10 s: p95 / idle", _ratio(beside, idle), 3.0, 1.5, False),
         ]
 
     def _late(self, label: str, share: float) -> float | None:

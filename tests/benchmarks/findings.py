@@ -42,6 +42,28 @@ class Backlog(msgspec.Struct, frozen=True):
     nodes_per_s: float
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """Calls that wait. `cpu_ms`: of the worker, a call; `rss`: its most, in bytes. Hops: seconds a quick node
+    took in chains, on the idle stack and while calls waited."""
+
+    calls: int
+    seconds: float
+    cpu_ms: float
+    rss: int
+    idle_hops: list[float]
+    beside_hops: list[float]
+
+
+class Flood(msgspec.Struct, frozen=True):
+    """Many nodes of one execution that take so many seconds, and what a single node of another took beside
+    them, and on the idle stack, in seconds."""
+
+    nodes: int
+    seconds: float
+    beside: list[float]
+    idle: list[float]
+
+
 class Findings:
     """By system and workload; `failures` holds what a system could not do.
 
@@ -54,6 +76,8 @@ class Findings:
         self.memory: dict[str, Memory] = {}
         self.backlog: Backlog | None = None
         self.lateness: dict[str, list[float]] = {}
+        self.flood: Flood | None = None
+        self.waiting: dict[str, Waiting] = {}
         self.failures: dict[str, str] = {}
 
     def seconds(self, system: str, workload: str) -> list[float]:
@@ -73,6 +97,8 @@ class Findings:
                 "memory": self.memory,
                 "backlog": self.backlog,
                 "lateness": self.lateness,
+                "waiting": self.waiting,
+                "flood": self.flood,
                 "failures": self.failures,
             }
         )

@@ -15,6 +15,7 @@ from tests.benchmarks.findings import Backlog, Findings, Idle, Memory
 from tests.benchmarks.sizes import SETTLE_S, WARM_EXECUTIONS, WARM_NODES, Sizes
 from tests.benchmarks.stack import Stack, WorkloadFailedError
 from tests.benchmarks.systems import System, with_two_orchestrators
+from tests.benchmarks.waiting.phase import measure_flood, measure_waiting
 
 OURS = "flowengine"
 MEMORY_AFTER_S = 1.0
@@ -70,6 +71,10 @@ class Run:
             self._backlog(ours[0])
         if ours and self._wanted("lateness"):
             self._lateness(ours[0])
+        if self._wanted("waiting"):
+            measure_waiting(self._sizes, self.findings, self._say)
+        if ours and self._wanted("flood"):
+            measure_flood(self._sizes, self.findings, self._say)
 
     def _wanted(self, label: str) -> bool:
         return not self._only or label in self._only

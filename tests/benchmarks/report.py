@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.benchmarks.figures import Figures, Row
+from tests.benchmarks.figures import Figures, Row, percentile
 from tests.benchmarks.findings import Backlog, Findings
 from tests.benchmarks.phases import KILLED, OURS, RUNNING
 from tests.benchmarks.systems import System
@@ -77,6 +77,32 @@ def measured(systems: Sequence[System], figures: Figures, found: Findings) -> st
     return _table(lines) + "\n\n" + _notes(found)
 
 
+def waiting(figures: Figures, found: Findings) -> str:
+    """What calls cost that wait, by system; empty if none was measured."""
+    lines: list[tuple[str, ...]] = [
+        (
+            "calls that wait",
+            "seconds",
+            "worker's CPU, ms a call",
+            "its RSS, MiB",
+            "quick node, p95, ms: idle",
+            "beside them",
+        )
+    ]
+    for name, each in found.waiting.items():
+        hops = [figures.quick_p95_ms(name, beside=beside) or 0.0 for beside in (False, True)]
+        lines.append(
+            (
+                f"{name}: {each.calls} of 1 s",
+                f"{each.seconds:.2f}",
+                f"{each.cpu_ms:.2f}",
+                f"{each.rss / MIB:.0f}",
+                *(f"{hop:.1f}" for hop in hops),
+            )
+        )
+    return _table(lines) if len(lines) > 1 else ""
+
+
 def _notes(found: Findings) -> str:
     lines = [
         "* FlowEngine and Celery: one node, three, one that joins them. Dramatiq: five in a row, each a "
@@ -90,6 +116,14 @@ def _notes(found: Findings) -> str:
             f"triggered ({backlog.trigger_ms:.2f} ms each); drained at {backlog.nodes_per_s:.0f} nodes/s; "
             f"at most {backlog.pss_peak / MIB:.0f} MiB in the services ({_each(backlog)} resident), "
             f"{backlog.server_bytes / MIB:.0f} MiB in the server."
+        )
+    flood = found.flood
+    if flood is not None:
+        beside, idle = [1000 * percentile(values, 0.5) for values in (flood.beside, flood.idle)]
+        lines.append(
+            f"Flood of {flood.nodes} nodes, {flood.seconds:.1f} s: a single node of another took "
+            f"{beside:.0f} ms meanwhile (median of {len(flood.beside)}), at most "
+            f"{max(flood.beside) * 1000:.0f} ms, and {idle:.1f} ms on the idle stack."
         )
     lines += [f"Failed: {what}: {why}" for what, why in found.failures.items()]
     return "\n".join(lines)

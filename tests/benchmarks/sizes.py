@@ -26,6 +26,12 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float
     backlog: int
     tries: int = 200
+    flood: int = 10_000
+    calls: int = 1000
+    beside: int = 200
+    beside_s: float = 10.0
+    short_chain: int = 5
+    short_chains: int = 40
 
 
 QUICK = Sizes(rounds=3, repeats=3, single_samples=5, idle_s=10.0, backlog=500)

@@ -118,6 +118,15 @@ class Stack:
         """What the services take."""
         return processes.usage(self.pids())
 
+    def worker_usage(self) -> Usage:
+        """What those of the services take that run tasks: of ours the workers, of peers all."""
+        found = []
+        for process in self._services:
+            command = list(process.args) if isinstance(process.args, list) else []
+            if "flowengine" not in command or command[SERVICE_AT] == "worker":
+                found += processes.tree(process.pid)
+        return processes.usage(found)
+
     def resident(self) -> dict[str, int]:
         """Bytes of each process of its services, by service; a supervisor under a name of its own."""
         found = {}

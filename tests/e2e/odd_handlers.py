@@ -267,6 +267,23 @@ def _put_off(config: Since) -> None:
         raise Later(config.seconds)
 
 
+class Path(msgspec.Struct, frozen=True):
+    """What to wait for, and how long to sleep in a thread before that."""
+
+    path: str
+    blocks_s: float = 0.0
+
+
+@handler("test_wait_for")
+async def wait_for(config: Path, context: Context) -> dict[str, str]:
+    """Waits until there is a file of this name, and can be cancelled; what it sleeps in a thread cannot."""
+    if config.blocks_s:
+        await asyncio.to_thread(time.sleep, config.blocks_s)
+    while not os.path.exists(config.path):
+        await asyncio.sleep(0.25)
+    return {"result": os.path.basename(config.path)}
+
+
 @handler("test_die")
 def die(config: Folder, context: Context) -> dict[str, int]:
     """Ends its process, `deaths` times; notes every start as a file."""

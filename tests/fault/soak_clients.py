@@ -1,7 +1,8 @@
 """The soak's clients: each submits a workflow, triggers it, waits for its end and judges the results.
 
-Some executions are cancelled at a random moment, and triggered again once they have ended. Some are paused
-and go on, or an operator completes one of their nodes, with what that gives.
+Some documents are applied and started as definitions. Some executions are cancelled at a random moment, and
+triggered again once they have ended. Some are paused and go on, or an operator completes one of their nodes,
+with what that gives.
 
 A client does what a careful user does: asks again when it got no answer, and takes "already started"
 for an answer when it asked before. What was accepted (201, then 202) must end, and be right.
@@ -28,6 +29,7 @@ ENDED: Final = ("completed", "failed", "cancelled")
 CANCELLED_OF_TEN: Final = 2
 CANCELLED_WITHIN_S: Final = 1.0
 STEERED_OF_TEN: Final = 3
+APPLIED_OF_TEN: Final = 3
 RUNS_AT_MOST: Final = 5
 
 
@@ -152,13 +154,11 @@ class Client(threading.Thread):
 
     def _one(self, http: httpx.Client, workload: Workload) -> None:
         document = workload.document(self._service_url)
-        answer = self._ask(lambda api: http.post(f"{api}/workflow", json=document), 201)
-        if answer is None:
+        applies = self._rng.randrange(10) < APPLIED_OF_TEN
+        begun = self._apply_and_start(http, document) if applies else self._post_and_start(http, document)
+        if begun is None:
             return
-        execution: str = answer.json()["execution_id"]
-        run = self._trigger(http, execution)
-        if run is None:
-            return
+        execution, run = begun
         self._tally.accept(execution)
         cancels = self._rng.randrange(10) < CANCELLED_OF_TEN and self._cancel(http, execution)
         if self._rng.randrange(10) < STEERED_OF_TEN and self._steer(http, execution, workload, run):
@@ -177,6 +177,33 @@ class Client(threading.Thread):
         if ended.status != "completed":
             raise LostError(f"{execution} is {ended.status} after {run} runs")
         self._tally.finish(workload, spans)
+
+    def _post_and_start(self, http: httpx.Client, document: dict[str, Any]) -> tuple[str, int] | None:
+        """The execution and the run that was started; None when giving up."""
+        answer = self._ask(lambda api: http.post(f"{api}/workflow", json=document), 201)
+        if answer is None:
+            return None
+        execution: str = answer.json()["execution_id"]
+        run = self._trigger(http, execution)
+        return None if run is None else (execution, run)
+
+    def _apply_and_start(self, http: httpx.Client, document: dict[str, Any]) -> tuple[str, int] | None:
+        """The same by a definition of this client's own, of which each document is another version."""
+        named = {**document, "name": self.name}
+        path = f"definitions/{self.name}"
+        applied = self._ask(lambda api: http.put(f"{api}/{path}", json=named), 201, refused=200)
+        if applied is None:
+            return None
+        version = applied.json()["version"]
+        key = {"Idempotency-Key": f"{self._rng.getrandbits(64):x}"}
+        trigger = f"{path}/trigger?version={version}"
+        answer = self._ask(lambda api: http.post(f"{api}/{trigger}", headers=key), 202)
+        if answer is None:
+            return None
+        started = answer.json()
+        if (started["name"], started["version"]) != (self.name, version):
+            raise LostError(f"version {version} of {self.name} was started as {started}")
+        return started["execution_id"], 1
 
     def _cancel(self, http: httpx.Client, execution: str) -> bool:
         """Cancel it at some moment; whether it may have been heard. 409: it has ended."""

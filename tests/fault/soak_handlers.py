@@ -1,7 +1,8 @@
-"""The soak's handler, loaded by its workers through FLOWENGINE_HANDLERS."""
+"""The soak's handlers, loaded by its workers through FLOWENGINE_HANDLERS."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import datetime
 
@@ -26,6 +27,17 @@ class Sum(msgspec.Struct, frozen=True):
 def soak_sum(config: Sum, context: Context) -> dict[str, int]:
     """The sum of the values and `plus`, after a nap; fails in the first `failing_runs` runs."""
     time.sleep(config.nap_s)
+    return _sum(config, context)
+
+
+@handler("soak_later")
+async def soak_later(config: Sum, context: Context) -> dict[str, int]:
+    """The same, of a handler that needs no thread meanwhile."""
+    await asyncio.sleep(config.nap_s)
+    return _sum(config, context)
+
+
+def _sum(config: Sum, context: Context) -> dict[str, int]:
     if config.since and time.time() < datetime.fromisoformat(config.since).timestamp() + config.later_s:
         raise Later(config.later_s)
     if context.run <= config.failing_runs:

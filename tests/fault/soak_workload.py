@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["compute", "sum", "nap", "http", "flaky", "later", "signal"]
+Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky", "loop", "put_off", "signal"]
+"""`later` naps as `nap` does, but holds no thread; nor does `http`. `put_off` asks to be called later."""
 
 NAP_S: Final = 0.1
 LATER_S: Final = 0.5
@@ -32,6 +33,14 @@ class Step(msgspec.Struct, frozen=True):
     parents: tuple[str, ...] = ()
     plus: int = 0
 
+
+HANDLERS: Final[Mapping[Kind, str]] = {
+    "compute": "compute",
+    "http": "call_external_service",
+    "later": "soak_later",
+    "loop": "compute",
+    "signal": "signal",
+}
 
 HOOKS: Final[Mapping[str, Step]] = {
     "on_failure": Step("tell", "sum", plus=2),
@@ -125,32 +134,32 @@ def _value(step: Step, results: Mapping[str, Any]) -> object:
         return results.get(step.id)
 
 
-_HANDLERS: Final[Mapping[str, str]] = {
-    "compute": "compute",
-    "http": "call_external_service",
-    "signal": "signal",
-}
-
-
 def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
     reads = [f"{{{{ {_reference(parent, kinds)} }}}}" for parent in step.parents]
     config: dict[str, Any]
     match step.kind:
         case "compute":
             config = {"operation": "add", "a": reads[0] if reads else 0, "b": step.plus}
+        case "loop":
+            before = _reference(step.parents[0], kinds) if step.parents else "0"
+            terms = f"{{{{ [{step.plus - 3}, 1, 2][iteration - 1] }}}}"
+            config = {"operation": "add", "a": f"{{{{ previous | default({before}) }}}}", "b": terms}
         case "http":
             terms = " + ".join([*(_reference(parent, kinds) for parent in step.parents), str(step.plus)])
             config = {"url": f"{url}?n={{{{ {terms} }}}}"}
         case "signal":
             config = {"prompt": "soaked"}
-        case "sum" | "nap" | "flaky" | "later":
+        case "sum" | "nap" | "later" | "flaky" | "put_off":
             config = {"values": reads, "plus": step.plus}
-            config |= {"nap_s": NAP_S} if step.kind == "nap" else {}
+            config |= {"nap_s": NAP_S} if step.kind in ("nap", "later") else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
-            config |= {"later_s": LATER_S, "since": "{{ now() }}"} if step.kind == "later" else {}
+            config |= {"later_s": LATER_S, "since": "{{ now() }}"} if step.kind == "put_off" else {}
+    until = "{{ iteration == 3 }}"
+    repeat = {"until": until, "delay_seconds": 0.1 * (step.plus % 2)} if step.kind == "loop" else None
     return {
         "id": step.id,
-        "handler": _HANDLERS.get(step.kind, "soak_sum"),
+        "repeat": repeat,
+        "handler": HANDLERS.get(step.kind, "soak_sum"),
         "config": config,
         "dependencies": list(step.parents),
         "timeout_seconds": SIGNAL_TIMEOUT_S if step.kind == "signal" else TIMEOUT_S,
@@ -164,7 +173,7 @@ def _reference(parent: str, kinds: Mapping[str, Kind]) -> str:
 def _chain(rng: random.Random) -> Iterable[Step]:
     yield Step("n0", "compute", (), rng.randrange(100))
     for at in range(1, rng.randint(4, 16)):
-        kind: Kind = rng.choice(("compute", "sum"))
+        kind: Kind = rng.choice(("compute", "sum", "loop"))
         yield Step(f"n{at}", kind, (f"n{at - 1}",), rng.randrange(100))
 
 
@@ -172,7 +181,7 @@ def _fan_out(rng: random.Random) -> Iterable[Step]:
     yield Step("start", "compute", (), rng.randrange(100))
     leaves = [f"leaf{at}" for at in range(rng.randint(6, 30))]
     for leaf in leaves:
-        yield Step(leaf, rng.choice(("compute", "sum")), ("start",), rng.randrange(100))
+        yield Step(leaf, rng.choice(("compute", "sum", "later")), ("start",), rng.randrange(100))
     yield Step("join", "sum", tuple(leaves), 1)
 
 
@@ -189,7 +198,7 @@ def _naps(rng: random.Random) -> Iterable[Step]:
     for depth in range(3):
         for lane in lanes:
             parents = (f"nap{depth - 1}_{lane}",) if depth else ()
-            yield Step(f"nap{depth}_{lane}", "nap", parents, rng.randrange(100))
+            yield Step(f"nap{depth}_{lane}", rng.choice(("nap", "later")), parents, rng.randrange(100))
     yield Step("join", "sum", tuple(f"nap2_{lane}" for lane in lanes), 1)
 
 
@@ -206,7 +215,7 @@ def _failing(rng: random.Random) -> Iterable[Step]:
     yield Step("start", "compute", (), rng.randrange(100))
     yield Step("good", "http", ("start",), rng.randrange(100))
     yield Step("bad", "flaky", ("start",), rng.randrange(100))
-    yield Step("side", "nap", ("good",), rng.randrange(100))
+    yield Step("side", "later", ("good",), rng.randrange(100))
     for at in range(rng.randint(1, 5)):
         yield Step(f"below{at}", "sum", ("bad",) if at % 2 else ("bad", "good"), rng.randrange(100))
     yield Step("end", "sum", ("side", "below0"), 1)
@@ -215,7 +224,7 @@ def _failing(rng: random.Random) -> Iterable[Step]:
 def _waits(rng: random.Random) -> Iterable[Step]:
     yield Step("start", "compute", (), rng.randrange(100))
     for lane in range(rng.randint(1, 3)):
-        yield Step(f"later{lane}", "later", ("start",), rng.randrange(100))
+        yield Step(f"later{lane}", "put_off", ("start",), rng.randrange(100))
         yield Step(f"hears{lane}", "signal", (f"later{lane}",), rng.randrange(100))
     yield Step("join", "sum", tuple(f"hears{at}" for at in range(lane + 1)), 1)
 

@@ -1,15 +1,11 @@
 """Every crash point: stop before or after any Redis command of any service, by its death or by an error.
 
-The reference workflow has a diamond with a join, a branch that fails in the first run and is retried
-in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
-workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
-orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
-`end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
-kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
-seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose
-receiver refuses the results once. A ninth one has nodes that wait, and go on by their timers. Wherever it is
-struck, each ends, with the right results, and every invariant holds. The client repeats what it gets no
-answer to, with the same idempotency key: what it asks for is done once.
+What is struck is a scene: workflows and what clients do with them meanwhile. Each scene's module, in
+`tests/fault/crash_scenes`, says what it shows; the first, here, is the reference workflow: a diamond with a
+join, a branch that fails in the first run and is retried in the second, and a node whose worker dies the
+first time, run once noted and once unnoted, half of its nodes async. Wherever a scene is struck, each
+execution ends, with the right results, and every invariant holds. The client repeats what it gets no answer
+to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point that differs from others in what it leaves behind (`Gate.apart`): before each exchange
 with the server, and after each of its commands that stores something. `just fault` tries each command in all
@@ -27,9 +23,13 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
+from tests.fault.crash_scenes.applied import Applied
 from tests.fault.crash_scenes.delivery import Delivered
+from tests.fault.crash_scenes.groups import Grouped
+from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
+from tests.fault.crash_scenes.repeating import Repeating
 from tests.fault.crash_scenes.report import (
     COUNTED_PASSES,
     SERVICES,
@@ -58,6 +58,10 @@ Scene: TypeAlias = Literal[
     "steered",
     "delivered",
     "waited",
+    "lined",
+    "applied",
+    "repeating",
+    "grouped",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -106,6 +110,14 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Delivered(url, gate)
         case "waited":
             passing = Waited(url, gate)
+        case "lined":
+            passing = Lined(url, gate)
+        case "applied":
+            passing = Applied(url, gate)
+        case "repeating":
+            passing = Repeating(url, gate)
+        case "grouped":
+            passing = Grouped(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -151,6 +163,10 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "pause-crash",
     "delivery-crash",
     "wait-crash",
+    "line-crash",
+    "definition-cut",
+    "crash-between-iterations",
+    "group-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

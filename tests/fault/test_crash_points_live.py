@@ -1,9 +1,9 @@
 """Crash points under real Dramatiq Workers: the broker's own commands too, real leases, real threads.
 
-The same reference workflow as in `test_crash_points`, over the whole stack as the product puts it together,
-the same beside a worker that does not know its handler, and a burial: a node that kills its worker until it
-is given up, whose workers are stopped somewhere. What dies is replaced, and its messages come back when
-their leases lapse.
+The same reference workflow as in `test_crash_points`, half of whose nodes need no thread, over the whole
+stack as the product puts it together, the same beside a worker that does not know its handlers, and a burial:
+a node that kills its worker until it is given up, whose workers are stopped somewhere. What dies is replaced,
+and its messages come back when their leases lapse.
 
 Timing decides what the n-th command is, so this is a sample. CI tries every eighth number in each of
 the four ways, by turns; `just fault` tries every number in every way (`FLOWENGINE_LIVE_POINTS_EVERY=1`).
@@ -33,6 +33,7 @@ from tests.fault.crash_scenes.report import (
     FAILING,
     GRAPH,
     SERVICES,
+    WAITING,
     Tried,
     failures,
     table,
@@ -63,6 +64,7 @@ class Reference:
     max_deliveries: ClassVar[int] = 10
     dead_letters: ClassVar[int] = 0
     strangers: ClassVar[int] = 0
+    waiting: ClassVar[Sequence[str]] = WAITING
 
     def __init__(self, url: str, gate: Gate) -> None:
         self.client: Client = redis.Redis.from_url(url, socket_timeout=30)
@@ -81,7 +83,7 @@ class Reference:
 
     def run(self) -> None:
         """Both runs, then everything that must hold."""
-        plan = plan_of(self.graph)
+        plan = plan_of(self.graph, waiting=self.waiting)
         execution = self._ask(lambda: self.stack.api.create(plan, correlation_id="c").execution_id)
         self._trigger(execution, run=1)
         self._wait_for(execution, "failed")
@@ -119,6 +121,7 @@ class Reference:
         return not any(
             (
                 self.client.xlen("fe:q:worker"),
+                self.client.xlen("fe:q:worker:async"),
                 self.client.exists("fe:handlers:worker"),
                 self.client.xlen("fe:q:orchestrator"),
             )
@@ -157,6 +160,7 @@ class Burial(Reference):
     failing: ClassVar[str] = "killer"
     max_deliveries: ClassVar[int] = 2
     dead_letters: ClassVar[int] = 1
+    waiting: ClassVar[Sequence[str]] = ("killer", "last")
 
     def _do(self, context: Context, worker: Line) -> None:
         if context.node_id == self.failing and context.run == 1:

@@ -74,14 +74,21 @@ RULES: Final = (
 def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
     """What the nodes of a graph say about when they run and about failures; half of them say nothing."""
     said = {}
+    read = {parent for parents in graph.values() for parent in parents}
     for node, parents in graph.items():
         if draw(st.booleans()):
+            times = draw(st.sampled_from([1, 1, 2, 3])) if node != OUTPUTS_NODE else 1
             said[node] = Says(
                 rule=draw(st.sampled_from(RULES if parents else ("all_success", "none_failed", "all_done"))),
                 when=draw(st.sampled_from([None, None, True, False])),
                 tolerates=draw(st.booleans()),
                 tries=draw(st.sampled_from([1, 1, 2])),
                 again=draw(st.sampled_from([None, None, True, False])),
-                waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval"])),
+                times=times,
+                delayed=draw(st.booleans()),
+                collects=draw(st.booleans()) and node not in read,
+                waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval"]))
+                if times == 1
+                else "",
             )
     return said

@@ -28,7 +28,7 @@ from flowengine.execution.messages import (
     Timer,
     WaitOver,
 )
-from flowengine.execution.reports import Cancelled, Completed, Skipped, Waiting
+from flowengine.execution.reports import Again, Cancelled, Child, Completed, Skipped, Waiting
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.plugin import Context, HandlerError, Later
@@ -257,8 +257,8 @@ class ExecutionBook(RuleBasedStateMachine):
     def all_tasks(self) -> list[Entry]:
         """The tasks that wait, and those of the past."""
         waiting = self.harness.tasks()
-        known = {task.id for task in waiting}
-        return waiting + [e for e in self.past if e.actor == "run_node" and e.id not in known]
+        known = {task.place for task in waiting}
+        return waiting + [e for e in self.past if e.actor == "run_node" and e.place not in known]
 
     def is_of_wait(self, entry: Entry) -> bool:
         """Whether it is the timer of a node that waits."""
@@ -457,7 +457,7 @@ class ExecutionBook(RuleBasedStateMachine):
     def outcome_of(self, callback: Callback) -> Outcome:
         """What a worker has reported."""
         match callback.outcome:
-            case Completed():
+            case Completed() | Again():
                 return "completed"
             case Skipped():
                 return "skipped"
@@ -467,6 +467,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "later"
             case Waiting():
                 return "completed"
+            case Child():
+                raise AssertionError("the machine's workflows have no groups")
             case failed:
                 ends = failed.error.code == ENDED.code and callback.node in self.model.ends
                 return "ended" if ends else "failed"
@@ -503,4 +505,4 @@ def _callback(entry: Entry) -> Callback:
 
 
 def _is_no_completion(callback: Callback) -> bool:
-    return not isinstance(callback.outcome, Completed)
+    return not isinstance(callback.outcome, Completed | Again)

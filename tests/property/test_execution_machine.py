@@ -55,6 +55,7 @@ class ExecutionMachine(StopRules):
         begun=st.booleans(),
         deleted=st.booleans(),
         steered=st.booleans(),
+        threadless=st.booleans(),
         data=st.data(),
     )
     def create(
@@ -67,10 +68,11 @@ class ExecutionMachine(StopRules):
         begun: bool,
         deleted: bool,
         steered: bool,
+        threadless: bool,
         data: st.DataObject,
     ) -> None:
         """A pending execution or one that was triggered; perhaps one whose nodes begin unnoted, say when they
-        run, or stop it, or that others follow."""
+        run, or stop it, or that others follow, or need no thread."""
         hooks = data.draw(stages()) if hooked else {}
         whole = {**graph, **{node: parents for listed in hooks.values() for node, parents in listed.items()}}
         says = data.draw(sayings(whole)) if ruled else None
@@ -87,8 +89,15 @@ class ExecutionMachine(StopRules):
         self.model = Model(
             whole, says, ends=ends, stops_on_failure=overall.stops_on_failure, stages=names_of(hooks)
         )
+        waiting = data.draw(st.sets(st.sampled_from(list(whole)))) if threadless else ()
         plan = plan_of(
-            whole, reading=not quick, says=says, ends=ends, overall=overall, stages=stages_of(hooks)
+            whole,
+            reading=not quick,
+            says=says,
+            ends=ends,
+            overall=overall,
+            stages=stages_of(hooks),
+            waiting=waiting,
         )
         self.execution = self.harness.create(plan)
         if begun:
@@ -195,7 +204,7 @@ class ExecutionMachine(StopRules):
         self.harness.make_overdue(self.execution, node, dispatch)
         begun = self.harness.begun(self.execution, node, dispatch)
         for task in self.harness.tasks():
-            if task.id.decode() == begun.place.partition("/")[0]:
+            if task.place == begun.place:
                 deliveries = begun.delivery if hangs else begun.delivery + 1
                 self.harness.still_holding(msgspec.structs.replace(task, deliveries=deliveries))
         for entry in self.turn_timers(self.harness.fire_timers, loop):
@@ -286,11 +295,12 @@ class ExecutionMachine(StopRules):
 
 
 def _without_contradiction(says: Mapping[str, Says], ends: set[str], fails: bool) -> dict[str, Says]:
-    """An `end` has no retry and no `on_error`. A failure that nobody reports stops an execution at a moment
-    that the model does not know (a `one_success` behind tolerated failures): other tests look at it."""
+    """An `end` has no retry, no `repeat` and no `on_error`. A failure that nobody reports stops an execution
+    at a moment that the model does not know (a `one_success` behind tolerated failures): other tests look at
+    it."""
     said = {}
     for node, saying in says.items():
-        found = saying._replace(tolerates=False, tries=1, waits="") if node in ends else saying
+        found = saying._replace(tolerates=False, tries=1, waits="", times=1) if node in ends else saying
         rule_kept = not (fails and found.rule == "one_success")
         said[node] = found if rule_kept else found._replace(rule="all_done")
     return said

@@ -12,6 +12,7 @@ import msgspec
 
 from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.engine.definitions.definitions import Start
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
@@ -72,6 +73,7 @@ from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
 from flowengine.workflow.problems import Problem
+from tests.support.fake_definitions import FakeDefinitions, FakeDefinitionStore
 from tests.support.fake_operations import FakeOperations
 
 Inputs = Mapping[str, JsonValue] | None
@@ -122,11 +124,28 @@ class FakeExecutions:
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self.reruns: list[RerunAsked] = []
         self.asked_waiting: list[tuple[tuple[str, ...], int, str]] = []
+        self.definition_store = FakeDefinitionStore()
         self._lock = threading.Lock()
 
     @property
     def operations(self) -> FakeOperations:
         return FakeOperations(self._enter)
+
+    @property
+    def definitions(self) -> FakeDefinitions:
+        return FakeDefinitions(self.definition_store, self._enter, self._start_definition)
+
+    def _start_definition(self, plan: Plan, asked: Start, labels: Mapping[str, str]) -> StartedView:
+        if asked.request is not None:
+            self.answered_before(asked.request)
+        return self.start(
+            plan,
+            correlation_id=asked.correlation_id,
+            inputs=asked.inputs,
+            labels=labels,
+            request=asked.request,
+            callback_url=asked.callback_url,
+        )
 
     def create(
         self,
@@ -479,6 +498,10 @@ class FakeExecutions:
             ended=found.status in ("completed", "failed", "cancelled"),
             is_there=True,
         )
+
+    def definition_of(self, execution_id: str) -> tuple[bool, str | None]:
+        self._enter()
+        return execution_id in self.stored, None
 
     def health(self) -> HealthView:
         self.before()

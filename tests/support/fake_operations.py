@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowengine.api.routes.operations import dead_letters, show_queues, show_stats, show_workers
+from flowengine.api.routes.operations import (
+    dead_letters,
+    list_limits,
+    show_queues,
+    show_stats,
+    show_workers,
+)
 from flowengine.errors import BadCursorError, DeadLetterNotFoundError
+from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -43,6 +50,12 @@ class FakeOperations:
     def workers(self) -> WorkersView:
         self._enter()
         return show_workers.WORKERS
+
+    def limits(self, limit: int, cursor: str | None) -> LimitsView:
+        self._enter()
+        if cursor is not None:
+            raise BadCursorError("no such cursor")
+        return list_limits.LIMITS
 
     def stats(self) -> StatsView:
         self._enter()

@@ -18,7 +18,7 @@ from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
-from flowengine.errors import FlowEngineError, TooManyExecutionsError
+from flowengine.errors import ConcurrencyLimitError, FlowEngineError, TooManyExecutionsError
 from flowengine.execution.views import DecisionView
 from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
@@ -87,7 +87,7 @@ def refusal_for(error: Exception) -> RefusalError:
     """What a caller is told about `error`. Logs an error that nobody expected: it is `internal_error`."""
     if isinstance(error, RefusalError):
         return error
-    if isinstance(error, TooManyExecutionsError):
+    if isinstance(error, TooManyExecutionsError | ConcurrencyLimitError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
     if isinstance(error, _WITH_PROBLEMS):
         return RefusalError(error.code, str(error), problems=error.problems)

@@ -58,6 +58,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "The key's role does not allow this",
         "This needs the role 'operate'; the key 'ci' has the role 'read'. See: flowengine help api",
     ),
+    "definition_missing": ProblemKind(
+        403,
+        "The key is for other definitions",
+        "The key 'etl' with the role 'run' is for the definitions 'etl-*' only: it is not for the definition "
+        "'billing'. See: flowengine help api",
+    ),
     "cross_site_request": ProblemKind(
         403,
         "A page of another site sent this",
@@ -95,6 +101,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "No document is kept of this execution",
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' was accepted by an earlier version, which kept no documents",
     ),
+    "definition_not_found": ProblemKind(
+        404,
+        "No such definition, or no such version of it",
+        "no definition is applied as 'nightly-reprot'; GET /definitions lists those that are",
+    ),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
     ),
@@ -109,6 +120,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         409,
         "Somebody has decided before",
         "node 'release' was approved by 'ada' at 2025-11-28T13:03:56.000Z: a decision counts once",
+    ),
+    "already_triggered": ProblemKind(
+        409,
+        "The execution was triggered, and waits for its turn",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' was triggered, and waits for its turn to run: see its "
+        "'waiting_for'",
     ),
     "idempotency_conflict": ProblemKind(
         409,
@@ -201,7 +218,7 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "vars_invalid": ProblemKind(
         422,
-        "A var of the workflow cannot be made",
+        "A var of the workflow, or the key of its limit, cannot be made",
         "inputs has no field 'day'; its fields are: threshold",
         problems=(
             Problem(
@@ -233,6 +250,13 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "Too many signals wait to be taken",
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' keeps signals of 1048300 bytes that no node has taken, the "
         "limit is 1048576 with this one: send it again once some are taken",
+        5,
+    ),
+    "concurrency_limit": ProblemKind(
+        429,
+        "As many executions run as may at once",
+        "1 executions of 'nightly-report' with the key '2025-11-29' run, the limit is 1, and the workflow "
+        "says 'on_limit: reject': try again later",
         5,
     ),
     "internal_error": ProblemKind(

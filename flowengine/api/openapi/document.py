@@ -61,6 +61,7 @@ _HEADERS: Final[JsonObject] = {
 }
 _TAGS: Final = {
     "workflows": "Run workflows and see what becomes of them",
+    "definitions": "Keep workflows under their names, and start them",
     "service": "The service itself",
     "access": "Who may use it",
 }
@@ -158,7 +159,9 @@ def _description(route: HTTPRouteHandler, operation: Operation) -> str:
 def _refusals(route: HTTPRouteHandler, operation: Operation) -> tuple[str, ...]:
     """What it may be refused for, a key of a lower role included."""
     return (
-        operation.refusals if route.opt.get(NEEDS_NO_KEY) is True else (*operation.refusals, "role_missing")
+        operation.refusals
+        if route.opt.get(NEEDS_NO_KEY) is True
+        else (*operation.refusals, "role_missing", "definition_missing")
     )
 
 

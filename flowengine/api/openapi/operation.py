@@ -90,4 +90,4 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: RequestBody | None = None
-    tag: Literal["workflows", "service", "access"] = "workflows"
+    tag: Literal["workflows", "definitions", "service", "access"] = "workflows"

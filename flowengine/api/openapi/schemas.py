@@ -17,10 +17,12 @@ from flowengine.api.openapi.bulk_schema import bulk_schema
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import access_views, operation_views, views
+from flowengine.execution.definitions import views as definition_views
 from flowengine.execution.delivery import views as delivery_views
 from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
+from flowengine.execution.limits import views as limits_views
 from flowengine.execution.requests.bulk import BulkView
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.validation_view import NodePlaceView, ValidationView
@@ -28,6 +30,8 @@ from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing
 from flowengine.plugin import Registry
+from flowengine.workflow.definitions.comparison import Difference
+from flowengine.workflow.definitions.document_set import MAX_DOCUMENTS
 from flowengine.workflow.posting.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import MAX_NODES, MODES, ORIGINAL, SAME
@@ -48,6 +52,12 @@ INPUTS: Final = "GivenInputs"
 LABELS: Final = "GivenLabels"
 TRIGGER: Final = "Trigger"
 """The name of the schema of what comes with a trigger."""
+
+START: Final = "StartRequest"
+"""The name of the schema of what comes with the start of a definition."""
+
+DOCUMENT_SET: Final = "DocumentSet"
+"""The name of the schema of documents that are compared with what is applied."""
 
 BULK: Final = "BulkRequest"
 """The name of the schema of an action on many executions."""
@@ -95,6 +105,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.SummaryWaitView: "SummaryWait",
     views.TriggerView: "StartedBy",
     views.CountsView: "NodeCounts",
+    views.ParentView: "Parent",
+    views.ChildrenView: "Children",
     views.NodeView: "Node",
     views.NodeDetailView: "NodeDetail",
     views.AttemptView: "NodeAttempt",
@@ -108,6 +120,17 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     drawing.Condition: "GraphCondition",
     ValidationView: "Validation",
     NodePlaceView: "NodePlace",
+    definition_views.AppliedView: "AppliedDefinition",
+    definition_views.DefinitionView: "Definition",
+    definition_views.DefinitionListView: "DefinitionList",
+    definition_views.DefinitionSummaryView: "DefinitionSummary",
+    definition_views.VersionView: "DefinitionVersion",
+    definition_views.VersionListView: "DefinitionVersionList",
+    definition_views.DeletedDefinitionView: "DeletedDefinition",
+    definition_views.DiffView: "DefinitionDiffs",
+    definition_views.ChangesView: "DefinitionChanges",
+    definition_views.DefinitionDiffView: "DefinitionDiff",
+    Difference: "DefinitionDifference",
     delivery_views.DeliveriesView: "Deliveries",
     delivery_views.DeliveryView: "Delivery",
     delivery_views.DeliveryAttemptView: "DeliveryAttempt",
@@ -136,6 +159,9 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     operation_views.HandlerLineView: "HandlerLine",
     operation_views.WorkersView: "Workers",
     operation_views.WorkerView: "Worker",
+    limits_views.LimitsView: "Limits",
+    limits_views.LimitView: "Limit",
+    limits_views.StanderView: "Stander",
     operation_views.StatsView: "Statistics",
     operation_views.DefinitionStatsView: "DefinitionStatistics",
     operation_views.HourStatsView: "HourStatistics",
@@ -188,12 +214,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
                 workflow={"oneOf": [reference(WORKFLOW), {"type": "string", "description": WRITTEN}]},
                 inputs=reference(INPUTS),
                 labels=reference(LABELS),
-                callback_url={
-                    "type": ["string", "null"],
-                    "format": "uri",
-                    "maxLength": MAX_URL_CHARS,
-                    "description": "Where its results are sent once it has ended, signed.",
-                },
+                callback_url=_CALLBACK_URL,
                 trigger={
                     "type": ["boolean", "null"],
                     "description": "Whether it starts at once.",
@@ -202,6 +223,22 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
             "required": ["workflow"],
         },
         TRIGGER: _object_of(inputs=reference(INPUTS), labels=reference(LABELS)),
+        START: _object_of(
+            inputs=reference(INPUTS),
+            labels=reference(LABELS),
+            callback_url=_CALLBACK_URL,
+            trigger={"type": ["boolean", "null"], "description": "It always starts: true, or nothing."},
+        ),
+        DOCUMENT_SET: {
+            **_object_of(
+                documents={
+                    "type": "array",
+                    "maxItems": MAX_DOCUMENTS,
+                    "items": {"oneOf": [reference(WORKFLOW), {"type": "string", "description": WRITTEN}]},
+                }
+            ),
+            "required": ["documents"],
+        },
         LABELS: labels_schema(),
         SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
         PAYLOAD: {"description": "What a signal carries: any JSON value."},
@@ -235,6 +272,14 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
     }
 
 
+_CALLBACK_URL: Final[JsonObject] = {
+    "type": ["string", "null"],
+    "format": "uri",
+    "maxLength": MAX_URL_CHARS,
+    "description": "Where its results are sent once it has ended, signed.",
+}
+
+
 def _rerun() -> JsonObject:
     node_ids: JsonObject = {"type": "array", "maxItems": MAX_NODES, "items": {"type": "string"}}
     fields: JsonObject = {
@@ -246,8 +291,8 @@ def _rerun() -> JsonObject:
         "as": {"type": "string", "enum": [SAME]},
         "preview": {"type": "boolean", "description": "Tell what it would do, and change nothing."},
         "expect": {
-            **_object_of(run={"type": "integer"}, version={"type": "null"}),
-            "description": "The run that it is meant for, as a preview has told it.",
+            **_object_of(run={"type": "integer"}, version={"type": ["integer", "null"]}),
+            "description": "The run and the version that it is meant for, as a preview has told them.",
         },
     }
     return {"type": "object", "additionalProperties": False, "properties": fields}

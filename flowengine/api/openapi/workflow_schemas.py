@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from flowengine.plugin import Registry
+from flowengine.workflow.children.group import GROUP
+from flowengine.workflow.children.reading import NODES, OWN_FIELDS
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.schema import document_schema
 
 _NODE: Final = "Node"
+_OF_TASKS: Final = ("handler", "config", "output_schema", "repeat")
+"""The fields that a group has not."""
 _NULL: Final[Schema] = {"type": "null"}
 
 
@@ -26,12 +30,13 @@ def workflow_schemas(registry: Registry) -> tuple[Schema, dict[str, Schema]]:
     for name in ("$schema", "$id", "if"):
         schema.pop(name, None)
     _complete(schema, definitions)
+    definitions[_NODE].pop("oneOf")  # it becomes one schema for each handler, and one for groups
     for name, definition in list(definitions.items()):
         if "oneOf" in definition and "properties" in definition:
             variants = {f"{name}With{words}": made for words, made in _alternatives(definition)}
             definitions |= {**variants, name: _one_of(variants, definition.get("description", ""))}
     nodes = _nodes(definitions.pop(_NODE), definitions)
-    description = "A step; its handler decides what its config holds."
+    description = "A step: its handler decides what its config holds. Or a group of steps."
     return schema, {**definitions, **nodes, _NODE: _one_of(nodes, description)}
 
 
@@ -65,6 +70,7 @@ def _nodes(node: Schema, taken: dict[str, Schema]) -> dict[str, Schema]:
         if name in taken or name in made:
             name += str(len(made))
         made[name] = _node_of(node, handler, configs.get(handler, {}))
+    made[f"{_NODE}{_capitalized(GROUP)}"] = _group_of(node)
     return made
 
 
@@ -77,13 +83,24 @@ def _configs(conditions: list[Schema]) -> dict[str, Schema]:
     return {handler["const"]: then for handler, then in asked if "const" in handler}
 
 
+def _group_of(node: Schema) -> Schema:
+    """What a node has that is a group."""
+    fields = {name: part for name, part in node["properties"].items() if name not in _OF_TASKS}
+    return {
+        **{name: part for name, part in node.items() if name != "allOf"},
+        "required": [*node["required"], NODES],
+        "properties": fields,
+    }
+
+
 def _node_of(node: Schema, handler: str, then: Schema) -> Schema:
     """What every node has, with this handler's name and config."""
     described = {"type": "string", "const": handler, "description": "Who does the work."}
+    fields = {name: part for name, part in node["properties"].items() if name not in OWN_FIELDS}
     return {
         **{name: part for name, part in node.items() if name != "allOf"},
-        "required": [*node["required"], *then.get("required", [])],
-        "properties": {**node["properties"], "handler": described, **then.get("properties", {})},
+        "required": [*node["required"], "handler", *then.get("required", [])],
+        "properties": {**fields, "handler": described, **then.get("properties", {})},
     }
 
 

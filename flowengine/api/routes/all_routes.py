@@ -9,6 +9,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.routes.access import keys, list_audit, session, show_me, show_settings
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions import (
+    apply_definition,
+    diff_definitions,
+    show_definition,
+    start_definition,
+)
 from flowengine.api.routes.executions import (
     create_execution,
     list_executions,
@@ -26,7 +32,14 @@ from flowengine.api.routes.history import (
     watch_changes,
 )
 from flowengine.api.routes.nodes import overrule_node, show_node
-from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
+from flowengine.api.routes.operations import (
+    dead_letters,
+    list_limits,
+    show_metrics,
+    show_queues,
+    show_stats,
+    show_workers,
+)
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
 from flowengine.api.routes.steering import (
@@ -57,6 +70,15 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     send_signal.route,
     decide_node.route,
     list_waiting.route,
+    apply_definition.route,
+    apply_definition.delete_route,
+    diff_definitions.route,
+    start_definition.route,
+    show_definition.list_route,
+    show_definition.show_route,
+    show_definition.graph_route,
+    show_definition.versions_route,
+    show_definition.changes_route,
     list_executions.route,
     show_execution.route,
     show_document.route,
@@ -74,6 +96,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     dead_letters.delete_route,
     show_queues.route,
     show_workers.route,
+    list_limits.route,
     show_metrics.route,
     show_stats.route,
     show_health.route,

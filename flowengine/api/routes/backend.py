@@ -9,6 +9,7 @@ from flowengine.api.access.page_sessions import PageSessions
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.ports import Access, Executions
+from flowengine.api.routes.definitions.checked_documents import CheckedDocuments
 from flowengine.api.watching.live_reader import LiveReader
 from flowengine.plugin import Registry
 from flowengine.settings import Limits, Settings
@@ -16,7 +17,8 @@ from flowengine.settings import Limits, Settings
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies;
-    `response_budget`: of large answers. `live`: what reads for those who watch."""
+    `response_budget`: of large answers. `live`: what reads for those who watch.
+    `checked`: documents that are applied."""
 
     executions: Executions
     access: Access
@@ -29,3 +31,4 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     request_budget: MemoryBudget
     response_budget: MemoryBudget
     live: LiveReader
+    checked: CheckedDocuments

@@ -18,14 +18,17 @@ from flowengine.errors import StoreUnavailableError
 log = structlog.stdlib.get_logger(__name__)
 
 
-def hand_back_unstarted(group: ConsumerGroup, deliveries: Iterable[Delivery], *, reason: str) -> None:
-    """Hand back deliveries that have not started, or shall run elsewhere: at once, and uncounted."""
+def hand_back_unstarted(
+    group: ConsumerGroup, deliveries: Iterable[Delivery], *, reason: str, after_s: float = 0.0
+) -> None:
+    """Hand back deliveries that have not started, or shall run elsewhere: uncounted. They come back after so
+    long."""
     by_line: dict[str, dict[bytes, int]] = {}
     for delivery in deliveries:
         counts = by_line.setdefault(delivery.line, {})
         counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unacknowledged})
     for line, counts in by_line.items():
-        _hand_back(group, line, counts, lapses_in_ms=0, reason=reason)
+        _hand_back(group, line, counts, lapses_in_ms=int(after_s * 1000), reason=reason)
 
 
 def hand_back_part(group: ConsumerGroup, delivery: Delivery, entries: Sequence[int]) -> None:
@@ -57,9 +60,10 @@ def _hand_back(
     if not counts:
         return
     try:
-        group.hand_back(line, counts, lapses_in_ms=lapses_in_ms)
+        count = group.hand_back(line, counts, lapses_in_ms=lapses_in_ms)
     except redis.RedisError as error:
         if not is_missing_group(error):
             log.warning("broker.hand_back_failed", queue=line, count=len(counts), error=str(error))
         return
-    log.info("broker.messages_handed_back", queue=line, count=len(counts), reason=reason)
+    if count:  # else they were lost before
+        log.info("broker.messages_handed_back", queue=line, count=count, reason=reason)

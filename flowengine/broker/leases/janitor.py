@@ -39,20 +39,26 @@ class Janitor:
         self._next_look: dict[str, float] = {}
         self._gone: dict[str, deque[bytes]] = {}
 
-    def turn(self, queue: str) -> None:
-        """Remove some consumers that are gone. Raises redis.RedisError if the server cannot be reached."""
+    def turn(self, queue: str, crowd: str = "") -> None:
+        """Remove some consumers that are gone, of a queue and of the crowd behind it.
+
+        Raises redis.RedisError if the server cannot be reached.
+        """
+        line = queue
         try:
-            self._turn(queue)
+            looks = not self._gone.get(queue) and self._is_due(queue)
+            for line in filter(None, (queue, crowd)):
+                self._turn(line, looks=looks)
         except redis.exceptions.ReadOnlyError:
             raise
         except redis.ResponseError as error:
-            self._gone.pop(queue, None)
+            self._gone.pop(line, None)
             if not is_missing_group(error):
-                log.warning("broker.consumers_not_removed", queue=queue, error=str(error))
+                log.warning("broker.consumers_not_removed", queue=line, error=str(error))
 
-    def _turn(self, queue: str) -> None:
+    def _turn(self, queue: str, *, looks: bool) -> None:
         gone = self._gone.setdefault(queue, deque())
-        if not gone and self._is_due(queue):
+        if not gone and looks:
             gone.extend(self._silent(queue))
             if strays := self._group.adopt_strays(queue, STRAYS_AT_ONCE):
                 log.error("broker.strays_found", queue=queue, entries=[each.decode() for each in strays[:3]])

@@ -2,7 +2,7 @@
 
 Renews a lease only if this process holds the message in memory and Redis has it pending in this process's
 name. A message whose delivery was lost on the way must lapse. A message that another process has taken
-over must stay there.
+over must stay there: who works on it here learns that (`Held.is_lost`), at the second look that misses it.
 
 The thread also does what must be done now and then for each queue: see `StreamsBroker`.
 """
@@ -72,7 +72,8 @@ class LeaseKeeper:
         while True:
             try:
                 turn()
-                pause_s = every_s
+                # What is missing is looked for again soon: if it is another's, its handler here shall stop.
+                pause_s = min(self._retry_s, every_s) if any(self._missing.values()) else every_s
             except redis.RedisError as error:
                 if isinstance(error, redis.exceptions.ReadOnlyError):
                     # A replica by now: the same address may lead to the new primary.

@@ -74,6 +74,8 @@ class ProcessNotice:
             threads=self._held.threads,
             busy=self._held.busy,
             stopping=self._held.stopping,
+            concurrency=self._held.concurrency,
+            async_running=self._held.busy_async,
         )
 
     @property

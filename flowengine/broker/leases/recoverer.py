@@ -1,8 +1,8 @@
 """Takes over messages whose leases have lapsed.
 
 A lease lapses when its holder has died, has handed the message back, or was cut off. One of the messages that
-a dead process held may have killed it. So a process holds one suspect at a time: otherwise innocent messages
-would reach the limit of deliveries beside a killer.
+a dead process held may have killed it. So a process begins with one suspect alone (`suspects`): otherwise
+innocent messages would reach the limit of deliveries beside a killer.
 
 A look costs the same whatever is pending. It goes on behind the last one, from the oldest entry to the
 newest. What is processed quickly leaves soon, so what a dead process held is among the oldest when its lease
@@ -36,7 +36,8 @@ log = structlog.stdlib.get_logger(__name__)
 class Recoverer:
     """Looks for lapsed messages of one queue, for the thread of one consumer.
 
-    With `cautious`, the process holds one suspect at a time. One look is at `scan_limit` pending entries.
+    With `cautious`, the process holds few suspects at a time. What was delivered `max_deliveries` times is no
+    suspect any more: it is to be buried. One look is at `scan_limit` pending entries.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Recoverer:
         timing: Timing = TIMING,
         *,
         cautious: bool,
+        max_deliveries: int = 3,
         scan_limit: int = SCAN_LIMIT,
     ) -> None:
         self._group = group
@@ -54,6 +56,7 @@ class Recoverer:
         self._held = held_messages
         self._scan_every_s = timing.scan_every_s
         self._cautious = cautious
+        self._max_deliveries = max_deliveries
         self._scan_limit = scan_limit
         self._lease_s = group.lease_ms / 1000
         self.standstill_s: Final = max(timing.standstill_s, self._lease_s / 3)
@@ -88,13 +91,17 @@ class Recoverer:
             self._next_scan = now + self._scan_every_s
         if not self._candidates:
             return []
-        chosen = self._choose(most)
-        if not chosen:
+        chosen, uncounted = self._choose(most)
+        if not chosen and not uncounted:
             self._nap_s = min(self._scan_every_s, self._nap_s * 2)
             return []
         self._nap_s = _FIRST_NAP_S
         counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}
-        claimed = self._group.claim(self._queue, list(counts))
+        claimed = self._group.claim(self._queue, list(counts)) if counts else []
+        for number in {lapsed.deliveries for lapsed in uncounted}:
+            same = {lapsed.id: number for lapsed in uncounted if lapsed.deliveries == number}
+            claimed += self._group.claim(self._queue, list(same), counted_as=number)
+            counts |= same
         if claimed:
             counted.TAKEN_OVER.add(self._queue, by=len(claimed))
             log.info("broker.messages_taken_over", queue=self._queue, count=len(claimed))
@@ -118,19 +125,20 @@ class Recoverer:
         if stood_still:
             self.postpone()
 
-    def _choose(self, most: int) -> list[Lapsed]:
-        """Those to claim now, removed from the candidates."""
+    def _choose(self, most: int) -> tuple[list[Lapsed], list[Lapsed]]:
+        """Those to claim now, removed from the candidates: those that count, and suspects beside others."""
         if not self._cautious:
-            return [self._candidates.popleft() for _ in range(min(most, len(self._candidates)))]
-        may_suspect = self._held.admit_suspect(self._queue)
+            return [self._candidates.popleft() for _ in range(min(most, len(self._candidates)))], []
+        admitted, alone = self._held.admit_suspects(self._queue)
         chosen: list[Lapsed] = []
+        suspects: list[Lapsed] = []
         kept: deque[Lapsed] = deque()
         for lapsed in self._candidates:
-            suspect = lapsed.deliveries + 1 >= self._held.suspect_from
-            if len(chosen) < most and (may_suspect or not suspect):
-                chosen.append(lapsed)
-                may_suspect = may_suspect and not suspect
-            else:
+            suspect = self._held.suspect_from <= lapsed.deliveries + 1 <= self._max_deliveries
+            if len(chosen) + len(suspects) >= most or (suspect and len(suspects) >= admitted):
                 kept.append(lapsed)
+            else:
+                (suspects if suspect else chosen).append(lapsed)
         self._candidates = kept
-        return chosen
+        self._held.expect_suspects([lapsed.id for lapsed in suspects])
+        return ([*chosen, *suspects], []) if alone else (chosen, suspects)

@@ -15,7 +15,8 @@ import redis
 from flowengine.queues import GROUP, NOBODY, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
-OWNED_LIMIT = 10_000
+OWNED_LIMIT: Final = 50_000
+"""More than one process holds: 10,000 nodes without threads, and what 1000 threads have and fetch ahead."""
 _AFTER_ALL: Final = b"18446744073709551615-0"
 _NOTES_EMPTY_READS: Final = (7, 2)
 
@@ -102,6 +103,18 @@ class ConsumerGroup:
         found = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
         return cast("list[RawEntry]", found)
 
+    def read_lines(self, lines: Sequence[str], count: int, block_ms: int) -> dict[str, list[RawEntry]]:
+        """Up to `count` entries of each of these lines, never delivered before; waits for the first."""
+        keys = {self.stream(line): line for line in lines}
+        # fmt: off
+        reply = self.client.execute_command(
+            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, b"BLOCK", block_ms,
+            b"STREAMS", *keys, *(b">" for _ in keys),
+        )
+        # fmt: on
+        pairs = reply.items() if isinstance(reply, dict) else reply or ()
+        return {keys[key.decode()]: cast("list[RawEntry]", entries) for key, entries in pairs}
+
     def sign(self, line: str) -> None:
         """Let the server note that this consumer lives. Makes the consumer if it is not there.
 
@@ -135,10 +148,11 @@ class ConsumerGroup:
         )
         return {row[0] for row in rows}
 
-    def claim(self, queue: str, ids: Sequence[bytes]) -> list[RawEntry]:
-        """Take over those of `ids` that are still lapsed; counts one more delivery of each."""
+    def claim(self, queue: str, ids: Sequence[bytes], *, counted_as: int | None = None) -> list[RawEntry]:
+        """Take over those of `ids` that are still lapsed; counts one more delivery of each, or so many."""
+        counted = () if counted_as is None else (b"RETRYCOUNT", counted_as)
         reply = self.client.execute_command(
-            b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids
+            b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids, *counted
         )
         # Entries deleted meanwhile are left out, or null on older servers.
         return [entry for entry in reply if entry is not None]
@@ -147,10 +161,10 @@ class ConsumerGroup:
         """Begin the lease of `ids` anew, in this consumer's name; counts no delivery."""
         self.client.execute_command(b"XCLAIM", self.stream(queue), GROUP, self.consumer, 0, *ids, b"JUSTID")
 
-    def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> None:
+    def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> int:
         """Let the leases of these ids run out in `lapses_in_ms`, with these delivery counts.
 
-        Skips what another consumer has taken over.
+        Skips what another consumer has taken over. Returns how many were handed back.
         """
         idle_ms = max(0, self.lease_ms - lapses_in_ms)
         owned = self.owned(queue)
@@ -165,6 +179,7 @@ class ConsumerGroup:
                 b"IDLE", idle_ms, b"RETRYCOUNT", count, b"JUSTID",
             )
             # fmt: on
+        return sum(map(len, by_count.values()))
 
     def leave(self, line: str) -> None:
         """Leave the group of a line. What is still pending here is nobody's: its lease is over."""

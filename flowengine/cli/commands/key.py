@@ -37,11 +37,16 @@ def _lifetime(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return lifetime
 
 
-def _refuse_definitions(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        raise click.BadParameter(
-            "a key for some definitions only cannot be made yet, since definitions cannot be applied yet"
-        )
+def _patterns(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The patterns of definitions that a key is for."""
+    from flowengine.access.scope import MAX_PATTERNS, wrong_with_pattern
+
+    if len(value) > MAX_PATTERNS:
+        raise click.BadParameter(f"a key has at most {MAX_PATTERNS} patterns, not {len(value)}")
+    for pattern in value:
+        if wrong := wrong_with_pattern(pattern):
+            raise click.BadParameter(f"{pattern[:60]!r} is no pattern of names: {wrong}")
+    return value
 
 
 @click.group()
@@ -58,9 +63,15 @@ def key() -> None:
     "--role", type=click.Choice(ROLES), default="admin", show_default=True, help="What its holder may do."
 )
 @click.option("--expires", callback=_lifetime, metavar="90d", help="How long it is valid: 30m, 12h, 90d.")
-@click.option("--definitions", callback=_refuse_definitions, expose_value=False, hidden=True)
+@click.option(
+    "--definitions",
+    callback=_patterns,
+    multiple=True,
+    metavar="PATTERN",
+    help="Only for applied definitions of such names: 'etl-*'. May be repeated.",
+)
 @click.option("--entry", is_flag=True, help=f"Keep nothing: print an entry for {SETTING}.")
-def new(key_id: str, role: Role, expires: int | None, entry: bool) -> None:
+def new(key_id: str, role: Role, expires: int | None, definitions: tuple[str, ...], entry: bool) -> None:
     """Make a new API key called ID, and keep its digest in Redis.
 
     Prints the key, which only its user should hold. What each role may: flowengine help api
@@ -71,9 +82,11 @@ def new(key_id: str, role: Role, expires: int | None, entry: bool) -> None:
         raise click.UsageError(
             "a key of --entry does not expire by itself: take its entry out of the setting"
         )
+    if entry and definitions:
+        raise click.UsageError("a key of --entry is for all definitions: leave out one of the two")
     secret, text = new_key(key_id, role)
     if not entry:
-        _keep(key_of_entry(text), expires)
+        _keep(key_of_entry(text), expires, definitions)
     click.echo(f"key:    {secret}")
     if entry:
         click.echo(f"entry:  {text}")
@@ -85,8 +98,8 @@ def new(key_id: str, role: Role, expires: int | None, entry: bool) -> None:
         )
     else:
         click.echo(
-            f"\nIts role is {role}. Give the key to its user: it is not shown again. Requests carry\n"
-            "Authorization: Bearer KEY",
+            f"\nIts role is {role}{_only_for(definitions)}. Give the key to its user: it is not shown "
+            f"again.\nRequests carry\nAuthorization: Bearer KEY",
             err=True,
         )
 
@@ -129,7 +142,11 @@ def revoke(key_id: str) -> None:
     raise click.UsageError(plain_text(f"no key is called '{key_id}'. See: flowengine key list"))
 
 
-def _keep(made: ApiKey, expires: int | None) -> None:
+def _only_for(definitions: tuple[str, ...]) -> str:
+    return plain_text(f", for the definitions {', '.join(definitions)}") if definitions else ""
+
+
+def _keep(made: ApiKey, expires: int | None, definitions: tuple[str, ...]) -> None:
     from msgspec.structs import replace
 
     from flowengine.access.acting import Note, acting
@@ -140,7 +157,7 @@ def _keep(made: ApiKey, expires: int | None) -> None:
     with _access(settings) as access, acting(Note(action="make_key", actor=Actor())):
         now = access.now()
         until = None if expires is None else now + expires
-        kept = replace(made, kept_in="redis", created_at=now, expires_at=until)
+        kept = replace(made, kept_in="redis", created_at=now, expires_at=until, definitions=definitions)
         if taken or not access.add_key(kept):
             raise click.UsageError(
                 f"there is a key called '{made.id}': choose another name, or revoke it first"
@@ -175,6 +192,7 @@ def _described(item: ApiKey) -> dict[str, object]:
     return {
         "id": item.id,
         "role": item.role,
+        "definitions": item.definitions,
         "kept_in": item.kept_in,
         "created_at": moment_or_none(item.created_at),
         "expires_at": moment_or_none(item.expires_at),
@@ -190,7 +208,7 @@ def _print_table(keys: Sequence[ApiKey], now: int) -> None:
     from flowengine.cli.output.console import OutputConsole
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("id", "role", "kept in", "created", "expires", "last used"):
+    for heading in ("id", "role", "definitions", "kept in", "created", "expires", "last used"):
         table.add_column(heading, no_wrap=heading == "id", overflow="fold")
     for item in keys:
         table.add_row(*(Text(plain_text(cell)) for cell in _cells(item, now)))
@@ -201,6 +219,7 @@ def _cells(item: ApiKey, now: int) -> Iterator[str]:
     said = _described(item)
     yield item.id
     yield item.role
+    yield ", ".join(item.definitions)
     yield SETTING if item.kept_in == "settings" else "Redis"
     for name in ("created_at", "expires_at", "last_used_at"):
         shown = str(said[name] or "")

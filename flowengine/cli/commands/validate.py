@@ -29,7 +29,8 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
     """Check workflow files (- is standard input), and all those in folders.
 
     Every problem is a line `file:line:column: code: message`. Exit code 0: all valid, 2: not. A secret
-    that the environment does not have is a warning: other workers may have it.
+    that the environment does not have is a warning: other workers may have it. So is a name that two
+    different workflows have: only one of them can be applied.
     """
     findings = _check_all(paths)
     if as_json:
@@ -46,7 +47,32 @@ def _check_all(paths: Sequence[Path]) -> Findings:
     settings = read_document_settings()
     registry = load_registry(settings.handlers)
     files = find_files(paths, _say_skipped)
-    return [(path, read_and_check(path, registry, settings.limits)) for path in files]
+    return _beside_each_other([(path, read_and_check(path, registry, settings.limits)) for path in files])
+
+
+def _beside_each_other(findings: Findings) -> Findings:
+    """With warnings of what cannot be applied: of two workflows of one name, and of a name that none can
+    have."""
+    from msgspec.structs import replace
+
+    from flowengine.workflow.definitions.applied_document import wrong_with_name
+    from flowengine.workflow.plan import Plan
+    from flowengine.workflow.problems import Problem, quoted
+
+    first: dict[str, tuple[Path, Plan]] = {}
+    found = []
+    for path, checked in findings:
+        plan, wrong = checked.plan, None
+        if plan is not None:
+            other, same_name = first.setdefault(plan.name, (path, plan))
+            wrong = wrong_with_name(plan.name, None)
+            if same_name != plan:
+                wrong = f"{quoted(plan.name)} is the name of {other} too: only one of them can be applied"
+        if wrong is not None:
+            warning = Problem(code="not_applicable", pointer="/name", message=wrong)
+            checked = replace(checked, warnings=(*checked.warnings, warning))
+        found.append((path, checked))
+    return found
 
 
 def _say_skipped(link: Path) -> None:

@@ -56,6 +56,9 @@ def _what(node: NodeDetailView, attempt: str, took: str) -> str:
             if node.waiting_for and node.waiting_for.kind != "retry":
                 return waiting_words(node.waiting_for)
             until = f" at {node.waiting_for.until}" if node.waiting_for else ""
+            if node.waiting_for and node.waiting_for.kind == "repeat":
+                done = f"iteration {node.iteration} has ended" if node.iteration else "its first is to come"
+                return f"waits for its next iteration{until}: {done}"
             return f"failed{code} on attempt {node.attempt}, and is tried again{until}"
         case "completed":
             return f"completed{attempt} in {took}" if took else f"completed{attempt}"

@@ -205,7 +205,10 @@ def failed_and_skipped(view: ExecutionView) -> str:
 
 
 def _suffix(node: NodeView, *, with_error: bool = True) -> str:
-    attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
+    if node.iteration:
+        attempt = f"iteration {node.iteration}"
+    else:
+        attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
     error = plain_text(f"{node.error.code}: {node.error.message}") if node.error and with_error else ""
     return "".join(f"  {part}" for part in (_time(node), attempt, *_fate(node), error) if part)
 
@@ -225,7 +228,7 @@ def _fate(node: NodeView) -> tuple[str, ...]:
         return (waiting_words(node.waiting_for),)
     if node.waiting_for:
         failed = f"failed with {plain_text(node.error.code)}" if node.error else ""
-        return (failed, _next_try(node.waiting_for.until))
+        return (failed, _due("next try", node.waiting_for.until))
     return ("tolerated",) if node.tolerated else ()
 
 
@@ -236,6 +239,8 @@ def waiting_words(waits: WaitingForView) -> str:
             return f"waits until {waits.until}, when its handler is called again"
         case "wait":
             return f"waits until {waits.until}"
+        case "repeat":
+            return _due("next iteration", waits.until)
         case "signal":
             return f"waits for a signal, until {waits.until}"
         case "approval":
@@ -244,6 +249,6 @@ def waiting_words(waits: WaitingForView) -> str:
             assert_never(never)
 
 
-def _next_try(until: Moment | None) -> str:
+def _due(what: str, until: Moment | None) -> str:
     left = 0.0 if until is None else (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
-    return f"next try in {left:.1f} s" if left > 0 else "next try is due"
+    return f"{what} in {left:.1f} s" if left > 0 else f"{what} is due"

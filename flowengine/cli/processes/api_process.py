@@ -42,6 +42,7 @@ def main() -> int:
     from flowengine.errors import FlowEngineError
     from flowengine.handlers.loading import load_registry
     from flowengine.observability import configure_logs
+    from flowengine.supervision.garbage import collect_rarely
 
     give_large_blocks_back()
     try:
@@ -61,6 +62,7 @@ def main() -> int:
         check_binding(settings, host, insecure=insecure, has_keys=has_keys)
         app = create_app(build_executions(settings, registry), registry, settings, access)
         port = int(options["port"]) if "port" in options else None
+        collect_rarely()
         serve(app, settings, port=port, has_keys=has_keys)
     except FlowEngineError as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet

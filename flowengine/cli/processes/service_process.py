@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Literal
@@ -12,8 +13,10 @@ from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import (
+    ENDS_AFTER_GRACE_S,
     FATAL_EXIT,
     announce_draining,
+    end_within,
     stop_on_signal,
     take_lifeline,
 )
@@ -62,7 +65,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
-        return run_process(
+        exit_code = run_process(
             settings,
             threads=threads,
             queues=queues,
@@ -70,6 +73,8 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             announce=partial(announce_draining, lifeline),
             owner=options.get("owner", ""),
         )
+        end_within(stop.set_at + settings.grace_s + ENDS_AFTER_GRACE_S - time.monotonic(), exit_code)
+        return exit_code
     except (SettingsError, UnfitServerError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT

@@ -7,9 +7,11 @@ from typing import Final
 import click
 
 from flowengine.cli.stack.dead_letters import dead_letters
+from flowengine.cli.stack.definitions.applying import apply, diff
+from flowengine.cli.stack.definitions.listing import definitions
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
-from flowengine.cli.stack.service import queues, stats, workers
+from flowengine.cli.stack.service import limits, queues, stats, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
 from flowengine.cli.stack.steering.answering import approve, reject, signal
@@ -21,6 +23,9 @@ from flowengine.cli.stack.steering.stopping import cancel, delete, pause, resume
 STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     submit,
     trigger,
+    apply,
+    diff,
+    definitions,
     list_executions,
     show,
     results,
@@ -41,5 +46,6 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     dead_letters,
     queues,
     workers,
+    limits,
     stats,
 )

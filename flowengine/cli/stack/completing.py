@@ -16,6 +16,7 @@ PATIENCE_S: Final = 0.8
 """A shell waits no longer than this for an answer; the start of the tool comes on top."""
 
 _MOST: Final = 50
+_MOST_NAMES: Final = 500
 
 Proposal: TypeAlias = tuple[str, str | None]
 
@@ -40,6 +41,17 @@ def complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -
                 item.name for item in client.list_page(begins_with=incomplete or None, limit=_MOST).items
             )
             if name.startswith(incomplete)
+        ]
+    )
+
+
+def complete_definition(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of definitions."""
+    return _proposed(
+        lambda client: [
+            (item.name, item.description or None)
+            for item in client.definitions_page(limit=_MOST_NAMES).items
+            if item.name.startswith(incomplete)
         ]
     )
 

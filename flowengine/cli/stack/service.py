@@ -1,4 +1,4 @@
-"""`flowengine queues`, `workers` and `stats`: the stack itself."""
+"""`flowengine queues`, `workers`, `limits` and `stats`: the stack itself."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def workers(as_json: bool) -> None:
             print_json_line(worker)
         return
     print_rows(
-        ("id", "service", "host", "pid", "version", "queues", "busy", "started", "seen"),
+        ("id", "service", "host", "pid", "version", "queues", "busy", "async", "started", "seen"),
         [
             (
                 worker.id,
@@ -66,12 +66,41 @@ def workers(as_json: bool) -> None:
                 worker.version,
                 ", ".join(worker.queues),
                 f"{worker.busy}/{worker.threads}",
+                f"{worker.async_running}/{worker.concurrency}" if worker.concurrency else "",
                 shown_time(worker.started_at),
                 shown_time(worker.seen_at),
             )
             for worker in found
         ],
         nothing="No orchestrator and no worker is alive.",
+    )
+
+
+@click.command()
+@json_option
+def limits(as_json: bool) -> None:
+    """List the limits that are in use: who runs, and who waits for a turn."""
+    from flowengine.cli.output.tables import print_json_line, print_rows
+
+    with stack(as_json=as_json) as client:
+        found = list(client.limits(limit=500))
+    if as_json:
+        for limit in found:
+            print_json_line(limit)
+        return
+    print_rows(
+        ("key", "workflow", "holding", "waiting", "next"),
+        [
+            (
+                limit.key,
+                limit.workflow or "",
+                f"{limit.holding}/{limit.limit}",
+                str(limit.waiting),
+                limit.waiters[0].execution_id if limit.waiters else "",
+            )
+            for limit in found
+        ],
+        nothing="Nothing runs under a limit.",
     )
 
 

@@ -91,6 +91,8 @@ def _told(view: ExecutionView) -> Iterator[tuple[str, str]]:
     if not isinstance(view.error, msgspec.UnsetType):
         node = "" if view.error.node is None else f" (node {view.error.node})"
         yield "error", f"{view.error.code}: {view.error.message}{node}"
+    if not isinstance(view.parent, msgspec.UnsetType):
+        yield "parent", f"{view.parent.execution_id} (node {view.parent.node}), below {view.parent.root}"
     if view.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in view.labels.items())
     if not isinstance(view.inputs, msgspec.UnsetType):
@@ -121,9 +123,13 @@ def _why(node: NodeView) -> str:
     if node.skipped:
         return WHY_SKIPPED[node.skipped]
     parts = [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
+    if node.iteration:
+        parts.append(f"iteration {node.iteration}")
     if node.tolerated:
         parts.append("tolerated")
     if node.waiting_for and node.waiting_for.until is not None:
         retries = node.waiting_for.kind == "retry"
         parts.append(f"next try at {node.waiting_for.until}" if retries else waiting_words(node.waiting_for))
+    if node.child:
+        parts.append(f"runs as {node.child}")
     return "; ".join(parts)

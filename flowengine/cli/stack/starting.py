@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowengine.cli.stack.completing import complete_definition
 from flowengine.cli.stack.options import execution_argument, given_options, json_option, waiting_options
 from flowengine.cli.stack.reaching import InvalidInputError, stack
-from flowengine.cli.workflow_files import WorkflowPath, problem_line, read_file
+from flowengine.cli.workflow_files import STDIN, SUFFIXES, WorkflowPath, problem_line, read_file
 from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=WorkflowPath())
+@click.argument("file", metavar="FILE|NAME", type=WorkflowPath(), shell_complete=complete_definition)
 @given_options
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Of the definition NAME: this version."
+)
 @click.option(
     "--idempotency-key",
     metavar="KEY",
@@ -39,6 +43,7 @@ def submit(
     given: tuple[str, ...],
     inputs_file: Path | None,
     labels: tuple[str, ...],
+    version: int | None,
     idempotency_key: str | None,
     callback_url: str | None,
     wait: bool,
@@ -47,14 +52,15 @@ def submit(
 ) -> None:
     """Start the workflow in FILE (- is standard input) on a stack, and print the execution's id.
 
-    With --wait or --follow the exit code says how it ended, as that of `flowengine run`.
+    Where there is no such file, it is the NAME of an applied definition. With --wait or --follow the exit
+    code says how it ended, as that of `flowengine run`.
     """
-    from flowengine.cli.stack.workflow_source import WorkflowSource
+    from flowengine.cli.stack.workflow_source import AppliedSource, WorkflowSource
     from flowengine.settings import Limits
 
-    body = read_file(file, Limits())
+    body = None if version is not None or names_definition(file) else read_file(file, Limits())
     with stack(as_json=as_json) as client:
-        source = WorkflowSource(file, body)
+        source = AppliedSource(client, str(file), version) if body is None else WorkflowSource(file, body)
         inputs, named = given_values(given, inputs_file, labels, source.schemas)
         started = source.start(client, inputs, named, idempotency_key, callback_url)
         for warning in started.warnings or ():
@@ -101,6 +107,11 @@ def trigger(
         print_json_line(done)
     else:
         click.echo(f"{done.status}, run {done.run}: {done.execution_id}")
+
+
+def names_definition(path: Path) -> bool:
+    """Whether an argument is the name of a definition: no file is called so, nor could a workflow's be."""
+    return path != STDIN and path.suffix.lower() not in SUFFIXES and not path.exists()
 
 
 def given_values(

@@ -1,9 +1,11 @@
-"""A workflow file as it is sent to a stack: its inputs' types, and the lines of what is refused in it."""
+"""What is started on a stack: a workflow file, with the lines of what is refused in it, or a definition."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from flowengine.cli.stack.reaching import InvalidInputError
 from flowengine.cli.workflow_files import is_json, problem_line
@@ -78,6 +80,39 @@ class WorkflowSource:
                 )
                 for problem in problems
             )
+        )
+
+
+class AppliedSource:
+    """A definition of a stack. Raises RefusedError where there is none."""
+
+    def __init__(self, client: Client, name: str, version: int | None) -> None:
+        self._name = name
+        self._version = version
+        self._schema = client.definition(name, version=version).input_schema
+
+    @property
+    def schemas(self) -> Mapping[str, JsonValue]:
+        """What the workflow says of its inputs, by name."""
+        declared = msgspec.json.decode(self._schema.get("properties", b"{}"))
+        return declared if isinstance(declared, dict) else {}
+
+    def start(
+        self,
+        client: Client,
+        inputs: Mapping[str, JsonValue],
+        labels: Mapping[str, str],
+        idempotency_key: str | None,
+        callback_url: str | None = None,
+    ) -> StartedView:
+        """Start it."""
+        return client.start_definition(
+            self._name,
+            version=self._version,
+            inputs=inputs,
+            labels=labels,
+            idempotency_key=idempotency_key,
+            callback_url=callback_url,
         )
 
 

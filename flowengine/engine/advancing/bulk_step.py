@@ -22,6 +22,7 @@ from flowengine.engine.commands.rerun import Found, RerunAsked, find, rerun
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Candidates, CommandUnit, Committed
 from flowengine.errors import (
+    ConcurrencyLimitError,
     ExecutionNotFoundError,
     FlowEngineError,
     StoreFullError,
@@ -107,6 +108,9 @@ class BulkStore(Protocol):
 
         `admits`: ask whether work may come in as well."""
 
+    @property
+    def owner(self) -> str: ...
+    def line_length(self, line: str) -> int: ...
     def now(self) -> int: ...
     def plan(self, execution: str) -> Plan | None: ...
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
@@ -237,6 +241,8 @@ class _Walk:
         self.plan = store.plan
         self.read_nodes = store.read_nodes
         self.read_given = store.read_given
+        self.line_length = store.line_length
+        self.owner = store.owner
 
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """Its own record."""
@@ -314,7 +320,7 @@ class _Walk:
             self._count(NOT_FOUND)
         except WrongStateError:
             self._count(state_of(self._record))
-        except (TooManyExecutionsError, StoreFullError) as error:
+        except (TooManyExecutionsError, ConcurrencyLimitError, StoreFullError) as error:
             self._count(error.code)
         except FlowEngineError:
             raise

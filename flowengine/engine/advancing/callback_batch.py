@@ -20,8 +20,10 @@ from flowengine.execution.changes import Change, Dispatch, MarkStop, Write
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.reports import (
+    Again,
     ByDeadline,
     ByEvent,
+    Child,
     Completed,
     Failed,
     Skipped,
@@ -221,5 +223,9 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.info("node.skipped", reason="when", **fields)
     elif isinstance(callback.outcome, Waiting):
         log.info("node.waiting", waits_for=callback.outcome.kind, **fields)
+    elif isinstance(callback.outcome, Again):
+        log.debug("node.iterated", **fields)
+    elif isinstance(callback.outcome, Child):
+        log.debug("node.opened", **fields)
     else:
         log.info("node.cancelled", **fields)

@@ -12,6 +12,7 @@ from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, DeletingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.messages import DeleteExecution
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.steering.deleting import may_be_deleted, remove
 
 TRIES: Final = 50
@@ -41,7 +42,10 @@ class DeleteStep:
                 if acknowledge is not None:
                     self._store.acknowledge(acknowledge)
                 return False
-            if unit.commit({execution: [remove(control, unit.now)]}) is not None:
+            if (
+                unit.commit({execution: remove(control, Run(execution, control.run, ""), unit.now)})
+                is not None
+            ):
                 break
         else:
             raise ConflictError(f"execution '{execution}' keeps changing")

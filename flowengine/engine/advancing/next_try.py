@@ -1,4 +1,4 @@
-"""The pause after a failed attempt is over: dispatch the node once more."""
+"""A node's pause is over, after a failed attempt or between two iterations: dispatch the node once more."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from flowengine.engine.ports import AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED
-from flowengine.execution.rules.dispatching import Run, Sizes, try_again
+from flowengine.execution.rules.dispatching import Run, Sizes, go_on
 from flowengine.execution.rules.waits.waiting_timer import awaits_timer
 
 TRIES: Final = 12
 
 
 class NextTryStep:
-    """Carries out the timers of nodes that wait for their next try."""
+    """Carries out the timers of nodes that wait for their next try or iteration."""
 
     def __init__(self, store: AdvancingStore, sizes: Sizes) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class NextTryStep:
             if not control.lets_dispatch:
                 break
             run = Run(timer.execution, control.run, execution.correlation_id)
-            changes = {timer.execution: try_again(plan, plan.index[timer.node], record, run, unit.now)}
+            changes = {timer.execution: go_on(plan, plan.index[timer.node], record, run, unit.now)}
             ahead = expected({timer.execution: plan}, changes, self._sizes)
             if unit.commit(changes, held.acknowledge, ahead) is not None:
                 held.confirm()

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
+from flowengine.engine.advancing.child_step import ChildStep
 from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
@@ -25,7 +26,8 @@ from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether
-from flowengine.engine.ports import AdvancingStore, Committed
+from flowengine.engine.limits.line_step import LineStep, LineStore
+from flowengine.engine.ports import Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
@@ -34,6 +36,8 @@ from flowengine.execution.messages import (
     DeliveryAttempted,
     DeliveryDue,
     HooksTimeout,
+    KeepChildren,
+    LineMoved,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -42,11 +46,13 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     StopOverdue,
+    TendChild,
+    TendChildren,
     Timer,
     WaitOver,
 )
 from flowengine.execution.records import ExecutionRecord
-from flowengine.execution.reports import Completed
+from flowengine.execution.reports import Again, Completed
 from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
@@ -68,7 +74,7 @@ class Orchestrator:
     """
 
     def __init__(
-        self, store: AdvancingStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
+        self, store: LineStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
     ) -> None:
         self.stale_callbacks = 0
         self._store = store
@@ -84,6 +90,8 @@ class Orchestrator:
         self._deletes = DeleteStep(store)
         self._overruled = OverruledStep(store, self._follow_up)
         self._deliveries = DeliveryStep(store)
+        self.lines = LineStep(store)
+        self._children = ChildStep(store, sizes, report=self.finish)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -159,7 +167,7 @@ class Orchestrator:
     # -- node_finished
 
     def finish(self, held: Sequence[Held[Callback]]) -> None:
-        """Apply callbacks: completions joined in one transaction, failures each in its own.
+        """Apply callbacks: completions and iterations joined in one transaction, failures each in its own.
 
         A conflict, or any error but an unreachable store, takes a batch again one by one, so that
         one bad callback cannot hold up the others.
@@ -167,8 +175,8 @@ class Orchestrator:
         if len(held) == 1:
             self._apply_alone(held[0])
             return
-        joined = [each for each in held if isinstance(each.payload.outcome, Completed)]
-        alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]
+        joined = [each for each in held if isinstance(each.payload.outcome, Completed | Again)]
+        alone = [each for each in held if not isinstance(each.payload.outcome, Completed | Again)]
         if not self._apply_joined(joined):
             alone = [*joined, *alone]
         for each in alone:
@@ -340,6 +348,54 @@ class Orchestrator:
                 raise
             self._give_up(held, "execution.signal_failed_for_good")
 
+    # -- line_moved
+
+    def move_line(self, held: Held[LineMoved]) -> None:
+        """Somebody has joined a line, or left it."""
+        try:
+            self.lines.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "line.failed_for_good")
+
+    # -- tend_child, tend_children, keep_children
+
+    def tend_child(self, held: Held[TendChild]) -> None:
+        """A node and the child that it stands for are to be brought in line."""
+        try:
+            self._children.tend(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "child.tend_failed_for_good")
+
+    def tend_children(self, held: Held[TendChildren]) -> None:
+        """An execution is held: so are its children."""
+        try:
+            self._children.tend_all(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.tend_failed_for_good")
+
+    def keep_children(self, held: Held[KeepChildren]) -> None:
+        """All below an execution is to be kept as long as it."""
+        try:
+            self._children.keep(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.keep_failed_for_good")
+
     # -- delivery_attempted
 
     def deliver(self, held: Held[DeliveryAttempted]) -> None:
@@ -362,6 +418,10 @@ class Orchestrator:
             | Held[DeleteExecution]
             | Held[NodeOverruled]
             | Held[SignalKept]
+            | Held[LineMoved]
+            | Held[TendChild]
+            | Held[TendChildren]
+            | Held[KeepChildren]
             | Held[DeliveryAttempted]
             | Held[Timer]
         ),

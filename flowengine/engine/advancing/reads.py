@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from flowengine.engine.ports import AdvancingStore, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.reports import Completed
+from flowengine.execution.reports import Again, Completed
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import children_with_it
 from flowengine.execution.rules.readiness import decidable, records_of
@@ -40,7 +40,8 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
 
     What is below a failure is read afterwards, as far as it matters.
     """
-    if len(callbacks) == 1 and isinstance(callbacks[0].outcome, Completed):
+    if len(callbacks) == 1 and isinstance(callbacks[0].outcome, Completed | Again):
+        # What was read ahead for a completion is used for an iteration's end as well.
         (callback,) = callbacks
         plan = plans[callback.execution]
         position = None if plan is None else plan.index.get(callback.node)

@@ -14,7 +14,7 @@ from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.rules.steering.pausing import timers_again
+from flowengine.execution.rules.steering.pausing import children_again, timers_again
 from flowengine.execution.status import is_final
 from flowengine.workflow.plan import Plan
 
@@ -44,7 +44,8 @@ class ResumeStep:
         run = Run(message.execution, record.run, record.correlation_id)
         names = plan.names(record.stage)
         stored = self._store.read_nodes(message.execution, names)
-        self._arm(run, timers_again(plan, message.execution, records_of(stored), names))
+        again = timers_again(plan, message.execution, records_of(stored), names)
+        self._arm(run, [*again, *children_again(run, records_of(stored), names)])
         follows = self._follows(plan, run, record, stored)
         self._follow_up.carry_out(follows, held.acknowledge, [run])
         held.confirm()

@@ -181,7 +181,7 @@ class StopStep:
                     record = unit.nodes.get((execution, name), UNTOUCHED)
                     begun = (execution, name, record.dispatch) in unit.begun
                     waits = begun and (late_ms < 0 or name in (settled or ()))
-                    changes += stop_node(execution, name, record, control.stop, unit.now, begun=waits)
+                    changes += stop_node(stopping.run, name, record, control.stop, unit.now, begun=waits)
             if not changes:
                 unit.abandon()
                 return

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import CommandStore, Creating
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.changes import Change, Create, StoredInputs
@@ -27,7 +28,10 @@ from flowengine.execution.requests.idempotency import (
     part_of_no_request,
     refuse_other,
 )
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.starting import Given, first_run
+from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import CreatedView, StartedView, moment
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.workflow.inputs.declared import secret_names
@@ -40,7 +44,8 @@ TRIES: Final = 50
 class New(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is made of. `inputs`: those that are known already. `labels`: all of them.
     `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
-    idempotent one that creates it, if it is one. `callback_url`: where its results are sent."""
+    idempotent one that creates it, if it is one. `callback_url`: where its results are sent. `version`: of
+    the definition that the plan is of; None: it was posted."""
 
     plan: Plan
     correlation_id: str
@@ -50,6 +55,7 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
     request: IdempotentRequest | None = None
     callback_url: str | None = None
+    version: int | None = None
 
 
 class _Stored(NamedTuple):
@@ -72,14 +78,15 @@ def create(store: CommandStore, new: New) -> CreatedView:
     size = _size(new, encoded, given)
     stored = _store(store, new, lambda stored: ([_made(new, encoded, stored, given, starts=False)], size))
     store.keep_plan(stored.execution, encoded, new.plan)
-    return _created(stored.execution, new.plan.name, stored.at, new.correlation_id, new.warnings)
+    return _created(stored.execution, _record_before(new, stored.at), new.warnings)
 
 
 def create_and_start(store: CommandStore, new: New) -> StartedView:
     """Store a new execution that has begun already: one transaction.
 
     Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
-    TooManyExecutionsError, StoreFullError, StoreUnavailableError: then it may have been stored and begun.
+    TooManyExecutionsError, ConcurrencyLimitError, StoreFullError, StoreUnavailableError: then it may have
+    been stored and begun.
     """
     plan, token = new.plan, secrets.token_hex(8)
     encoded = encode_plan(plan)
@@ -89,12 +96,18 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
         record = _record_before(new, now)
         given = beginning(execution, plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
         made = _made(new, encoded, stored, None, starts=True)
+        place = place_of_run(store, plan, given.key, None, now)
         begun = first_run(execution, plan, record, token, now, given, by=acting_key())
+        if place is not None:
+            begun = line_up(Run(execution, 1, new.correlation_id), begun, place)
         return [made, *begun], _size(new, encoded, given.inputs)
 
     stored = _store(store, new, make)
     store.keep_plan(stored.execution, encoded, plan)
-    return _started(stored.execution, plan.name, stored.at, new.correlation_id, new.warnings)
+    status: ExecutionStatus = "running"
+    if plan.overall.concurrency is not None:
+        status = take_turn(store, stored.execution, made=True)
+    return _started(stored.execution, _record_before(new, stored.at), new.warnings, status)
 
 
 def answered_before(store: CommandStore, request: IdempotentRequest) -> None:
@@ -140,34 +153,34 @@ def _refuse_answered(unit: Creating, request: IdempotentRequest) -> None:
     kept, record = unit.before
     refuse_other(kept, request)
     view = _started if kept.starts else _created
-    raise AlreadyAnsweredError(
-        view(kept.execution, record.name, record.created_at, record.correlation_id, kept.warnings)
-    )
+    raise AlreadyAnsweredError(view(kept.execution, record, kept.warnings))
 
 
-def _created(
-    execution: str, name: str, at: int, correlation_id: str, warnings: tuple[Problem, ...]
-) -> CreatedView:
+def _created(execution: str, record: ExecutionRecord, warnings: tuple[Problem, ...]) -> CreatedView:
     return CreatedView(
         execution_id=execution,
-        name=name,
+        name=record.name,
         status="pending",
-        created_at=moment(at),
-        correlation_id=correlation_id,
+        created_at=moment(record.created_at),
+        correlation_id=record.correlation_id,
         warnings=warnings or msgspec.UNSET,
     )
 
 
 def _started(
-    execution: str, name: str, at: int, correlation_id: str, warnings: tuple[Problem, ...]
+    execution: str,
+    record: ExecutionRecord,
+    warnings: tuple[Problem, ...],
+    status: ExecutionStatus = "running",
 ) -> StartedView:
     return StartedView(
         execution_id=execution,
-        name=name,
-        status="running",
+        name=record.name,
+        status=status,
         run=1,
-        created_at=moment(at),
-        correlation_id=correlation_id,
+        created_at=moment(record.created_at),
+        correlation_id=record.correlation_id,
+        version=msgspec.UNSET if record.version is None else record.version,
         warnings=warnings or msgspec.UNSET,
     )
 
@@ -186,6 +199,7 @@ def _record_before(new: New, now: int) -> ExecutionRecord:
         token="",
         labels=new.labels,
         notifies=new.callback_url is not None,
+        version=new.version,
     )
 
 
@@ -204,6 +218,7 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         new.document,
         kept,
         new.callback_url,
+        new.version,
     )
 
 
@@ -230,7 +245,9 @@ def beginning(
     `stores`: some of the inputs are not stored yet. Raises InputsInvalidError, VarsInvalidError.
     """
     says_something = plan.inputs is not None or plan.vars or stores
-    if not says_something and not any(policy.given for policy in plan.policies.values()):
+    limit = plan.overall.concurrency
+    makes_key = limit is not None and limit.makes_key
+    if not says_something and not makes_key and not any(policy.given for policy in plan.policies.values()):
         return None
     # Imported where there are inputs: an orchestrator never renders a template.
     from flowengine.workflow.inputs.beginning import begin
@@ -238,7 +255,8 @@ def beginning(
 
     begun = replace(record, started_at=now)
     found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), now))
-    return Given(stored_inputs(plan, found.inputs, found.vars) if says_something else None, found.conditions)
+    stored = stored_inputs(plan, found.inputs, found.vars) if says_something else None
+    return Given(stored, found.conditions, key=found.key)
 
 
 def _given(plan: Plan, inputs: Mapping[str, JsonValue]) -> StoredInputs:

@@ -19,11 +19,11 @@ from flowengine.errors import (
 )
 from flowengine.execution.changes import Change, Send, Write
 from flowengine.execution.messages import NodeOverruled
-from flowengine.execution.records import UNTOUCHED, Control, Decided, ExecutionRecord
+from flowengine.execution.records import COUNTED_RESULT_BYTES, UNTOUCHED, Control, Decided, ExecutionRecord
 from flowengine.execution.rules.dispatching import SIZES, Run
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision, finish
+from flowengine.execution.rules.finishing import Decision, finish
 from flowengine.execution.rules.waits.deciding import Answer, decided, first_decision, refusal
-from flowengine.execution.status import NodeStatus
+from flowengine.execution.status import NodeStatus, shown
 from flowengine.execution.views import DecidedView, DecisionView, decision_view
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
@@ -163,7 +163,7 @@ class _Attempt:
     def _written(self, changes: tuple[Change, ...]) -> tuple[NodeStatus, int]:
         """The status and the attempt that the node has now."""
         return next(
-            (change.record.status, change.record.attempt)
+            (shown(change.record.status), change.record.attempt)
             for change in changes
             if isinstance(change, Write) and change.node == self._name
         )

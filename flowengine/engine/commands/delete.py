@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
@@ -23,8 +24,9 @@ REASON: Final = "it is being deleted"
 def delete(store: SteeringStore, execution: str, *, force: bool = False) -> DeletedView:
     """Delete it. `force`: one that has not ended is cancelled first. One that is doomed already stays so.
 
-    Raises ExecutionNotFoundError, WrongStateError (it has not ended), StoreUnavailableError.
+    Raises ExecutionNotFoundError, WrongStateError (it has not ended, or is a child), StoreUnavailableError.
     """
+    refuse_child(store, execution, "delete")
     for _ in range(TRIES):
         unit = store.begin_command(execution)
         record = unit.record
@@ -49,6 +51,6 @@ def delete(store: SteeringStore, execution: str, *, force: bool = False) -> Dele
 def _changes(execution: str, record: ExecutionRecord, now: int, *, gone: bool) -> tuple[Change, ...]:
     run = Run(execution, record.run, record.correlation_id)
     if gone:
-        return (remove(record.control, now), deletion(run))
+        return (*remove(record.control, run, now), deletion(run))
     stop = Stop("cancel", "cancelled", now, reason=REASON, by=acting_key())
     return doom(record.control, run, stop)

@@ -21,10 +21,10 @@ from flowengine.errors import (
     WrongStateError,
 )
 from flowengine.execution.events import Event
-from flowengine.execution.records import UNTOUCHED, Control, ExecutionRecord
+from flowengine.execution.records import COUNTED_RESULT_BYTES, UNTOUCHED, Control, ExecutionRecord
 from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision
+from flowengine.execution.rules.finishing import Decision
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.steering.overruling import (

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
@@ -21,18 +22,25 @@ TRIES: Final = 50
 def pause(store: SteeringStore, execution: str) -> SteeredView:
     """From now on nothing new is dispatched. One that is paused already stays so.
 
-    Raises ExecutionNotFoundError, WrongStateError (it does not run), StoreUnavailableError.
+    Raises ExecutionNotFoundError, WrongStateError (it does not run, or is a child), StoreUnavailableError.
     """
-    return _steer(
-        store, execution, "paused", lambda record, now: pausing.pause(record.control, now, acting_key())
-    )
+    refuse_child(store, execution, "pause")
+
+    def changes(record: ExecutionRecord, now: int) -> tuple[Change, ...]:
+        run, plan = Run(execution, record.run, record.correlation_id), store.plan(execution)
+        nests = plan is not None and plan.nests
+        return pausing.pause(record.control, run, now, acting_key(), nests=nests)
+
+    return _steer(store, execution, "paused", changes)
 
 
 def resume(store: SteeringStore, execution: str) -> SteeredView:
     """Let it go on. One that runs already is left as it is.
 
-    Raises ExecutionNotFoundError, WrongStateError (it neither runs nor is paused), StoreUnavailableError.
+    Raises ExecutionNotFoundError, WrongStateError (it neither runs nor is paused, or is a child),
+    StoreUnavailableError.
     """
+    refuse_child(store, execution, "resume")
 
     def changes(record: ExecutionRecord, now: int) -> tuple[Change, ...]:
         run = Run(execution, record.run, record.correlation_id)

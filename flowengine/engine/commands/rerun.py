@@ -15,7 +15,9 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.commands.create import stored_inputs
+from flowengine.engine.limits.turn import place_of_run
 from flowengine.engine.ports import Admitting
 from flowengine.errors import (
     ExecutionNotFoundError,
@@ -29,6 +31,8 @@ from flowengine.execution.events import Event
 from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.history.runs import Why
 from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import Again, begin_again
 from flowengine.execution.rules.steering.overruling import Overruling
@@ -49,6 +53,11 @@ TRIES: Final = 50
 class RerunStore(Protocol):
     """State as a rerun needs it. Every method may raise StoreUnavailableError."""
 
+    @property
+    def owner(self) -> str: ...
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+
     def now(self) -> int: ...
     def plan(self, execution: str) -> Plan | None: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
@@ -60,14 +69,15 @@ class RerunStore(Protocol):
 
 
 class RerunAsked(msgspec.Struct, frozen=True):
-    """What a caller asks for. `run`: only of an execution whose last run is this one. `inputs`: those that
-    get other values; `wanted` does not name their readers. `said`: what an operator says of nodes that
-    `wanted` names as skipped or said."""
+    """What a caller asks for. `run`: only of an execution whose last run is this one; `version`: only of one
+    of this version of its definition. `inputs`: those that get other values; `wanted` does not name their
+    readers. `said`: what an operator says of nodes that `wanted` names as skipped or said."""
 
     wanted: Wanted = Wanted()
     run: int | None = None
     inputs: Mapping[str, JsonValue] = {}
     said: Mapping[str, Overruling] = {}
+    version: int | None = None
 
 
 class RerunInvalidError(FlowEngineError):
@@ -97,13 +107,15 @@ def _said(problems: tuple[Problem, ...]) -> str:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An ended execution, and what a rerun does with it. `given`: what it is given from now on."""
+    """An ended execution, and what a rerun does with it. `given`: what it is given from now on. `key`: that
+    of its `concurrency`, where that is made of it."""
 
     plan: Plan
     record: ExecutionRecord
     stored: dict[str, NodeRecord]
     rerun: Rerun
     given: StoredInputs | None
+    key: str | None = None
 
     @property
     def reset(self) -> tuple[str, ...]:
@@ -140,7 +152,7 @@ def preview(store: RerunStore, execution: str, asked: RerunAsked) -> RerunPrevie
             return RerunPreviewView(
                 execution_id=execution,
                 run=found.record.run,
-                version=None,
+                version=found.record.version,
                 reset=found.reset,
                 reused=found.reused,
                 skipped=found.skipped,
@@ -160,7 +172,7 @@ def rerun(
 
     Raises ExecutionNotFoundError, WrongStateError (it has not ended, or was never triggered),
     RerunOvertakenError, RerunInvalidError, RerunNotPossibleError, InputsInvalidError, VarsInvalidError,
-    TooManyExecutionsError, StoreFullError, StoreUnavailableError.
+    TooManyExecutionsError, ConcurrencyLimitError, StoreFullError, StoreUnavailableError.
     """
     token = secrets.token_hex(8)
     plan = store.plan(execution)
@@ -172,16 +184,20 @@ def rerun(
             if tell is not None:
                 tell(found)
             unit.admit(0 if found.given is None else found.given.size)
+            place = place_of_run(store, found.plan, found.key, found.record, unit.now)
         except BaseException:
             unit.abandon()
             raise
         why = Why("rerun", asked.wanted.mode, acting_key())
         again = Again("rerun", token, found.rerun, why, _told(why, unit.now), found.given, asked.said)
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
+        if place is not None:
+            run = Run(execution, found.record.run + 1, found.record.correlation_id)
+            changes = line_up(run, changes, place)
         if _commit(store, unit, execution, changes, token):
             return RerunView(
                 execution_id=execution,
-                status="running",
+                status="running" if place is None else "pending",
                 run=found.record.run + 1,
                 reset=found.reset,
                 reused=found.reused,
@@ -215,10 +231,16 @@ def find(
     possible."""
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
+    refuse_child(store, execution, "run again")
     if asked.run is not None and record.run != asked.run:
         raise RerunOvertakenError(
             f"execution '{execution}' is in run {record.run}, and run {asked.run} was expected: look at it "
             "again"
+        )
+    if asked.version is not None and record.version != asked.version:
+        actual = "a posted document" if record.version is None else f"version {record.version}"
+        raise RerunOvertakenError(
+            f"execution '{execution}' is one of {actual}, and version {asked.version} was expected"
         )
     if not execution_may(record.status, "rerun"):
         raise WrongStateError(
@@ -230,18 +252,19 @@ def find(
         raise WrongStateError(f"execution '{execution}' was never triggered: trigger it")
     # Read without WATCH: while control says that it has ended, nothing changes a node.
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
-    wanted, given = asked.wanted, None
+    wanted, given, key = asked.wanted, None, None
     if asked.inputs:
         changed = _change(store, execution, plan, record, asked.inputs, now)
         wanted = replace(wanted, readers=changed.readers)
         given = stored_inputs(plan, changed.inputs, changed.vars)
+        key = _key(execution, plan, record, changed, now)
     rerun = rerun_of(plan, records_of(stored), wanted)
     if record.status == "completed" and wanted == RETRY and not _has_failed_hooks(plan, stored):
         raise WrongStateError(
             f"execution '{execution}' is completed, and nothing in it has failed: name the nodes to begin "
             "with, or run all again"
         )
-    return Found(plan, record, stored, rerun, given)
+    return Found(plan, record, stored, rerun, given, key)
 
 
 def _change(
@@ -261,6 +284,19 @@ def _change(
     fields = execution_fields(execution, replace(record, started_at=now), record.run + 1)
     before = inputs if isinstance(inputs, dict) else {}
     return change(plan, before, made if isinstance(made, dict) else {}, patch, Occasion(fields, now))
+
+
+def _key(execution: str, plan: Plan, record: ExecutionRecord, changed: Changed, now: int) -> str | None:
+    """The key of its `concurrency`, if that is made of what has changed."""
+    limit = plan.overall.concurrency
+    if limit is None or not limit.makes_key:
+        return None
+    # Imported where there are inputs: an orchestrator never renders a template.
+    from flowengine.workflow.inputs.beginning import key_of_another_run
+    from flowengine.workflow.inputs.values import Occasion
+
+    fields = execution_fields(execution, replace(record, started_at=now), record.run + 1)
+    return key_of_another_run(plan, changed.inputs, changed.vars, Occasion(fields, now))
 
 
 def _has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.commands.create import beginning
+from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import Acknowledge, Admitting, CommandStore
 from flowengine.errors import (
+    AlreadyTriggeredError,
     ExecutionNotFoundError,
     StoreUnavailableError,
     WrongStateError,
@@ -30,8 +33,10 @@ from flowengine.execution.requests.idempotency import (
     KeptTrigger,
     refuse_other,
 )
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.starting import Given, first_run, retry_failed
-from flowengine.execution.status import execution_may
+from flowengine.execution.status import ExecutionStatus, execution_may
 from flowengine.execution.views import TriggeredView
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.workflow.plan import Plan
@@ -73,25 +78,27 @@ def trigger(
     """The run that begins. With `repeated`, only if the last run is that one.
 
     Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
-    ExecutionNotFoundError, WrongStateError, NewerRunError, TooManyExecutionsError, StoreFullError,
-    StoreUnavailableError.
+    ExecutionNotFoundError, WrongStateError, NewerRunError, TooManyExecutionsError, ConcurrencyLimitError,
+    StoreFullError, StoreUnavailableError.
     """
+    refuse_child(store, execution, "trigger")
     token = secrets.token_hex(8)
     for _ in range(TRIES):
         try:
-            run = _try(store, execution, token, brought, repeated)
+            begun = _try(store, execution, token, brought, repeated)
         except StoreUnavailableError:
-            run = _applied(store, execution, token)
-            if run is None:
+            begun = _applied(store, execution, token)
+            if begun is None:
                 raise
-        if run is not None:
-            return _triggered(execution, run)
+        if begun is not None:
+            status = begun.status if begun.status == "running" else take_turn(store, execution)
+            return _triggered(execution, begun.run, status)
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
 
 def _try(
     store: CommandStore, execution: str, token: str, brought: Brought, repeated: Repeated | None
-) -> int | None:
+) -> _Begun | None:
     """The new run; None when someone else changed the execution meanwhile."""
     plan = store.plan(execution)
     unit = store.begin_admitting(execution, brought.request)
@@ -101,9 +108,13 @@ def _try(
             raise ExecutionNotFoundError.of(execution)
         if brought.request is not None and unit.kept is not None:
             refuse_other(unit.kept, brought.request)
-            raise AlreadyAnsweredError(_triggered(execution, unit.kept.run))
+            raise AlreadyAnsweredError(_triggered(execution, unit.kept.run, "running"))
         if repeated is not None and record.run > repeated.run:
             raise NewerRunError(f"execution '{execution}' is in run {record.run}, which is a newer one")
+        if record.status == "pending" and record.run:
+            raise AlreadyTriggeredError(
+                f"execution '{execution}' was triggered, and waits for its turn to run: see its 'waiting_for'"
+            )
         if not execution_may(record.status, "trigger"):
             raise WrongStateError(
                 f"execution '{execution}' is {record.status}; only one that is pending, failed or cancelled "
@@ -113,6 +124,7 @@ def _try(
             raise WrongStateError(f"execution '{execution}' is being deleted; post its workflow again")
         given = _beginning(unit, execution, plan, record, brought)
         unit.admit(0 if given is None or given.inputs is None else given.inputs.size)
+        place = place_of_run(store, plan, None if given is None else given.key, record, unit.now)
     except BaseException:
         unit.abandon()
         raise
@@ -122,14 +134,25 @@ def _try(
         had_inputs = unit.inputs is not None
         begins, by = given or Given(), acting_key()
         changes = first_run(execution, plan, record, token, unit.now, begins, had_inputs=had_inputs, by=by)
+    if place is not None:
+        changes = line_up(Run(execution, record.run + 1, record.correlation_id), changes, place)
     if brought.request is not None:
         changes.append(Answer(brought.request.key, KeptTrigger(brought.request.content, record.run + 1)))
     committed = unit.commit({execution: changes}, None if repeated is None else repeated.acknowledge)
-    return record.run + 1 if committed is not None else None
+    if committed is None:
+        return None
+    return _Begun(record.run + 1, "running" if place is None else "pending")
 
 
-def _triggered(execution: str, run: int) -> TriggeredView:
-    return TriggeredView(execution_id=execution, status="running", run=run)
+class _Begun(NamedTuple):
+    """A run that has begun, or has lined up."""
+
+    run: int
+    status: ExecutionStatus
+
+
+def _triggered(execution: str, run: int, status: ExecutionStatus) -> TriggeredView:
+    return TriggeredView(execution_id=execution, status=status, run=run)
 
 
 def _beginning(
@@ -169,6 +192,8 @@ def _changes_of_retry(
     return retry_failed(execution, plan, record, stored, token, now, why)
 
 
-def _applied(store: CommandStore, execution: str, token: str) -> int | None:
+def _applied(store: CommandStore, execution: str, token: str) -> _Begun | None:
     record = store.read_execution(execution)
-    return record.run if record is not None and record.token == token else None
+    if record is None or record.token != token:
+        return None
+    return _Begun(record.run, "pending" if record.status == "pending" else "running")

@@ -10,6 +10,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol, TypeAlias
 
 import structlog
@@ -21,10 +22,12 @@ from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
-from flowengine.engine.ports import AdvancingStore, Reading, Unit
+from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedStore
+from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
 from flowengine.execution.rules.readiness import (
     Records,
@@ -36,11 +39,11 @@ from flowengine.execution.rules.readiness import (
 )
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, waiting_timer
-from flowengine.execution.status import is_final, is_in_flight, is_over, takes_reports
+from flowengine.execution.status import is_final, is_in_flight, is_open, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
-from flowengine.queues import ORCHESTRATOR_QUEUE
-from flowengine.workflow.plan import Plan
+from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
+from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.stages import Stage
 
 log = structlog.stdlib.get_logger()
@@ -55,7 +58,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
+class SweepStore(UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -73,8 +76,11 @@ class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, looked at in this order; None: it is empty."""
 
-    def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]:
-        """The lines beside these queues in which nodes of async handlers wait, of those that are in use."""
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]:
+        """The queue and the lines beside it in which the task of such a node may be, of those in use.
+
+        `waits`: its handler is async. `crowd`: it is one of many that its execution has sent at once.
+        """
 
     def are_armed(self, timers: Sequence[WaitingTimer]) -> list[bool]:
         """Whether each of these timers is armed."""
@@ -121,6 +127,7 @@ class Sweep:
         self._signals = SignalStep(store, self._follow_up, sizes)
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
+        self._lines = UnmovedLines(store, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -135,7 +142,7 @@ class Sweep:
         started = self._store.running_executions()
         marks = self._store.last_moves(list(started))
         now = self._store.now()
-        (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
+        oldest = self._oldest_callback()
         stuck = sorted(
             execution
             for execution, mark in marks.items()
@@ -148,6 +155,8 @@ class Sweep:
             self._alone(execution, partial(self._check, execution, marks[execution]))
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
         self.repaired += self._deliveries.look()
+        if moved := self._lines.look():
+            self._found("", "unmoved_line", moved)
         self._store.prune()
         return self.repaired - before
 
@@ -184,7 +193,7 @@ class Sweep:
             self._store.forget_running(execution)
         if plan is None or record is None or is_over(record.status):
             return
-        (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
+        oldest = self._oldest_callback()
         if self._waits_its_turn(oldest, record.started_at, mark):
             return
         stage = record.stage
@@ -210,6 +219,12 @@ class Sweep:
         if plan.signal_nodes:
             self._check_signals(plan, run, record)
         self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
+        self._check_children(run, {n: r for n, r in stored.items() if is_open(r.status)})
+
+    def _oldest_callback(self) -> int | None:
+        """When the oldest message to the orchestrators was sent."""
+        found = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE, crowd_line(ORCHESTRATOR_QUEUE)])
+        return min([at for at in found.values() if at is not None], default=None)
 
     def _waits_its_turn(self, oldest: int | None, started_at: int, mark: str) -> bool:
         """Whether the orchestrators are so far behind that what moves it on may still be in their queue."""
@@ -243,25 +258,22 @@ class Sweep:
         """Dispatch again those whose message is gone: older than all in its queue, in no line beside it."""
         nodes = {name: plan.nodes[plan.index[name]] for name in queued}
         queues = list(dict.fromkeys(map(queue_of, nodes.values())))
-        waiting = [name for name in queued if plan.index[name] in plan.waiting]
-        lines = self._store.async_lines_of(list({queue_of(nodes[name]): None for name in waiting}))
-        oldest = self._store.oldest_entries_ms([*queues, *lines.values()])
+        streams = self._streams(plan, nodes)
+        oldest = self._store.oldest_entries_ms(list(dict.fromkeys(chain(queues, *streams.values()))))
 
         def may_wait(name: str) -> bool:
-            queue = queue_of(nodes[name])
-            beside = [lines[queue]] if name in waiting and queue in lines else []
-            return any(_may_wait(queued[name], oldest[stream]) for stream in [queue, *beside])
+            return any(_may_wait(queued[name], oldest[stream]) for stream in streams[name])
 
         gone = {name for name in queued if not may_wait(name)}
         # A task leaves its queue as it enters the line of its handler, and either as its callback is sent.
         waited_for = self._store.handlers_waited_for(queues) if gone else ()
-        oldest |= self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]) if gone else {}
+        oldest_callback = self._oldest_callback() if gone else None
         for name, record in queued.items():
             dispatched = (run.execution, name, record.dispatch)
             waits_beside = (queue_of(nodes[name]), handler_of(nodes[name])) in waited_for
             if name not in gone or waits_beside:
                 self._missing.pop(dispatched, None)
-            elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):
+            elif self._has_no_callback(dispatched, oldest_callback):
                 self._dispatch_again(plan, name, run, record)
 
     def _check_signals(self, plan: Plan, run: Run, record: ExecutionRecord) -> None:
@@ -273,6 +285,40 @@ class Sweep:
             follows = [Follow(run, plan, positions)] if positions else []
             self._follow_up.carry_out(follows, None, [run])
 
+    def _streams(self, plan: Plan, nodes: Mapping[str, PlanNode]) -> dict[str, tuple[str, ...]]:
+        """For each node, where its task may be."""
+        asked: dict[tuple[str, bool, bool], tuple[str, ...]] = {}
+        found = {}
+        for name, node in nodes.items():
+            position = plan.index[name]
+            kind = (queue_of(node), position in plan.waiting, position in plan.crowd)
+            if kind not in asked:
+                queue, waits, crowd = kind
+                asked[kind] = self._store.streams_of(queue, waits=waits, crowd=crowd)
+            found[name] = asked[kind]
+        return found
+
+    def _check_children(self, run: Run, opened: Mapping[str, NodeRecord]) -> None:
+        """Have those children looked after that have ended, or were never made, and of which no message may
+        still wait to tell."""
+        for name, record in opened.items():
+            awaited = record.child
+            child = None if awaited is None else self._store.read_execution(awaited.execution)
+            if awaited is None or (
+                child is not None and child.run == awaited.run and not is_over(child.status)
+            ):
+                continue
+            oldest = self._oldest_callback()
+            if self._waits_its_turn(oldest, 0 if child is None else child.finished_at, ""):
+                continue
+            unit = self._store.begin(Reading(((run.execution, name),), (run.execution,)))
+            now = unit.nodes.get((run.execution, name), UNTOUCHED)
+            changes = tend_open(run.execution, name, now, run.correlation_id) if now == record else ()
+            if not changes:
+                unit.abandon()
+            elif unit.commit({run.execution: changes}) is not None:
+                self._found(run.execution, "lost_child", 1)
+
     def _check_pauses(self, run: Run, waiting: Mapping[str, NodeRecord]) -> None:
         """Arm the timers again of nodes that wait and whose timer and message are gone."""
         timers = {name: waiting_timer(run.execution, name, record) for name, record in waiting.items()}
@@ -283,7 +329,7 @@ class Sweep:
         ]
         if not gone:
             return
-        (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
+        oldest = self._oldest_callback()
         for name in gone:
             record = waiting[name]
             if self._has_no_callback((run.execution, name, record.dispatch), oldest):

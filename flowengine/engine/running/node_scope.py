@@ -15,6 +15,7 @@ from flowengine.execution.records import NodeRecord
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
+from flowengine.workflow.repeating.repeat import ITERATION, PREVIOUS
 
 
 def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_chars: int) -> Scope:
@@ -22,9 +23,12 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
     Raises TemplateError: one of these cannot be made.
     """
+    primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
+    if task.outer:
+        primaries |= {read.node: read.primary for read in task.outer}
     scope = Scope(
-        outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {},
-        primaries={read.node: read.primary for read in task.reads} if task.reads else {},
+        outputs=_outputs(task, start),
+        primaries=primaries,
         secrets=secrets,
         fates={node: _fate(record) for node, record in start.fates.items()} if start.fates else {},
         unseen=task.unseen,
@@ -46,7 +50,18 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
 def idempotency_key(task: RunNode) -> str:
     """What a service may tell a repeated call by."""
-    return f"{task.execution}-{task.answered + 1}-{task.node}"
+    if task.repeated is None:
+        return f"{task.execution}-{task.answered + 1}-{task.node}"
+    return f"{task.execution}-{task.answered + 1}.{task.repeated.number}-{task.node}"
+
+
+def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
+    """What the nodes have given that it reads; and its iteration, of a node that repeats."""
+    found = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
+    if task.repeated is not None:
+        found[ITERATION] = task.repeated.number
+        found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
+    return found
 
 
 def secret_inputs(given: Given) -> list[str]:
@@ -70,7 +85,10 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
     if VARS in task.given:
         found[VARS] = _object(given.vars)
     if given.execution is not None:
-        fields = execution_fields(task.execution, given.execution, task.run)
+        # In a group the document's execution is meant, and its run.
+        run = given.execution.run if task.chain else task.run
+        fields = execution_fields(task.home, given.execution, run)
+        fields["group_id"] = task.execution if task.chain else None
         found[EXECUTION] = fields | _object(given.outcome)
     return found
 

@@ -7,32 +7,35 @@ with a clear error.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
 from flowengine import jsonvalue
-from flowengine.engine.ports import Given, Redactor, RunningStore, Start
+from flowengine.engine.ports import EncodedOutput, Given, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds
 from flowengine.engine.running.node_context import Environment, node_context
 from flowengine.engine.running.node_scope import node_scope, secret_reads
 from flowengine.engine.running.output_check import refuse_misfits
+from flowengine.engine.running.repeating.iterations import Iterations
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
-from flowengine.execution.records import NodeError
-from flowengine.execution.reports import Completed, Failed, Outcome, Skipped, Waiting
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
+from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError
+from flowengine.execution.reports import Again, Child, Completed, Failed, Outcome, Skipped, Waiting
+from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
-from flowengine.plugin.errors import EndedError, Later
+from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
 from flowengine.plugin.waiting import Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
+from flowengine.workflow.children.group import GROUP
 
 log = structlog.stdlib.get_logger()
 
@@ -42,12 +45,30 @@ MOST_CODE_CHARS = 100
 MOST_WAIT_S = 30 * 86_400.0
 
 
+class _Nothing(msgspec.Struct):
+    """A group has no config."""
+
+
+def _open(config: _Nothing, context: Context) -> None:
+    """Nothing: what is to run is a child execution."""
+
+
+_OPENING: Final = Handler(name=GROUP, function=_open, config_type=_Nothing, summary="", is_async=False)
+"""Stands for the handler of a group whose condition is to be rendered."""
+
+
 class Call(msgspec.Struct, frozen=True):
-    """A handler, and what it is called with: its rendered config and its context."""
+    """A handler, and what it is called with: its rendered config and its context. `scope`: what the node's
+    templates read."""
 
     handler: Handler
     config: JsonValue
     context: Context
+    scope: Scope
+
+
+Spared: TypeAlias = Skipped | Again
+"""What is reported of a task whose handler is not called."""
 
 
 class Outcomes:
@@ -60,50 +81,68 @@ class Outcomes:
         secrets: Redactor,
         limits: Limits,
         environment: Environment,
+        clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._registry = registry
         self._secrets = secrets
         self._limits = limits
         self._environment = environment
+        self._iterations = Iterations(store, limits, clock)
 
     def handler(self, name: str) -> Handler | None:
         """The handler of this name, if this process knows it."""
-        return self._registry.get(name)
+        return _OPENING if name == GROUP else self._registry.get(name)
 
     def call_of(
         self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
-    ) -> Call | None:
-        """What is to be called; None if the node's `when` is false. Raises what `failed` takes.
+    ) -> Call | Spared:
+        """What is to be called, or what is reported without a call: its `when` is false, or the wait before
+        its first iteration is to begin. Raises what `failed` takes.
 
         `hand`: who may ask the handler to stop, and hears what it says.
         """
         handler = self._handler(task, start)
         scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
         if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
-            return None
+            return Skipped()
+        delay = self._iterations.before_first(task, scope)
+        if delay is not None:
+            return delay
         config = self._render(task, scope, handler.no_secrets_in, start.given)
-        return Call(handler, config, node_context(task, delivery, deadline, self._environment, hand))
+        return Call(handler, config, node_context(task, delivery, deadline, self._environment, hand), scope)
 
     def completed(
-        self, task: RunNode, start: Start, call: Call | None, output: object, ended_at: float | None = None
+        self, task: RunNode, start: Start, call: Call | Spared, output: object, ended_at: float | None = None
     ) -> Outcome:
         """The outcome of a handler that has returned `output`. Raises what `failed` takes.
 
         `ended_at`: when it did, in seconds of the monotonic clock; None: just now.
         """
-        if call is None:
-            return Skipped()
+        if not isinstance(call, Call):
+            return call
+        if call.handler is _OPENING:
+            return Child()
         if (time.monotonic() if ended_at is None else ended_at) > call.context.deadline:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
         if isinstance(output, Wait):
-            return self._waiting(output)
-        result = self._checked(task, output, start.storable_bytes)
+            return self._waiting(task, output)
+        # What is kept of the iterations before makes room for what this one gives.
+        room = 0 if task.repeated is None else counted_bytes(task.repeated.kept)
+        storable = None if start.storable_bytes is None else start.storable_bytes + room
+        result = self._checked(task, output, storable)
         if task.output_schema is not None:
             refuse_misfits(task.output_schema.encode(), result, call.handler.primary)
-        return Completed(msgspec.Raw(result))
+        if task.repeat is None:
+            return Completed(msgspec.Raw(result))
+        if storable is None:
+            storable = self._limits.max_execution_result_bytes
+        return self._iterations.after(task, task.repeat, call.scope, result, call.handler.primary, storable)
 
-    def _waiting(self, wait: Wait) -> Waiting:
+    def _waiting(self, task: RunNode, wait: Wait) -> Waiting:
+        if task.repeat is not None:
+            text = "a node with `repeat` cannot wait for an event yet: take one of the two out"
+            raise HandlerError(codes.INVALID_REPEAT.code, text, permanent=True)
         after_ms = None if wait.seconds is None else round(wait.seconds * 1000)
         prompt = None if wait.prompt is None else self._secrets.redact(wait.prompt)
         return Waiting(wait.kind, wait.until_ms, after_ms, prompt)
@@ -142,7 +181,7 @@ class Outcomes:
                 f"the outputs it reads are {start.oversized} bytes, the limit is "
                 f"{self._limits.max_read_bytes} (FLOWENGINE_MAX_READ_BYTES): read less, or smaller ones",
             )
-        handler = self._registry.get(task.handler)
+        handler = self.handler(task.handler)
         if handler is None:
             raise HandlerError(
                 codes.UNKNOWN_HANDLER.code,
@@ -173,7 +212,7 @@ class Outcomes:
 
     def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:
-            data = _encoded(output)
+            data = output.data if type(output) is EncodedOutput else jsonvalue.encode_unruly(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
             self._refuse_large(data)
             data = self._secrets.redact_json(data)
@@ -194,11 +233,7 @@ class Outcomes:
 
     def _refuse_large(self, data: bytes) -> None:
         if len(data) > self._limits.max_result_bytes:
-            raise HandlerError(
-                codes.RESULT_TOO_LARGE.code,
-                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
-                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
-            )
+            raise ResultTooLargeError(len(data), self._limits.max_result_bytes)
 
     def _storable_bytes(self, task: RunNode) -> int:
         try:
@@ -234,21 +269,11 @@ class Outcomes:
         if not error.calls:
             return ()
         try:
-            data = self._secrets.redact_json(_encoded(error.calls[-MOST_CALLS:]))
+            data = self._secrets.redact_json(jsonvalue.encode_unruly(error.calls[-MOST_CALLS:]))
             return msgspec.json.decode(data, type=tuple[ModelCall, ...])
         except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
             log.warning("node.calls_dropped", reason="they are no list of calls")
             return ()
-
-
-def _encoded(output: object) -> bytes:
-    """What the handler returned, as JSON. Raises UnencodableError, whatever code the value has of its own."""
-    try:
-        return jsonvalue.encode(output)
-    except jsonvalue.UnencodableError:
-        raise
-    except BaseException as error:
-        raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
 
 
 def _retry_after_ms(wait_s: float | None) -> int | None:

@@ -21,7 +21,7 @@ from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.reports import Cancelled, Completed, Outcome
+from flowengine.execution.reports import Cancelled, size_of
 from flowengine.heuristics import GROUP_SLOW_S, GROUP_UNREPORTED_BYTES, GROUPED_READS
 from flowengine.jsonvalue import UNREADABLE
 from flowengine.observability.log_context import bound_contextvars
@@ -118,7 +118,9 @@ class QuickGroups:
             task = _task.decode(payload)
         except UNREADABLE:
             return False
-        return len(task.reads) + len(task.given) <= GROUPED_READS and self._speed.is_quick(task.handler)
+        return len(task.reads) + len(task.outer) + len(task.given) <= GROUPED_READS and self._speed.is_quick(
+            task.handler
+        )
 
     def run(self, held: Sequence[Held[RunNode]]) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""
@@ -172,11 +174,11 @@ class QuickGroups:
             correlation_id=task.correlation_id,
         ):
             outcome = self._runner.outcome_of(hand, start)
-            if hand.take() and group.add(hand, self._runner.callback(hand, outcome), _size(outcome)):
+            if hand.take() and group.add(hand, self._runner.callback(hand, outcome), size_of(outcome)):
                 self._report(group)
 
     def _report(self, group: QuickGroup) -> None:
-        done = group.take_done()
+        done = [pair for pair in group.take_done() if not pair[0].held.is_lost]
         if not done:
             return
         together = HeldTogether([hand.held for hand, _ in done])
@@ -188,7 +190,3 @@ class QuickGroups:
         together.confirm()
         for hand, callback in done:
             self._runner.note(hand, callback.outcome)
-
-
-def _size(outcome: Outcome) -> int:
-    return len(outcome.result) if isinstance(outcome, Completed) else 0

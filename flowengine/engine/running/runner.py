@@ -21,7 +21,7 @@ from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.node_scope import node_scope, secret_inputs
-from flowengine.engine.running.outcomes import Outcomes, shortened
+from flowengine.engine.running.outcomes import Call, Outcomes, shortened
 from flowengine.engine.running.outputs import Outputs
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.stop_notices import StopNotices
@@ -30,8 +30,10 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import (
     WORDS,
+    Again,
     ByDelivery,
     Cancelled,
+    Child,
     Completed,
     Failed,
     Outcome,
@@ -40,10 +42,8 @@ from flowengine.execution.reports import (
 )
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
-from flowengine.plugin import (
-    HandlerError,
-    Registry,
-)
+from flowengine.plugin import HandlerError, Registry
+from flowengine.queues import is_of_crowd
 from flowengine.settings import Limits
 from flowengine.template import TemplateError
 
@@ -89,7 +89,7 @@ class Runner:
         passes_on: bool = False,
     ) -> None:
         self._store = store
-        self.outcomes = Outcomes(store, registry, secrets, limits, environment)
+        self.outcomes = Outcomes(store, registry, secrets, limits, environment, clock)
         self._invoker = invoker
         self._secrets = secrets
         self._limits = limits
@@ -142,9 +142,15 @@ class Runner:
             del self.running[id(hand)]
 
     def report(self, hand: TaskInHand, outcome: Outcome) -> bool:
-        """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
+        """Send the callback and acknowledge the task, unless that has been done, or is another's to do.
+
+        Returns whether it did.
+        """
         if not hand.take():
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
+            return False
+        if hand.held.is_lost:
+            log.warning("node.outcome_dropped", node_id=hand.task.node, reason="lease lost")
             return False
         try:
             self.send([(hand, self.callback(hand, outcome))], hand.held.acknowledge)
@@ -162,10 +168,11 @@ class Runner:
         """
         hands, callbacks = [hand for hand, _ in done], [callback for _, callback in done]
         said = self.outputs.last_of(hands)
+        crowd = bool(hands) and all(is_of_crowd(hand.held.place) for hand in hands)
         until, pause = time.monotonic() + self._patience.in_all_s, self._patience.first_pause_s
         while True:
             try:
-                self._store.report(callbacks, acknowledge, said)
+                self._store.report(callbacks, acknowledge, said, crowd=crowd)
                 self.outputs.is_said(hands)
                 return
             except StoreUnavailableError as error:
@@ -209,12 +216,16 @@ class Runner:
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Again):
+            log.info("node.iterated", delivery=hand.delivery, pause_s=outcome.pause_ms / 1000, **fields)
         elif isinstance(outcome, Skipped):
             log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         elif isinstance(outcome, Cancelled):
             log.info("node.cancelled", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Waiting):
             log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
+        elif isinstance(outcome, Child):
+            log.info("node.opened", delivery=hand.delivery, **fields)
         else:
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
@@ -229,8 +240,8 @@ class Runner:
         outcomes = self.outcomes
         try:
             call = outcomes.call_of(task, start, delivery, deadline, hand)
-            if call is None:
-                return Skipped()
+            if not isinstance(call, Call):
+                return call
             with heard_by(None if hand is None else hand.output):
                 output = self._invoker.invoke(call.handler, call.config, call.context)
             return outcomes.completed(task, start, call, output)

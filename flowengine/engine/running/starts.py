@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Final
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
+from flowengine.execution.rules.repeating import reads_previous
 from flowengine.heuristics import LASTING_S
+
+NOTED_AT_ONCE: Final = 64
+"""So many starts are noted in one round trip. Nobody can report these nodes meanwhile."""
 
 
 class Starts:
@@ -52,15 +58,24 @@ class Starts:
         return [self._at_once() if quick else next(given) for quick in at_once]
 
     def note_those_that_last(self, hands: Iterable[TaskInHand]) -> None:
-        """Note what began unnoted and has not returned. Call now and then. Raises StoreUnavailableError."""
+        """Note what began unnoted and has not returned: one round trip for many. Call now and then.
+
+        Raises StoreUnavailableError.
+        """
         limit = time.monotonic() - LASTING_S
-        for hand in hands:
-            if hand.began < limit:
-                hand.note_start(self._store)
+        lasting = [hand for hand in hands if hand.began < limit and hand.may_lack_note]
+        for at in range(0, len(lasting), NOTED_AT_ONCE):
+            with ExitStack() as noting:
+                asked = [
+                    (hand.task, noting.enter_context(hand.noting())) for hand in lasting[at:][:NOTED_AT_ONCE]
+                ]
+                begun = [(task, found) for task, found in asked if found is not None]
+                if begun:
+                    self._store.note_starts(begun)
 
     def _may_begin_at_once(self, held: Held[RunNode]) -> bool:
         task = held.payload
-        reads = task.reads or task.sees or task.given
+        reads = task.reads or task.sees or task.given or task.outer or reads_previous(task)
         if held.delivery != 1 or reads or self._is_stopping(task.execution):
             return False
         return self._speed.is_quick(task.handler)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Begun, RunningStore, Start
@@ -76,19 +78,24 @@ class TaskInHand:
         with self._guard:
             self._taken = False
 
-    def note_start(self, store: RunningStore) -> None:
-        """Note its start, unless that has been done or its outcome is being reported.
+    @property
+    def may_lack_note(self) -> bool:
+        """Whether its start may have to be noted yet."""
+        return not self._noted and not self._taken
+
+    @contextmanager
+    def noting(self) -> Iterator[Begun | None]:
+        """While the block notes its start; None if that has been done or its outcome is being reported.
 
         Nobody can report meanwhile: a start that is written after the outcome would stay.
-        Raises StoreUnavailableError.
         """
-        if self._noted:
-            return
         with self._guard:
-            if not self._taken:
-                self._tried_to_note = True
-                store.note_start(self.task, Begun(self.delivery, self.started_at, self.held.place))
-                self._noted = True
+            if not self.may_lack_note:
+                yield None
+                return
+            self._tried_to_note = True
+            yield Begun(self.delivery, self.started_at, self.held.place)
+            self._noted = True
 
     def forget_start(self, store: RunningStore) -> None:
         """Take back what was noted. Raises StoreUnavailableError."""

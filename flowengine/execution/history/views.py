@@ -20,8 +20,9 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     `by`: the key of who has asked for it, where somebody has and keys are in use. `code`: of the error.
     `reason`: why a node is skipped, why the execution is being stopped, or why an operator ends a node, if it
     was told. `explanation`: of a cancel, why, if its caller told. `stage`: which begins. `status`: how it
-    ended. `said`: what an operator said of the node: it is skipped, completed or failed.
-    `waits_for`: what a node waits for that is no other try. `signal`: the name of one that was received.
+    ended. `said`: what an operator said of the node: it is skipped, completed or failed. `waits_for`: what a
+    node waits for that is no other try. `signal`: the name of one that was received. `iteration`: which has
+    ended. `child`: the execution that it runs as.
     """
 
     id: str
@@ -40,6 +41,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
     signal: str | UnsetType = UNSET
+    iteration: int | UnsetType = UNSET
+    child: str | UnsetType = UNSET
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +110,8 @@ def event_view(place: Place, event: Event) -> EventView:
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
     signal: str | UnsetType = UNSET
+    iteration: int | UnsetType = UNSET
+    child: str | UnsetType = UNSET
     by: str | UnsetType = event.by or UNSET
     detail = event.detail
     match event.kind:
@@ -117,10 +122,14 @@ def event_view(place: Place, event: Event) -> EventView:
             mode, by = how or UNSET, asked or UNSET
         case "node_waiting" if detail is not None and detail.startswith(WAITS_FOR):
             waits_for = detail.removeprefix(WAITS_FOR)
+        case "node_iterated":
+            iteration = int(detail or 0)
         case "node_failed" | "node_waiting":
             code = detail or UNSET
         case "node_skipped" | "execution_stopping":
             reason = detail or UNSET
+        case "node_opened":
+            child = detail or UNSET
         case "stage_started":
             stage = detail or UNSET
         case "signal_received":
@@ -132,7 +141,9 @@ def event_view(place: Place, event: Event) -> EventView:
             said, by = overruled.said, overruled.by or UNSET
             reason = overruled.reason or UNSET
         case (
-            "execution_paused"
+            "execution_queued"
+            | "execution_admitted"
+            | "execution_paused"
             | "execution_resumed"
             | "node_reset"
             | "node_queued"
@@ -161,4 +172,6 @@ def event_view(place: Place, event: Event) -> EventView:
         said=said,
         waits_for=waits_for,
         signal=signal,
+        iteration=iteration,
+        child=child,
     )

@@ -68,9 +68,9 @@ class Progress(msgspec.Struct, frozen=True):
 class BulkView(msgspec.Struct, frozen=True, kw_only=True):
     """One action on many executions. `seen`: how many were looked at that it is about. `done`: to how many it
     was done; of a dry run, to how many it would be. `refused`: to how many not, by the status that they have,
-    or `not_found`, `stopping`, `too_many_executions`, `store_full`, `error`. `nodes_reset`,
-    `results_reused`: of reruns only, how many nodes begin again, and how many results stay. `stopped`: it has
-    finished before its end, because the key of who asked was revoked or has expired."""
+    or `not_found`, `stopping`, `too_many_executions`, `concurrency_limit`, `store_full`, `error`.
+    `nodes_reset`, `results_reused`: of reruns only, how many nodes begin again, and how many results stay.
+    `stopped`: it has finished before its end, because the key of who asked was revoked or has expired."""
 
     bulk_id: str
     action: BulkAction

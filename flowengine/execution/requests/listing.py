@@ -7,9 +7,13 @@ from typing import Final
 
 import msgspec
 
+from flowengine.access.scope import covers
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
-from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.limits.lines import shown_key
+from flowengine.execution.records import UNTOUCHED, ExecutionError, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of
+from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import ExecutionStatus, is_over
 from flowengine.execution.views import (
     SummaryCountsView,
@@ -31,7 +35,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     `statuses`: one of them. `labels`: all of them, each with its value. `prefix`: how the id or the name
     begins. `created_after` is the first moment that is wanted, `created_before` the first that is not, both
-    in milliseconds. `version`: of their definition. `parent`: the execution that has started them.
+    in milliseconds. `version`: of their definition. `parent`: the execution of whose nodes they are
+    the children; without it, those that are no children. `definitions`: one of these patterns fits the name
+    of their definition.
     """
 
     statuses: tuple[ExecutionStatus, ...] = ()
@@ -43,19 +49,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     created_before: int | None = None
     version: int | None = None
     parent: str | None = None
-
-    @property
-    def may_be_met(self) -> bool:
-        """Whether there can be one. Every execution is of a posted document and was started by a request: it
-        has neither a version nor a parent."""
-        return self.version is None and self.parent is None
+    definitions: tuple[str, ...] = ()
 
     def includes(self, execution: str, record: ExecutionRecord) -> bool:
         """Whether an execution is wanted."""
         return (
-            self.may_be_met
-            and (not self.statuses or record.status in self.statuses)
+            (not self.statuses or record.status in self.statuses)
             and self.name in (None, record.name)
+            and self.version in (None, record.version)
+            and covers(self.definitions, None if record.version is None else record.name)
             and self.correlation_id in (None, record.correlation_id)
             and all(record.labels.get(name) == value for name, value in self.labels)
             and (execution.startswith(self.prefix) or record.name.startswith(self.prefix))
@@ -86,8 +88,8 @@ def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A node that waits, in this run, until a time in milliseconds since the epoch: for its next try, or for
-    what else `kind` says."""
+    """A node that waits, in this run, until a time in milliseconds since the epoch: for its next try or
+    iteration, or for what else `kind` says."""
 
     run: int
     node: str
@@ -100,16 +102,18 @@ def summary(
     record: ExecutionRecord,
     numbers: Numbers,
     to_blame: NodeRecord,
-    waits: Sequence[Wait] = (),
+    wait: Wait | None = None,
+    waiting: NodeRecord = UNTOUCHED,
 ) -> SummaryView:
-    """What a list shows of an execution. `to_blame`: the record of that node. `waits`: the next one first."""
+    """What a list shows of an execution. `to_blame`: the record of that node. `wait`: the node that goes on
+    first; `waiting`: its record."""
     return SummaryView(
         execution_id=execution,
         name=record.name,
-        version=None,
+        version=record.version,
         status=record.status,
-        trigger=TriggerView(kind="api") if record.run else None,
-        waiting_for=_waiting_for(record, waits),
+        trigger=TriggerView(kind="parent" if is_child(execution) else "api") if record.run else None,
+        waiting_for=_waiting_for(record, wait, waiting),
         run=record.run,
         counts=_counts(record, numbers),
         error=_error(record, node_to_blame(record, numbers), to_blame),
@@ -126,12 +130,18 @@ def may_wait(record: ExecutionRecord) -> bool:
     return record.status == "running" and record.stop is None
 
 
-def _waiting_for(record: ExecutionRecord, waits: Sequence[Wait]) -> SummaryWaitView | None:
-    """A timer of another run is stale."""
-    first = next((wait for wait in waits if wait.run == record.run), None)
-    if first is None or not may_wait(record):
+def next_wait(record: ExecutionRecord, waits: Sequence[Wait]) -> Wait | None:
+    """The first of these nodes, if the execution may wait for it. A timer of another run is stale."""
+    return next((wait for wait in waits if wait.run == record.run), None) if may_wait(record) else None
+
+
+def _waiting_for(record: ExecutionRecord, wait: Wait | None, waiting: NodeRecord) -> SummaryWaitView | None:
+    if record.status == "pending" and record.run and record.line is not None:
+        return SummaryWaitView(kind="turn", key=shown_key(record.line.line))
+    if wait is None:
         return None
-    return SummaryWaitView(kind=first.kind, node=first.node, until=moment(first.until))
+    kind = wait_kind(waiting) if wait.kind == "retry" else wait.kind
+    return SummaryWaitView(kind=kind, node=wait.node, until=moment(wait.until))
 
 
 def _counts(record: ExecutionRecord, numbers: Numbers) -> SummaryCountsView:

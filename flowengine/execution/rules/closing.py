@@ -24,7 +24,6 @@ from flowengine.execution.records import (
     Closing,
     Control,
     ExecutionError,
-    ExecutionRecord,
     NodeError,
     NodeRecord,
     Stop,
@@ -137,14 +136,14 @@ def ended_by_of(control: Control) -> Stop | None:
     return control.stop or control.closing.ended_by
 
 
-def source_of_outputs(plan: Plan, execution: ExecutionRecord) -> str | None:
+def source_of_outputs(plan: Plan, control: Control) -> str | None:
     """The node whose primary value an ended execution gives as its outputs: an `end` that has some, or the
     one that computes the document's; None where there is none."""
-    ended_by = ended_by_of(execution.control)
+    ended_by = ended_by_of(control)
     end = ended_by.node if ended_by is not None and ended_by.cause == "end" else None
     if end is not None and plan.policy(plan.index[end]).gives_outputs:
         return end
-    return OUTPUTS_NODE if execution.status == "completed" and plan.stages.outputs else None
+    return OUTPUTS_NODE if control.status == "completed" and plan.stages.outputs else None
 
 
 def _computes_outputs(plan: Plan, stop: Stop | None) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from flowengine.execution.changes import Change, Finish, Happened
+from flowengine.execution.changes import Change, Finish, Happened, Send
 from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
+from flowengine.execution.messages import KeepChildren, TendChild
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.rules.closing import enter, next_stage
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.steering.deleting import deletion
 from flowengine.execution.status import ExecutionStatus, ExecutionStep, execution_may
@@ -48,15 +50,35 @@ def conclude(
             verdict, now, control.run, stopped=stopped, was=control.status, took_ms=took, notifies=notifies
         ),
         Happened(Event("execution_finished", now, detail=verdict)),
-        *_what_follows(run, control, now),
+        *leave_line(run, control),
+        *_what_follows(plan, run, control, now),
     )
 
 
-def _what_follows(run: Run, control: Control, now: int) -> tuple[Change, ...]:
-    """An execution that is deleted at its end takes its results along."""
+def _what_follows(plan: Plan, run: Run, control: Control, now: int) -> tuple[Change, ...]:
+    """A child ends the node that it stands for. An execution that is deleted at its end takes its results and
+    its children along."""
+    lineage = plan.lineage
+    if lineage is not None:
+        ended = TendChild(
+            execution=lineage.parent,
+            node=lineage.node,
+            child=run.execution,
+            run=control.run,
+            correlation_id=run.correlation_id,
+        )
+        return (Send(ended),)
     if control.doomed:
         return (deletion(run),)
-    return deliver(run, now) if control.notifies else ()
+    return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()))
+
+
+def keep_children(plan: Plan, run: Run) -> tuple[Change, ...]:
+    """What lets all below an execution at the top be kept as long as it is."""
+    if not plan.nests or plan.lineage is not None:
+        return ()
+    message = KeepChildren(execution=run.execution, run=run.run, correlation_id=run.correlation_id)
+    return (Send(message),)
 
 
 def _may_end(control: Control, verdict: ExecutionStatus) -> bool:

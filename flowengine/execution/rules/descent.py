@@ -267,7 +267,8 @@ class Descent:
         counting = [parent for parent in failed if not self._record(parent).tolerated]
         for parent in counting or failed:
             error = self._record(parent).error
-            cause = None if error is None else error.caused_by
+            inherited = error is not None and error.code == UPSTREAM_FAILED.code
+            cause = error.caused_by if error is not None and inherited else None
             return self._plan.index.get(cause, parent) if cause else parent
         return position
 

@@ -12,9 +12,12 @@ from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeRecord, first_sent
+from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
 
@@ -68,6 +71,22 @@ def call_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int
     return _send(plan, position, record, run, now, "call_again", record.attempt, record.unseen)
 
 
+def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
+    """Put a node in flight for its next iteration. After the wait before the first one that is the same
+    attempt."""
+    first = record.repeated is None or not record.repeated.ended
+    attempt = record.attempt if first else record.attempt + 1
+    queued = _queued(plan, position, record, now, "iterate", attempt, record.unseen)
+    return _send_task(plan, position, queued, run, now)
+
+
+def go_on(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a node in flight whose wait is over."""
+    if awaits_iteration(record):
+        return iterate(plan, position, record, run, now)
+    return try_again(plan, position, record, run, now)
+
+
 def readable(plan: Plan, position: int) -> tuple[int, ...]:
     """The indexes of the nodes whose output or fate a node's templates read."""
     return (*reads_of(plan.nodes[position]), *plan.policy(position).sees)
@@ -89,10 +108,26 @@ def _send(
     attempt: int,
     unseen: tuple[int, ...],
 ) -> tuple[Change, ...]:
-    node = plan.nodes[position]
+    """Put a node in flight: its task is sent, or it is opened, where nothing is to be rendered for that."""
+    policy = plan.policy(position)
+    queued = _queued(plan, position, record, now, step, attempt, unseen)
+    if policy.group is not None and _condition_of(policy, queued) is None:
+        return open_child(run.execution, plan.nodes[position].id, queued, run.correlation_id, now)
+    return _send_task(plan, position, queued, run, now)
+
+
+def _queued(
+    plan: Plan,
+    position: int,
+    record: NodeRecord,
+    now: int,
+    step: NodeStep,
+    attempt: int,
+    unseen: tuple[int, ...],
+) -> NodeRecord:
     policy = plan.policy(position)
     retries = policy.retry is not None
-    queued = NodeRecord(
+    return NodeRecord(
         status=after(record.status, step),
         attempt=attempt,
         dispatch=record.dispatch + 1,
@@ -104,12 +139,23 @@ def _send(
         since=record.since or (now if retries else 0),
         answered=record.answered,
         moment=first_sent(record) if step in _SAME_TRY else record.moment,
+        counted=record.counted,
+        repeated=None if policy.repeat is None else sent(policy.repeat, record, now),
+        child=record.child,
     )
-    event = Event("node_queued", now, node.id, attempt, queued.dispatch)
+
+
+def _send_task(
+    plan: Plan, position: int, queued: NodeRecord, run: Run, now: int
+) -> tuple[Dispatch, Happened]:
+    """Send the task of a node that is queued in `queued`."""
+    node = plan.nodes[position]
+    event = Event("node_queued", now, node.id, queued.attempt, queued.dispatch)
     match node.work:
         case Task() as task:
-            message = _task(plan, node.id, task, policy, queued, run)
-            return (Dispatch(queued, message, task.queue, position in plan.waiting), Happened(event))
+            message = _task(plan, node.id, task, plan.policy(position), queued, run)
+            waits, crowd = position in plan.waiting, position in plan.crowd
+            return (Dispatch(queued, message, task.queue, waits, crowd=crowd), Happened(event))
         case _ as never:
             assert_never(never)
 
@@ -140,18 +186,35 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         answered=queued.answered,
         moment=first_sent(queued) or 0,
     )
-    if policy is PLAIN and not unseen:
+    lineage = plan.lineage
+    if policy is PLAIN and not unseen and lineage is None:
         return core
     return replace(
         core,
-        when=policy.when if queued.tried <= 1 and queued.when is None else None,
+        when=_condition_of(policy, queued),
         tries_once=policy.retry is not None,
         sees=tuple([nodes[at].id for at in policy.sees if at not in unseen]),
-        unseen=tuple([nodes[at].id for at in unseen]),
+        unseen=(*[nodes[at].id for at in unseen], *(() if lineage is None else lineage.unseen)),
         retry_when=None if policy.retry is None else policy.retry.when,
         output_schema=policy.output_schema,
         given=policy.given,
+        repeat=policy.repeat,
+        repeated=queued.repeated,
+        chain=() if lineage is None else lineage.chain,
+        outer=policy.outer if lineage is None else _seen(policy.outer, lineage.unseen),
+        opens=policy.group is not None,
     )
+
+
+def _condition_of(policy: Policy, queued: NodeRecord) -> str | None:
+    """What a worker renders to know whether the node runs; None where that is known, or was rendered for an
+    earlier try."""
+    return policy.when if queued.tried <= 1 and queued.when is None else None
+
+
+def _seen(outer: tuple[Outer, ...], unseen: tuple[str, ...]) -> tuple[Outer, ...]:
+    """Of what is read around, what had ended when the child was made."""
+    return outer if not unseen else tuple([each for each in outer if each.node not in unseen])
 
 
 def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) -> bool:

@@ -8,11 +8,21 @@ from typing import Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.execution.changes import ArmTimer, Change, DropTimer, ForgetStart, Happened, Tally, Write
+from flowengine.execution.changes import (
+    ArmTimer,
+    Change,
+    DropTimer,
+    ForgetStart,
+    Happened,
+    Iteration,
+    Tally,
+    Write,
+)
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
-from flowengine.execution.events import WAITS_FOR, Event, EventKind
+from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import (
+    COUNTED_RESULT_BYTES,
     Control,
     NodeError,
     NodeRecord,
@@ -22,9 +32,13 @@ from flowengine.execution.records import (
     first_sent,
 )
 from flowengine.execution.reports import (
+    Again,
+    ByChild,
     ByEvent,
     Cancelled,
+    Child,
     Completed,
+    Exhausted,
     Failed,
     Skipped,
     Waiting,
@@ -32,21 +46,20 @@ from flowengine.execution.reports import (
     may_be_noted,
     started_at_of,
 )
+from flowengine.execution.rules import repeating
+from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
 from flowengine.execution.rules.waits.signalling import signals_kept
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import after, counts_as_success, is_final, may, takes_reports
+from flowengine.execution.status import after, counts_as_success, is_final, is_open, may, takes_reports
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
-
-COUNTED_RESULT_BYTES = 4096
-"""Results under this are not counted towards an execution's limit: a thousand of them fit."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -101,6 +114,9 @@ def finish(
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
+    if is_open(record.status) != isinstance(callback.by, ByChild) and not is_final(record.status):
+        # Its task has ended by opening it: from then on its child alone ends it.
+        return Decision("repeated" if is_open(record.status) else "stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
         if plan.policies or callback.run > 1 or not counts_as_success(record.status):
@@ -126,6 +142,10 @@ def finish(
             return _send_again(report) if control.stop is None else _cancel(report)
         case Waiting() as waiting:
             return _begin_waiting(report, waiting) if control.stop is None else _cancel(report)
+        case Again() as again:
+            return _iterate(report, again)
+        case Child():
+            return _open(report) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
 
@@ -183,8 +203,12 @@ def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
     status = after(report.before.status, "complete")
     record = replace(_ended(report), status=status, counted=counted)
+    before = report.before
+    if before.repeated is not None:
+        record = replace(record, repeated=repeating.completed(before))
     written = Write(report.callback.node, record, result)
-    return _decided(report, written, "node_completed", None, Tally(unfinished=-1, bytes=counted))
+    tally = Tally(unfinished=-1, bytes=counted - before.counted)
+    return _decided(report, written, "node_completed", None, tally)
 
 
 def _fail(report: _Report, failed: Failed) -> Decision:
@@ -241,15 +265,91 @@ def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
     return Decision("accepted", changes, continues=True)
 
 
+def _iterate(report: _Report, again: Again) -> Decision:
+    """An iteration has ended, and the next one follows: at once, or after a pause. Where the execution is
+    being stopped the node ends with this."""
+    policy, before = report.grounds.plan.policy(report.position), report.before
+    record, iteration = repeating.after_iteration(policy, _ended(report), again)
+    more = record.counted - before.counted
+    if not report.control.lets_decide:
+        return _cancel(report, record, replace(iteration, attempt=None), more)
+    if again.exhausted is not None:
+        return _exhaust(report, again.exhausted, record, replace(iteration, attempt=None), more)
+    if again.pause_ms or not report.control.lets_dispatch:
+        return _pause(report, record, iteration, report.grounds.now + again.pause_ms, more)
+    grounds = report.grounds
+    told = _iterated(report, record)
+    sent, queued = iterate(grounds.plan, report.position, record, grounds.run, grounds.now)
+    changes = (replace(sent, iteration=iteration), *report.forget, Tally(bytes=more), told, queued)
+    return Decision("accepted", changes, continues=True)
+
+
+def _pause(report: _Report, record: NodeRecord, iteration: Iteration, until: int, more: int) -> Decision:
+    """The node waits for its next iteration."""
+    waiting = replace(record, status=after(record.status, "wait"), until=until)
+    timer = waiting_timer(report.callback.execution, report.callback.node, waiting)
+    changes = (
+        Write(report.callback.node, waiting, iteration=iteration),
+        *report.forget,
+        Tally(bytes=more),
+        ArmTimer(timer, until),
+        _iterated(report, record),
+    )
+    return Decision("accepted", changes, continues=True)
+
+
+def _exhaust(
+    report: _Report, why: Exhausted, record: NodeRecord, iteration: Iteration, more: int
+) -> Decision:
+    """No iteration may follow: the node fails."""
+    policy = report.grounds.plan.policy(report.position)
+    assert policy.repeat is not None, "only a node that repeats has iterations"
+    error = repeating.exhaustion(policy.repeat, record.repeated, why)
+    tolerated = tolerates(policy, error)
+    failed = replace(record, status=after(record.status, "fail"), error=error, tolerated=tolerated)
+    written = Write(report.callback.node, failed, iteration=iteration)
+    tally = Tally(unfinished=-1, failed=int(not tolerated), bytes=more)
+    return _decided(report, written, "node_failed", error.code, tally)
+
+
+def _iterated(report: _Report, record: NodeRecord) -> Happened:
+    number = 0 if record.repeated is None else record.repeated.number
+    if not number:
+        return _happened(report, record, "node_waiting", INITIAL_DELAY)
+    return _happened(report, record, "node_iterated", str(number))
+
+
 def _skip(report: _Report) -> Decision:
-    record = replace(_ended(report), status=after(report.before.status, "skip"), skipped="when")
-    return _decided(report, Write(report.callback.node, record), "node_skipped", "when", Tally(unfinished=-1))
+    before = report.before
+    record = replace(
+        _ended(report), status=after(before.status, "skip"), skipped="when", repeated=None, counted=0
+    )
+    tally = Tally(unfinished=-1, bytes=-before.counted)
+    return _decided(report, Write(report.callback.node, record), "node_skipped", "when", tally)
 
 
-def _cancel(report: _Report) -> Decision:
-    """Its worker says that it has stopped."""
-    record = cancelled(_ended(report), report.grounds.now)
-    return _decided(report, Write(report.callback.node, record), "node_cancelled", None, Tally(unfinished=-1))
+def _open(report: _Report) -> Decision:
+    """What had to be rendered is: it runs as a child execution."""
+    callback = report.callback
+    opened = open_child(
+        callback.execution,
+        callback.node,
+        _ended(report),
+        callback.correlation_id,
+        report.grounds.now,
+    )
+    return Decision("accepted", (*report.forget, *opened), continues=True)
+
+
+def _cancel(
+    report: _Report, ended: NodeRecord | None = None, iteration: Iteration | None = None, more: int = 0
+) -> Decision:
+    """Its worker says that it has stopped, or that an iteration has `ended`, which is the last one now."""
+    record = cancelled(ended or _ended(report), report.grounds.now)
+    if ended is not None:
+        record = replace(record, moment=None)
+    written = Write(report.callback.node, record, iteration=iteration)
+    return _decided(report, written, "node_cancelled", None, Tally(unfinished=-1, bytes=more))
 
 
 def _send_again(report: _Report) -> Decision:
@@ -263,6 +363,9 @@ def _send_again(report: _Report) -> Decision:
 
 def _decided(report: _Report, written: Write, kind: EventKind, detail: str | None, own: Tally) -> Decision:
     told = (*report.forget, _happened(report, written.record, kind, detail))
+    if report.before.repeated is not None and kind in ("node_completed", "node_skipped"):
+        policy = report.grounds.plan.policy(report.position)
+        told += repeating.forget(policy, report.callback.node, report.before)
     return end_of_node(report.position, report.control, report.grounds, written, told, own)
 
 

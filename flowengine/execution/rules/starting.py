@@ -32,13 +32,22 @@ from flowengine.execution.records import (
     is_failure,
 )
 from flowengine.execution.rules.closing import ended_by_of, error_of
+from flowengine.execution.rules.concluding import keep_children
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
+from flowengine.execution.rules.repeating import begun_again, forget
 from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
 from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
 from flowengine.execution.rules.stopping import mark
-from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after, is_final
+from flowengine.execution.status import (
+    ExecutionStep,
+    after,
+    counts_as_success,
+    execution_after,
+    is_final,
+    shown,
+)
 from flowengine.execution.views import counts_of
 from flowengine.workflow.plan import Plan
 
@@ -58,11 +67,13 @@ def begins_events_anew(run: int) -> bool:
 
 class Given(msgspec.Struct, frozen=True):
     """What a first run begins with: what is stored of it, and what the conditions of nodes give that read
-    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before."""
+    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before. `key`: that
+    of its `concurrency`, where it had to be made."""
 
     inputs: StoredInputs | None = None
     conditions: Mapping[str, bool] = {}
     labels: Mapping[str, str] | None = None
+    key: str | None = None
 
 
 NOTHING: Final = Given()
@@ -128,7 +139,7 @@ def retry_failed(
 class Again(msgspec.Struct, frozen=True):
     """How an ended execution begins again, and why. `told`: what the events tell of it, besides that it
     begins. `inputs`: what it is given from now on; None: as before. `said`: what an operator says of nodes
-    with whose end it begins, by their ids."""
+    with whose end it begins, by their ids. `run`: its number; None: the next one."""
 
     step: ExecutionStep
     token: str
@@ -137,6 +148,7 @@ class Again(msgspec.Struct, frozen=True):
     told: Event | None = None
     inputs: StoredInputs | None = None
     said: Mapping[str, Overruling] = {}
+    run: int | None = None
 
 
 def begin_again(
@@ -154,7 +166,7 @@ def begin_again(
     Where the events begin anew, they tell of what has ended before, so that they still fold to the stored
     state.
     """
-    run, rerun = record.run + 1, again.rerun
+    run, rerun = again.run or record.run + 1, again.rerun
     reset = rerun.reset
     anew = begins_events_anew(run)
     happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run), by=again.why.by))]
@@ -164,9 +176,12 @@ def begin_again(
     for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
         if position in rerun.touched or position not in plan.main:
-            gives = plan.policy(position).gives_outputs
-            writes[position] = _reset(node.id, before, run, gives_outputs=gives)
-            freed += before.counted
+            policy, goes_on = plan.policy(position), position in rerun.goes_on
+            writes[position] = _reset(
+                node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on
+            )
+            freed += 0 if goes_on else before.counted
+            happened += () if goes_on else forget(policy, node.id, before)
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -193,11 +208,14 @@ def begin_again(
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
         notifies=record.notifies,
+        nests=plan.nests,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
     stopped = _stopped_by_hand(execution, plan, begin, record, rerun.said, lookup)
-    return [begin, *writes.values(), *freeing, *happened, *timer, *stopped, _start(execution, record, run)]
+    kept = keep_children(plan, Run(execution, run, record.correlation_id))
+    changes = [begin, *writes.values(), *freeing, *happened, *timer, *stopped, *kept]
+    return [*changes, _start(execution, record, run)]
 
 
 def _stopped_by_hand(
@@ -227,7 +245,7 @@ def _ended_run(plan: Plan, record: ExecutionRecord, stored: Mapping[str, NodeRec
         status=record.status,
         started_at=record.started_at,
         finished_at=record.finished_at,
-        counts=counts_of([status if is_final(status) else "cancelled" for status in main]),
+        counts=counts_of([shown(status) if is_final(status) else "cancelled" for status in main]),
         error=error and replace(error, message=error.message[:MAX_MESSAGE_CHARS]),
     )
 
@@ -265,8 +283,11 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
     return [ArmTimer(RunTimeout(execution=execution, run=run), now + limit_ms)] if limit_ms else []
 
 
-def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False) -> Write:
-    """The node becomes pending in this run: its numbers and its attempts stay, a result goes.
+def _reset(
+    node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False, goes_on: bool = False
+) -> Write:
+    """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `goes_on`: with
+    the iteration at which it has stopped, or the child that it stood for.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
@@ -277,6 +298,9 @@ def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = Fal
         when=None,
         answered=before.answered + completed,
         moment=None if completed else before.moment,
+        repeated=begun_again(before) if goes_on else None,
+        counted=before.counted if goes_on else 0,
+        child=before.child if goes_on else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
     return Write(node, pending, anew=completed or gives_outputs, kept=kept)

@@ -23,12 +23,23 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import StopExecution
 from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
+from flowengine.execution.status import (
+    ExecutionStatus,
+    ExecutionStep,
+    after,
+    execution_after,
+    is_final,
+    is_in_flight,
+    is_open,
+)
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage, is_hook
 
@@ -103,11 +114,23 @@ def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
 
 
 def cancel_before_start(record: ExecutionRecord, run: Run, stop: Stop) -> tuple[Change, ...]:
-    """End an execution that was never triggered: none of its nodes has a record, and none gets one."""
+    """End an execution that was never triggered, or waits for its turn: no node gets a record by it."""
     status = execution_after(record.status, "end_cancelled")
     marked = MarkStop(record.status, replace(stop, told=True))
     end = Finish(status, stop.at, record.run, was=record.status, notifies=record.notifies)
-    return (marked, end, *(deliver(run, stop.at) if record.notifies else ()))
+    told = _ended_in_line(record, record.line, stop, status) if record.line is not None else ()
+    delivered = deliver(run, stop.at) if record.notifies else ()
+    return (marked, end, *told, *leave_line(run, record.control), *delivered)
+
+
+def _ended_in_line(
+    record: ExecutionRecord, place: InLine, stop: Stop, status: ExecutionStatus
+) -> tuple[Change, ...]:
+    """What the events tell of a run that ends before its turn has come: nothing has told of a first one."""
+    first = Event("execution_started", place.at, detail="1", by=record.started_by)
+    finished = Event("execution_finished", stop.at, detail=status)
+    begun = (Happened(first),) if record.run == 1 else ()
+    return (*begun, Happened(stopping(stop, stop.at)), Happened(finished))
 
 
 def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "main") -> tuple[str, ...]:
@@ -116,14 +139,18 @@ def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "ma
 
 
 def stop_node(
-    execution: str, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
+    run: Run, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
 ) -> tuple[Change, ...]:
-    """End one node of an execution that is being stopped, if it has not ended.
+    """End one node of an execution that is being stopped, if it has not ended; one that is open ends with its
+    child, which is told.
 
     `begun`: a worker has noted that it runs, and is to say itself that it has stopped.
     """
+    execution = run.execution
     if is_final(record.status) or (is_in_flight(record.status) and begun):
         return ()
+    if is_open(record.status):
+        return tend_open(execution, node, record, run.correlation_id)
     if stop.cause == "end" and record.status == "pending":
         skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")
         event = Event("node_skipped", now, node, record.attempt, record.dispatch, "ended_early")
@@ -140,7 +167,7 @@ def stop_node(
 def cancelled(record: NodeRecord, now: int) -> NodeRecord:
     """The record of a node that was stopped before it had a result."""
     status = after(record.status, "cancel")
-    if is_in_flight(record.status):
+    if is_in_flight(record.status) or is_open(record.status):
         return replace(record, status=status, finished_at=now, moment=first_sent(record))
     if record.waits is not None:
         return replace(record, status=status, finished_at=now, until=None, waits=None)

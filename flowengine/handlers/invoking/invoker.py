@@ -12,8 +12,9 @@ import concurrent.futures
 import contextlib
 import inspect
 import threading
+import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -48,6 +49,14 @@ Ended: TypeAlias = tuple[object, BaseException | None]
 log = structlog.stdlib.get_logger()
 
 
+class Isolation(Protocol):
+    """Calls handlers in child processes."""
+
+    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
+    def close(self) -> None:
+        """End the processes."""
+
+
 class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
@@ -59,18 +68,21 @@ class Invoker:
         forbidden: ForbiddenTarget | None = None,
         trust: ssl.SSLContext | None = None,
         redact: Redactor | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         """Starts nothing; clients and loop are made when they are first needed.
 
         `settings` holds one struct for each type that a handler takes as its settings. `forbidden` is where
         no handler may connect, whatever the egress rules say. `trust` is what the certificates of services
-        are verified with. `redact` takes secrets out of what messages quote, before they cut it.
+        are verified with. `redact` takes secrets out of what messages quote, before they cut it. `isolation`
+        calls isolated handlers; without, they are called here.
         """
         self._egress: Egress = egress
         self._settings = settings
         self._forbidden = forbidden
         self._trust = trust
         self._redact = redact
+        self._isolation = isolation
         self._lock = threading.Lock()
         self._loop = EventLoopThread()
         self._http: httpx.Client | None = None
@@ -100,8 +112,11 @@ class Invoker:
         """What the handler returns for a rendered config.
 
         Raises Later, and HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of
-        an exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
+        an exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline, or an
+        isolated one.
         """
+        if handler.isolated and self._isolation is not None:
+            return self._isolation.invoke(handler, config, context)
         with redacting(self._redact):
             return self._invoked(handler, _typed(handler, config), context)
 
@@ -162,8 +177,12 @@ class Invoker:
         """For how long the event loop has been blocked, in seconds, once a handler did not end in time."""
         return self._loop.silent_s()
 
-    def close(self) -> None:
-        """Close the clients and stop the loop; async handlers that still run are cancelled."""
+    def close(self, *, within_s: float = 5.0) -> None:
+        """Close the clients and stop the loop; async handlers that still run are cancelled.
+
+        After `within_s` nobody waits any more for those that ignore that.
+        """
+        until = time.monotonic() + within_s
         with self._lock:
             client, async_client = self._http, self._async_http
             self._http = self._async_http = None
@@ -172,8 +191,10 @@ class Invoker:
         if async_client is not None:
             # If the loop is gone or stuck, the sockets end with the process, which is about to end.
             with contextlib.suppress(RuntimeError, TimeoutError):
-                self._loop.submit(async_client.aclose()).result(timeout=_CLEAN_UP_SECONDS)
-        self._loop.close()
+                self._loop.submit(async_client.aclose()).result(timeout=min(_CLEAN_UP_SECONDS, within_s / 2))
+        self._loop.close(max(0.0, until - time.monotonic()))
+        if self._isolation is not None:
+            self._isolation.close()
 
     def _call(self, handler: Handler, config: msgspec.Struct, context: Context) -> object:
         if handler.settings_type is None:

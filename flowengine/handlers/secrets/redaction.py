@@ -115,6 +115,11 @@ class Secrets:
             self._hidden = frozenset(texts)
             self._forms = _with_forms(self._lasting, texts)
 
+    def passing(self) -> tuple[str, ...]:
+        """The texts that `hiding` hides now, for a process that works for this one."""
+        with self._lock:
+            return tuple(dict.fromkeys(self._passing))
+
     def warn_of_unusable(self) -> None:
         """Log the secrets that no node will get, by name, so that someone notices before a node does."""
         for name in self._variables.names():

@@ -28,6 +28,8 @@ ReadGauges: TypeAlias = Callable[[], tuple[Reading, ...]]
 BUILD: Final = Gauge("flowengine_build_info", "The version of this process.", ("service", "version"))
 THREADS: Final = Gauge("flowengine_threads", "Threads that process messages.")
 BUSY: Final = Gauge("flowengine_threads_busy", "Threads that process a message now.")
+CONCURRENCY: Final = Gauge("flowengine_concurrency", "Nodes of async handlers that may run at once.")
+ASYNC_RUNNING: Final = Gauge("flowengine_async_running", "Nodes of async handlers that run now.")
 EXECUTIONS: Final = Gauge("flowengine_executions", "Executions that are kept, by status.", ("status",))
 LENGTH: Final = Gauge(
     "flowengine_queue_length",
@@ -46,5 +48,5 @@ CONSUMERS: Final = Gauge("flowengine_queue_consumers", "Live processes that serv
 DEAD: Final = Gauge("flowengine_queue_dead_letters", "Dead letters that are kept.", ("queue",))
 UP: Final = Gauge("flowengine_redis_up", "Whether Redis answers: 1 or 0.")
 
-OF_PROCESSES: Final = (BUILD, THREADS, BUSY)
+OF_PROCESSES: Final = (BUILD, THREADS, BUSY, CONCURRENCY, ASYNC_RUNNING)
 OF_THE_API: Final = (BUILD, EXECUTIONS, LENGTH, IN_FLIGHT, OLDEST, CONSUMERS, DEAD, UP)

@@ -34,6 +34,7 @@ class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Role
     created_at: int
     expires_at: int | None = None
+    definitions: tuple[str, ...] = ()
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -72,7 +73,7 @@ class StoredKeys:
     def add(self, key: ApiKey) -> bool:
         """Keep this key from now on; False if there is one of its id."""
         created_at = key.created_at or self.now()
-        kept = _encode(_Stored(key.digest, key.role, created_at, key.expires_at))
+        kept = _encode(_Stored(key.digest, key.role, created_at, key.expires_at, key.definitions))
         name = f"{_KEY}{key.id}"
         *_, stored = self._sessions.retrying_read(
             [
@@ -118,6 +119,7 @@ class StoredKeys:
             created_at=stored.created_at,
             expires_at=stored.expires_at,
             used_at=int(used) if used.isdigit() else None,
+            definitions=stored.definitions,
         )
 
     def _forget_uses_of_the_gone(self, fields: Iterable[bytes]) -> None:

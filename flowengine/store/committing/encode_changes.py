@@ -10,6 +10,7 @@ import msgspec
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.changes import (
+    Admit,
     Answer,
     ArmTimer,
     AskWorkers,
@@ -21,21 +22,28 @@ from flowengine.execution.changes import (
     Dispatch,
     Doom,
     DropTimer,
+    EnterLine,
     EnterStage,
     Finish,
+    ForgetIterations,
     ForgetStart,
     Happened,
+    Keep,
     KeepSignal,
+    LeaveLine,
+    MakeChild,
     MarkStop,
     Relabel,
     Remove,
     Send,
     SetCounter,
     SetCounts,
+    Stand,
     StoredInputs,
     TakeSignal,
     Tally,
     Touch,
+    Withdraw,
     Write,
     WriteDelivery,
 )
@@ -44,16 +52,20 @@ from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusCha
 from flowengine.execution.history.runs import KEPT_RUNS
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer, kind_of
 from flowengine.execution.records import is_failure
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.readiness import step_of_counter
-from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.status import ExecutionStatus, is_over
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
+from flowengine.store.committing.children import keeping, making
 from flowengine.store.committing.decisions_counted import count_decided
+from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
 from flowengine.store.committing.removal import removing
 from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
+from flowengine.store.limits.line_commands import entering, standing
 from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
@@ -61,8 +73,6 @@ from flowengine.workflow.plan import Plan
 KEPT_STOPS = 10_000
 """Workers learn by the second of so many executions that are being stopped, or of which a node was
 overruled; of others when a node begins."""
-KEPT_ATTEMPTS = 20
-"""So many attempts of a node are kept beside its last one."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -96,7 +106,8 @@ class ChangeEncoder:
     """The commands of one transaction's changes, of several executions in one partition.
 
     `armed` is the time at which the first of the timers armed here is due; None where none is. `nodes` are
-    those whose records are written. `line_for` says where the nodes of async handlers go.
+    those whose records are written. `line_for` says where the tasks go that do not go into their queue
+    itself.
     """
 
     def __init__(
@@ -104,7 +115,7 @@ class ChangeEncoder:
         names: keys.Keys,
         post: Post,
         lifetimes: Lifetimes,
-        line_for: Callable[[str], str] = lambda queue: queue,
+        line_for: Callable[[Dispatch], str] = lambda dispatch: dispatch.queue,
     ) -> None:
         self.commands = Commands()
         self.armed: int | None = None
@@ -115,6 +126,7 @@ class ChangeEncoder:
         self._lifetimes = lifetimes
         self._counter_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
+        self._place_replies: dict[str, int] = {}
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
         self._timers: dict[str, list[int | str]] = {}
@@ -135,6 +147,7 @@ class ChangeEncoder:
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
+            {member: int(replies[at]) for member, at in self._place_replies.items()},
         )
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
@@ -171,6 +184,10 @@ class ChangeEncoder:
                     last.append(change)
                 case Create():
                     self._create(execution, change)
+                case MakeChild():
+                    self.commands += making(self._keys, execution, change)
+                case Keep(at=at):
+                    self.commands += keeping(self._keys, execution, self._lifetimes, at)
                 case SetCounter(node=node, value=value):
                     self.commands.append(("HSET", self._keys.deps(execution), node, value))
                 case SetCounts(unfinished=unfinished, failed=failed):
@@ -197,10 +214,24 @@ class ChangeEncoder:
                 case Remove():
                     self.commands += removing(self._keys, execution, change)
                     self._changed(execution, "deleted", change.at, change.run)
+                case EnterLine():
+                    self._place_replies[change.member] = len(self.commands)
+                    self.commands += entering(self._keys, change)
+                case LeaveLine(line=line, member=member):
+                    self.commands.append(("LREM", self._keys.line(line), 1, member))
+                case Stand(place=place):
+                    self.commands.append(standing(self._keys, execution, place))
+                case Admit(status=status, at=at, run=run):
+                    self._admit(execution, status, at)
+                    self._changed(execution, status, at, run)
+                case Withdraw():
+                    self._withdraw(execution, change)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
                 case KeepSignal() | TakeSignal():
                     self.commands += signal_commands(self._keys, execution, change)
+                case ForgetIterations(node=node, collects=collects):
+                    self.commands += forgetting(self._keys, execution, node, collects=collects)
                 case Relabel():
                     self._relabel(execution, change)
                 case Answer(key=key, kept=kept):
@@ -221,7 +252,9 @@ class ChangeEncoder:
             self._add_last(execution, change)
 
     def _changed(self, execution: str, status: ChangedTo, at: int, run: int | None) -> None:
-        """Tell those who watch all executions."""
+        """Tell those who watch all executions, which children are not."""
+        if is_child(execution):
+            return
         data = encode_change(StatusChange(execution, status, at, run))
         self.commands.append(("XADD", self._keys.changes, "MAXLEN", "~", KEPT_CHANGES, "*", "c", data))
 
@@ -247,7 +280,9 @@ class ChangeEncoder:
         state = encode_record(change.record)
         if change.anew:
             self.commands.append(("HDEL", key, keys.RESULT))
-        if change.kept is not None:
+        if change.iteration is not None:
+            self.commands += iteration_commands(self._keys, execution, change.node, state, change.iteration)
+        elif change.kept is not None:
             oldest = change.record.attempt - KEPT_ATTEMPTS
             result = () if change.result is None else (keys.RESULT, bytes(change.result))
             self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change), *result))
@@ -264,8 +299,13 @@ class ChangeEncoder:
     def _dispatch(self, execution: str, change: Dispatch) -> None:
         key = self._keys.node(execution, change.task.node)
         self.nodes.add((execution, change.task.node))
-        self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
-        queue = self._line_for(change.queue) if change.waits else change.queue
+        state = encode_record(change.record)
+        if change.iteration is None:
+            self.commands.append(("HSET", key, keys.STATE, state))
+        else:
+            node = change.task.node
+            self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
+        queue = self._line_for(change) if change.waits or change.crowd else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
 
     def _change_status(self, execution: str, status: ExecutionStatus) -> None:
@@ -274,6 +314,8 @@ class ChangeEncoder:
 
     def _hold(self, execution: str, status: ExecutionStatus) -> None:
         """Let the lists of those that are paused or cancelling hold it in this status, and in no other."""
+        if is_child(execution):
+            return
         for narrow in NARROW_LISTS:
             name = self._keys.listing(narrow)
             stays = narrow == status
@@ -341,6 +383,8 @@ class ChangeEncoder:
             fields[keys.LABELS] = _encode(change.labels)
         if change.callback_url is not None:
             fields[keys.NOTIFIES] = 1
+        if change.version is not None:
+            fields[keys.VERSION] = change.version
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),
@@ -359,7 +403,7 @@ class ChangeEncoder:
             self.commands.append(("HSET", name, keys.URL, change.callback_url))
             self.commands.append(("EXPIREAT", name, gone + CONTROL_LEAD_S))
         self._changed(execution, "pending", change.at, 0)
-        listed = Listed(change.name, change.correlation_id, change.labels)
+        listed = Listed(change.name, change.correlation_id, change.labels, change.version)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
             self._give(execution, change.inputs)
@@ -386,7 +430,8 @@ class ChangeEncoder:
     def _begin(self, execution: str, change: Begin) -> None:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)
         begun = ("status", change.status, "run", change.run, "token", change.token)
-        times = ("started_at", change.at, "finished_at", 0)
+        # What waits for its turn has not started.
+        times = ("started_at", 0 if change.status == "pending" else change.at, "finished_at", 0)
         who = () if change.by is None else (keys.STARTED_BY, change.by)
         stale = [deps, self._keys.started(execution)]
         if change.events_anew:
@@ -395,9 +440,7 @@ class ChangeEncoder:
             ("HSET", self._keys.control(execution), *begun, *times, *who),
             *_forgetting(self._keys, execution, change),
             ("HSET", counts, *_numbers(change)),
-            ("ZREM", self._keys.index(change.was), execution),
-            ("ZADD", self._keys.index(change.status), change.at, execution),
-            *self._relisted(execution, change.was, change.status),
+            *self._moved(execution, change.was, change.status, change.at),
             ("DEL", *stale),
         ]
         self._changed(execution, change.status, change.at, change.run)
@@ -406,6 +449,41 @@ class ChangeEncoder:
         self.commands += _history(self._keys.runs(execution), change)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
+
+    def _admit(self, execution: str, status: ExecutionStatus, at: int) -> None:
+        self.commands += [
+            ("HSET", self._keys.control(execution), "status", status, "started_at", at),
+            ("ZREM", self._keys.index("pending"), execution),
+            ("ZADD", self._keys.index(status), at, execution),
+            *self._relisted(execution, "pending", status),
+        ]
+
+    def _withdraw(self, execution: str, change: Withdraw) -> None:
+        control, gone = self._keys.control(execution), change.created_at // 1000 + self._lifetimes.retention_s
+        later = gone + CONTROL_LEAD_S
+        names = [*self._keys.own(execution), *self._keys.sent(execution)]
+        self.commands += [
+            ("HSET", control, "status", change.status, "run", 0, "token", ""),
+            ("ZADD", self._keys.index(change.status), change.created_at, execution),
+            *(("EXPIREAT", name, gone) for name in self._keys.with_control(execution)),
+            *(("EXPIREAT", name, later) for name in names),
+            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
+            *(("DEL", self._keys.node(execution, node)) for node in change.written),
+        ]
+        self._changed(execution, change.status, change.created_at, 0)
+
+    def _moved(self, execution: str, was: ExecutionStatus, status: ExecutionStatus, at: int) -> list[Command]:
+        """Commands that take it from the index and the list of one status to those of another. A child is in
+        one index only, while it runs."""
+        if is_child(execution):
+            if is_over(status):
+                return [("ZREM", self._keys.nested, execution)]
+            return [("ZADD", self._keys.nested, at, execution)]
+        return [
+            ("ZREM", self._keys.index(list_of(was)), execution),
+            ("ZADD", self._keys.index(status), at, execution),
+            *self._relisted(execution, was, status),
+        ]
 
     def _relisted(self, execution: str, was: ExecutionStatus, status: ExecutionStatus) -> list[Command]:
         narrow = [("ZREM", self._keys.listing(was), execution)] if was in NARROW_LISTS else []
@@ -418,6 +496,8 @@ class ChangeEncoder:
     def _persist(self, execution: str, change: Begin) -> None:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
         names = [*self._keys.with_control(execution), self._keys.listed(execution)]
+        if change.was == "pending" and is_child(execution):
+            return  # it is made in this transaction, without expiry
         if change.was == "pending":
             names += [self._keys.plan(execution), self._keys.document(execution)]
             if change.had_inputs:
@@ -428,6 +508,9 @@ class ChangeEncoder:
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
             names += self._signals(execution, self._lifetimes.plan(execution))
+            names += self._collected(execution, self._lifetimes.plan(execution))
+            if change.nests:
+                names.append(self._keys.children(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
@@ -440,19 +523,24 @@ class ChangeEncoder:
         plan = self._lifetimes.plan(execution)
         self.commands += [
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
-            ("ZREM", self._keys.index(list_of(change.was)), execution),
-            ("ZADD", self._keys.index(change.status), change.at, execution),
-            *self._relisted(execution, change.was, change.status),
-            *self._expiries(execution, plan, change),
+            *self._moved(execution, change.was, change.status, change.at),
         ]
-        self._changed(execution, change.status, change.at, change.run)
-        self.commands += self._lifetimes.ended.commands(self._keys, change, "" if plan is None else plan.name)
+        if not is_child(execution):  # a child is kept as long as its root, and counts with it
+            name = "" if plan is None else plan.name
+            self.commands += self._expiries(execution, plan, change)
+            self._changed(execution, change.status, change.at, change.run)
+            self.commands += self._lifetimes.ended.commands(self._keys, change, name)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
         if plan is not None and plan.stages.has_hooks:
             self._disarm(HooksTimeout(execution=execution, run=change.run))
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
+
+    def _collected(self, execution: str, plan: Plan | None) -> list[str]:
+        """The keys that hold what the iterations of nodes have given."""
+        collecting = () if plan is None else plan.collecting
+        return [self._keys.collected(execution, node) for node in collecting]
 
     def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
@@ -462,8 +550,11 @@ class ChangeEncoder:
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
             names += self._signals(execution, plan)
+            names += self._collected(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))
+        if plan is not None and plan.nests:
+            names.append(self._keys.children(execution))
         if run > 1:
             names.append(self._keys.runs(execution))
         if change.notifies:

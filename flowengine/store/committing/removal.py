@@ -33,6 +33,23 @@ def removing(names: keys.Keys, execution: str, change: Remove) -> list[Command]:
     ]
 
 
+def removing_child(
+    names: keys.Keys, root: str, child: str, member: str, run: int, plan: Plan | None
+) -> Iterator[list[Command]]:
+    """All that is stored of a child, in steps: first what lets it be gone for all who ask, last what says
+    that it was there."""
+    timers = (RunTimeout, StopOverdue, HooksTimeout)
+    armed = [timer(execution=child, run=run) for timer in timers]
+    yield [
+        ("DEL", *names.with_control(child)),
+        ("ZREM", names.nested, child),
+        ("ZREM", names.stopping, child),
+        *(("ZREM", names.timers(keys.timer_kind(timer)), keys.member_of(timer)) for timer in armed),
+    ]
+    yield from rest_of(names, child, plan, ())
+    yield [("ZREM", names.children(root), member)]
+
+
 def rest_of(
     names: keys.Keys, execution: str, plan: Plan | None, entries: Sequence[str]
 ) -> Iterator[list[Command]]:
@@ -42,9 +59,10 @@ def rest_of(
     `entries`: what that says. Without a plan nobody knows its nodes: they expire.
     """
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
+    nodes += [] if plan is None else [names.collected(execution, node) for node in plan.collecting]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
     own.append(names.signals(execution))
-    last = (names.plan(execution), names.listed(execution))
+    last = (names.plan(execution), names.listed(execution), names.children(execution))
     gone = [*nodes, *names.sent(execution), *[name for name in own if name not in last]]
     for first in range(0, len(gone), AT_ONCE):
         yield [("UNLINK", *gone[first : first + AT_ONCE])]

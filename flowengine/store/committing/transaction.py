@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
-from flowengine.execution.changes import ArmTimer, Change, ForgetStart
+from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.store import keys
@@ -88,7 +88,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     return WatchedReads((*nodes, *controls, *kept), tuple(reads), reading)
 
 
-_NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer)
+_NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer, Keep)
 
 
 class UnwatchedError(AssertionError):

@@ -25,7 +25,7 @@ def read_node(state: RedisState, execution: str, node: str) -> StoredNode:
     begun = begun_at(started).get(keys.start_field(node, record.dispatch))
     tries = {keys.parse_try_field(field): value for field, value in fields.items()}
     kept = {attempt: decode_attempt(value) for attempt, value in tries.items() if attempt is not None}
-    return StoredNode(NodeState(record, begun), fields.get(keys.RESULT), kept)
+    return StoredNode(NodeState(record, begun), fields.get(keys.RESULT), kept, fields.get(keys.PREVIOUS))
 
 
 def read_readable(state: RedisState, execution: str, nodes: Sequence[str]) -> Readable:

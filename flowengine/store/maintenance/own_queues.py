@@ -14,7 +14,7 @@ import structlog
 
 from flowengine.errors import ConflictError
 from flowengine.execution.status import is_over
-from flowengine.queues import MOVED_KEPT_S, async_line, handler_line, is_async_line, owned
+from flowengine.queues import MOVED_KEPT_S, handler_line, is_async_line, lines_beside, owned
 from flowengine.store import keys
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.connection.sessions import Command
@@ -70,7 +70,8 @@ class RedisOwnQueues:
             for queue in queues:
                 moved += sum(self._move(stream, queue) for stream in lines[queue])
             for kind in PARSERS:
-                self._move_timers(own, kind)
+                self._move_scored(own.timers(kind), self._common.timers(kind))
+            self._move_scored(own.nested, self._common.nested)
             self._forget(own, lines, unless_left=True)
         else:
             self._forget(own, lines, unless_left=False)
@@ -103,7 +104,7 @@ class RedisOwnQueues:
         (handlers,) = self._sessions.retrying_read([("ZRANGE", own.handlers(queue), 0, -1)])
         beside = [own.stream(handler_line(queue, name.decode(errors="replace"))) for name in handlers]
         if not is_async_line(queue):  # a worker that has read it has claimed it; perhaps none has
-            beside.append(own.stream(async_line(queue)))
+            beside += map(own.stream, lines_beside(queue))
         return [own.stream(queue), own.later(queue), *beside]
 
     def _move(self, stream: str, queue: str) -> int:
@@ -117,9 +118,7 @@ class RedisOwnQueues:
 
         return self._emptied(stream, ("XRANGE", stream, "-", "+", "COUNT", PAGE), moving)
 
-    def _move_timers(self, own: keys.Keys, kind: str) -> None:
-        source, target = own.timers(kind), self._common.timers(kind)
-
+    def _move_scored(self, source: str, target: str) -> None:
         def moving(found: list[Any]) -> list[Command]:
             armed = [part for pair in zip(found[1::2], found[::2], strict=True) for part in pair]
             return [("ZADD", target, *armed), ("ZREM", source, *found[::2])]
@@ -149,6 +148,6 @@ class RedisOwnQueues:
         if unless_left and any(lengths):
             session.unwatch()
             return
-        names = [*streams, *map(own.handlers, lines), *map(own.timers, PARSERS), own.sweep]
+        names = [*streams, *map(own.handlers, lines), *map(own.timers, PARSERS), own.sweep, own.nested]
         members = [owned(queue, own.owner) for queue in lines]
         session.transact([("DEL", *names), ("ZREM", self._common.own_queues, *members)], session.epoch)

@@ -14,7 +14,6 @@ from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import DeliveryDue
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
-from flowengine.queues import async_line
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.delivering.silent_deliveries import (
     arm_deliveries,
@@ -57,7 +56,8 @@ class RedisSweepState(RedisState):
         return self.sessions.retrying_read([period])[0] is not None
 
     def running_executions(self) -> dict[str, int]:
-        """The ids of all running executions, longest running first, and when each was triggered.
+        """The ids of all running executions, children behind the others, longest running first, and when
+        each was triggered.
 
         Without those that have queues of their own: their own processes see to them. With an owner, only
         that. A member that is no execution's id is taken out of the index: it holds up no other, and does not
@@ -66,7 +66,10 @@ class RedisSweepState(RedisState):
         if self.keys.owner:
             return self._own_execution()
         index = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
-        found, own = self.sessions.retrying_read([index, ("ZRANGE", self.keys.own_queues, 0, -1)])
+        nested = ("ZRANGE", self.keys.nested, 0, -1, "WITHSCORES")
+        own_queues = ("ZRANGE", self.keys.own_queues, 0, -1)
+        found, below, own = self.sessions.retrying_read([index, nested, own_queues])
+        found += below
         read = [parse_own_queue(member, self.keys.partition) for member in own]
         others = {owned[1].encode() for owned in read if owned is not None}
         pairs = list(zip(found[::2], map(float, found[1::2]), strict=True))
@@ -81,11 +84,15 @@ class RedisSweepState(RedisState):
 
     def _own_execution(self) -> dict[str, int]:
         owner = self.keys.owner
-        score = self.sessions.retrying_read([("ZSCORE", self.keys.index("running"), owner)])[0]
-        return {} if score is None else {owner: int(float(score))}
+        nested = ("ZRANGE", self.keys.nested, 0, -1, "WITHSCORES")
+        score, below = self.sessions.retrying_read([("ZSCORE", self.keys.index("running"), owner), nested])
+        found = {} if score is None else {owner: int(float(score))}
+        children = zip(below[::2], below[1::2], strict=True)
+        return found | {member.decode(): int(float(since)) for member, since in children}
 
     def _set_aside(self, odd: Sequence[bytes]) -> None:
-        self.sessions.retrying_write([("ZREM", self.keys.index("running"), *odd)])
+        names = (self.keys.index("running"), self.keys.nested)
+        self.sessions.retrying_write([("ZREM", name, *odd) for name in names])
         self.set_aside += len(odd)
         shown = [member[:100].decode(errors="replace") for member in odd[:3]]
         log.error("index.set_aside", status="running", count=len(odd), members=shown)
@@ -125,9 +132,9 @@ class RedisSweepState(RedisState):
         rows = zip(queues, oldest, moved, strict=True)
         return {queue: _sent_at(entries, self._moved_at(queue, at)) for queue, entries, at in rows}
 
-    def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]:
-        """The lines beside these queues in which nodes of async handlers wait, of those that are in use."""
-        return {queue: async_line(queue) for queue in queues if self.async_lines.is_served(queue)}
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]:
+        """The queue and the lines beside it in which the task of such a node may be, of those in use."""
+        return self.lines_beside.may_hold(queue, waits=waits, crowd=crowd)
 
     def _moved_at(self, queue: str, stored: Any) -> int | None:
         """When messages were last moved into a queue; None where none were, or nobody can read it."""
@@ -174,7 +181,7 @@ class RedisSweepState(RedisState):
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""
         listings = map(self.keys.listing, ("running", *NARROW_LISTS))
-        names = (self.keys.index("running"), *listings)
+        names = (self.keys.index("running"), self.keys.nested, *listings)
         self.sessions.retrying_read([("ZREM", name, execution) for name in names])
 
     def deleting(self, skip: int, most: int) -> list[tuple[str, int]]:

@@ -89,6 +89,8 @@ def _view(name: str, note: ProcessNote, seen: _Seen, now: int) -> WorkerView:
         queues=tuple(seen.queues),
         threads=note.threads,
         busy=note.busy,
+        concurrency=note.concurrency,
+        async_running=note.async_running,
         stopping=note.stopping,
         started_at=moment(note.started_at),
         seen_at=moment(now - seen.idle_ms),

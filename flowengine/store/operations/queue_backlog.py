@@ -15,7 +15,7 @@ import redis
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import QueueView
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, async_line, handler_line
+from flowengine.queues import GROUP, handler_line, lines_beside
 from flowengine.store.state import RedisState
 from flowengine.store.task_states import alive
 
@@ -60,8 +60,7 @@ def look_at_queue(state: RedisState, queue: str, now: int) -> QueueView:
             [("ZRANGE", state.keys.handlers(queue), 0, LINES_LOOKED_AT - 1)]
         )
         lines = [handler_line(queue, handler.decode(errors="replace")) for handler in handlers]
-        if queue != ORCHESTRATOR_QUEUE:
-            lines.append(async_line(queue))
+        lines += lines_beside(queue)
         own, *beside = [look_at_stream(state, state.keys.stream(line)) for line in (queue, *lines)]
     except (StoreUnavailableError, redis.RedisError):
         return NOTHING_KNOWN

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flowengine.execution.operation_views import HandlerLineView, QueueLoadView, QueuesView
-from flowengine.queues import ORCHESTRATOR_QUEUE, async_line, dead_letter_key, handler_line
+from flowengine.queues import dead_letter_key, handler_line, lines_beside
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.operations.queue_backlog import look_at_stream
 from flowengine.store.state import RedisState
@@ -31,8 +31,8 @@ class Queues:
     def _queue(self, queue: str, now: int) -> QueueLoadView:
         names = self._state.keys
         found = look_at_stream(self._state, names.stream(queue))
-        if queue != ORCHESTRATOR_QUEUE:
-            found = found.with_line(look_at_stream(self._state, names.stream(async_line(queue))))
+        for line in lines_beside(queue):
+            found = found.with_line(look_at_stream(self._state, names.stream(line)))
         listed, dead, later = self._state.sessions.retrying_read(
             [
                 ("ZRANGE", names.handlers(queue), 0, LINES_SHOWN - 1, "WITHSCORES"),

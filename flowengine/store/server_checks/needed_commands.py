@@ -39,6 +39,7 @@ _EVENTS: Final = _NAMES.events(_ID)
 _INDEX: Final = _NAMES.index("running")
 _QUEUE: Final = stream_key(ORCHESTRATOR_QUEUE)
 _HANDLERS: Final = _NAMES.handlers(WORKER_QUEUE)
+_TURNS: Final = _NAMES.line("x:a")
 _DEAD: Final = dead_letter_key(WORKER_QUEUE)
 _LINE: Final = _NAMES.stream(handler_line(WORKER_QUEUE, "a"))
 
@@ -122,7 +123,20 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("XDEL", _DEAD, "0-1"),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("ZLEXCOUNT", _NAMES.list_by, "-", "+"),
+        ("HGETALL", _NAMES.definition("a")),
+        ("HDEL", _NAMES.definition("a"), ""),
+        ("HMGET", _NAMES.version("a", 1), keys.PLAN),
+        ("DEL", _NAMES.version("a", 1)),
+        ("ZADD", _NAMES.definitions, 0, "a"),
+        ("ZREM", _NAMES.definitions, "a"),
         ("XREAD", "COUNT", 1, "STREAMS", _EVENTS, "0"),
+        ("RPUSH", _TURNS, ""),
+        ("LREM", _TURNS, 1, ""),
+        ("LLEN", _TURNS),
+        ("LPOS", _TURNS, ""),
+        ("LRANGE", _TURNS, 0, 0),
+        ("HSET", _NAMES.line_limits, "", 1),
+        ("ZADD", _NAMES.line_index, 0, ""),
     ),
     "orchestrator": (
         *_BY_ALL,
@@ -138,6 +152,13 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HSETNX", _NAMES.counts(_ID), keys.FIRST_FAILED, ""),
         ("DEL", _CONTROL),
         ("UNLINK", _NODE),
+        ("APPEND", _NAMES.collected(_ID, "a"), ""),
+        ("RPUSH", _TURNS, ""),
+        ("LREM", _TURNS, 1, ""),
+        ("LLEN", _TURNS),
+        ("LRANGE", _TURNS, 0, 0),
+        ("HDEL", _NAMES.line_limits, ""),
+        ("ZREM", _NAMES.line_index, ""),
     ),
     "worker": (
         *_BY_ALL,

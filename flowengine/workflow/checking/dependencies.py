@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import pointer_to
+from flowengine.workflow.checking.around import NOTHING_AROUND, Around
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -31,13 +32,15 @@ class Links(msgspec.Struct, frozen=True, dict=True):
     """The graph of a document, and the number of the node behind each id.
 
     `index` also holds ids that were refused; of two nodes with one id it has the first. `nameable` are the
-    ids that a message may propose. `stages`: that of each node.
+    ids that a message may propose. `stages`: that of each node. `around`: what is outside of the group that
+    the list belongs to; these nodes have the numbers behind those of the list.
     """
 
     index: dict[str, int]
     nameable: tuple[str, ...]
     graph: Graph
     stages: tuple[Stage, ...] = ()
+    around: Around = NOTHING_AROUND
 
     @property
     def names(self) -> dict[int, str]:
@@ -51,16 +54,27 @@ class Links(msgspec.Struct, frozen=True, dict=True):
             found[stage] = found.get(stage, 0) | 1 << place
         return found
 
+    @cached_property
+    def _readable_around(self) -> int:
+        bits = 0
+        for number, outer in enumerate(self.around.nodes):
+            bits |= outer.readable << len(self.stages) + number
+        return bits
+
+    def is_around(self, place: int) -> bool:
+        """Whether a number is that of a node outside."""
+        return place >= len(self.stages)
+
     def readable(self, place: int) -> int:
         """The nodes whose output or fate a node may read, as a number in which bit `n` stands for node `n`:
         those upstream, and all of the stages before its own."""
-        bits = self.graph.ancestor_bits(place)
+        bits = self.graph.ancestor_bits(place) | self._readable_around
         for stage in READS.get(self.stages[place], ()):
             bits |= self._of_stage.get(stage, 0)
         return bits
 
 
-def link(nodes: Sequence[NodeFields], report: Report) -> Links:
+def link(nodes: Sequence[NodeFields], report: Report, around: Around = NOTHING_AROUND) -> Links:
     """Resolve every dependency. Reports duplicate ids, dependencies that lead nowhere, and cycles."""
     index: dict[str, int] = {}
     for node in nodes:
@@ -73,11 +87,23 @@ def link(nodes: Sequence[NodeFields], report: Report) -> Links:
                 pointer_to(node.pointer, "id"),
                 f"the id {quoted(node.id)} is taken by {nodes[first].pointer}: ids are unique",
             )
+    for node in nodes:
+        if node.id in {outer.name for outer in around.nodes}:
+            report.add(
+                "duplicate_id",
+                pointer_to(node.pointer, "id"),
+                f"the id {quoted(node.id or '')} is taken around the group {quoted(around.group)}: ids in "
+                "a group differ from those around it",
+            )
     nameable = tuple(name for name in index if len(name) <= MAX_ID_CHARS and NODE_ID.fullmatch(name))
     graph = Graph(tuple(_parents(node, nodes, index, nameable, report) for node in nodes))
     for cycle in graph.cycles():
         _report_cycle(cycle, nodes, report)
-    return Links(index, nameable, graph, tuple(node.stage for node in nodes))
+    stages = tuple(node.stage for node in nodes)
+    for number, outer in enumerate(around.nodes):
+        index.setdefault(outer.name, len(nodes) + number)
+    readable = [outer.name for outer in around.nodes if outer.readable]
+    return Links(index, (*nameable, *readable), graph, stages, around)
 
 
 def _parents(

@@ -21,13 +21,15 @@ FIELDS: Final = ("timeout_seconds", "on_node_failure")
 MIN_S: Final = 1
 MAX_S: Final = 30 * 86_400
 ON_FAILURE: Final = ("finish", "stop")
-REFUSED_WITH_END: Final = ("retry", "on_error")
+REFUSED_WITH_END: Final = ("retry", "on_error", "repeat")
 
 
-def read_execution_policy(document: JsonObject, report: Report) -> ExecutionPolicy:
-    """The fields of the document. A wrong one is reported, and counts as not given."""
+def read_execution_policy(document: JsonObject, report: Report, pointer: str = "") -> ExecutionPolicy:
+    """The fields of the document, or of the group at `pointer`. A wrong one is reported, and counts as not
+    given."""
     return ExecutionPolicy(
-        timeout_ms=_timeout_ms(document, report), stops_on_failure=_on_failure(document, report) == "stop"
+        timeout_ms=_timeout_ms(document, report, pointer),
+        stops_on_failure=_on_failure(document, report, pointer) == "stop",
     )
 
 
@@ -42,15 +44,15 @@ def check_end(node: JsonObject, pointer: str, report: Report) -> None:
             )
 
 
-def _timeout_ms(document: JsonObject, report: Report) -> int:
+def _timeout_ms(document: JsonObject, report: Report, pointer: str) -> int:
     if document.get("timeout_seconds") is None:
         return 0
-    return round(1000 * read_timeout(document, "", report, default=0, bounds=(MIN_S, MAX_S)))
+    return round(1000 * read_timeout(document, pointer, report, default=0, bounds=(MIN_S, MAX_S)))
 
 
-def _on_failure(document: JsonObject, report: Report) -> str:
+def _on_failure(document: JsonObject, report: Report, pointer: str) -> str:
     given = document.get("on_node_failure", "finish")
-    place = "/on_node_failure"
+    place = pointer_to(pointer, "on_node_failure")
     if not isinstance(given, str):
         report.add("wrong_type", place, f"'on_node_failure' is {_or(ON_FAILURE)}, this is {type_name(given)}")
     elif given not in ON_FAILURE:

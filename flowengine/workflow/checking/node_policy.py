@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
-from flowengine.template import TemplateError, analyse, is_template
 from flowengine.template.json_values import is_number, type_name
+from flowengine.workflow.checking.conditions import read_condition
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.policy import (
@@ -23,8 +23,10 @@ from flowengine.workflow.policy import (
     TriggerRule,
 )
 from flowengine.workflow.problems import did_you_mean, quoted
+from flowengine.workflow.repeating.reading import read_repeat
+from flowengine.workflow.repeating.repeat import Repeat
 
-FIELDS: Final = ("when", "trigger_rule", "retry", "on_error")
+FIELDS: Final = ("when", "trigger_rule", "retry", "on_error", "repeat")
 RETRY_FIELDS: Final = (
     "max_attempts",
     "delay_seconds",
@@ -61,6 +63,7 @@ class PolicyFields(msgspec.Struct, frozen=True):
     retry: Retry | None = None
     tolerates: bool | tuple[str, ...] = False
     retry_pointer: str = ""
+    repeat: Repeat | None = None
 
 
 NO_POLICY: Final = PolicyFields()
@@ -72,12 +75,13 @@ def read_policy(node: JsonObject, pointer: str, report: Report, given: PolicyFie
     place = pointer_to(pointer, "retry")
     return PolicyFields(
         trigger_rule=_rule(node, pointer, report),
-        when=_when(node, "when", pointer, report),
+        when=read_condition(node, "when", "when", pointer, report),
         retry=given.retry if own_retry is None else read_retry(own_retry, place, report),
         retry_pointer=given.retry_pointer if own_retry is None else place,
         tolerates=read_on_error(node["on_error"], pointer_to(pointer, "on_error"), report)
         if "on_error" in node
         else given.tolerates,
+        repeat=read_repeat(node, pointer, report),
     )
 
 
@@ -103,40 +107,6 @@ def _rule(node: JsonObject, pointer: str, report: Report) -> TriggerRule:
     else:
         return rule
     return "all_success"
-
-
-def _when(owner: JsonObject, said: str, pointer: str, report: Report) -> str | None:
-    """The condition of a node or of its `retry`; `said` is what messages call it."""
-    when = owner.get("when")
-    place = pointer_to(pointer, "when")
-    if when is None:
-        return None
-    if isinstance(when, bool):
-        report.add(
-            "wrong_type", place, f"'{said}' is an expression: write '{{{{ {str(when).lower()} }}}}' in quotes"
-        )
-    elif not isinstance(when, str):
-        report.add("wrong_type", place, f"'{said}' is a text with one expression, this is {type_name(when)}")
-    elif not _is_sole(when):
-        report.add(
-            "when_not_expression",
-            place,
-            f"'{said}' is one whole expression that gives true or false, as in \"{{{{ a.result > 3 }}}}\": "
-            "text around it would make it a text",
-        )
-    else:
-        return when
-    return None
-
-
-def _is_sole(text: str) -> bool:
-    """Whether a text is one whole expression. Wrong templates are reported elsewhere."""
-    if not is_template(text):
-        return False
-    try:
-        return analyse(text).is_sole
-    except TemplateError:
-        return True
 
 
 def read_on_error(value: JsonValue, pointer: str, report: Report) -> bool | tuple[str, ...]:
@@ -196,7 +166,7 @@ def read_retry(value: JsonValue, pointer: str, report: Report) -> Retry | None:
         max_ms=_milliseconds(value, "max_seconds", plain.max_ms, pointer, report),
         only=read_codes(value["only"], pointer_to(pointer, "only"), report) if "only" in value else (),
         exclude=_excluded(value, pointer, report),
-        when=_when(value, "retry.when", pointer, report),
+        when=read_condition(value, "when", "retry.when", pointer, report),
     )
 
 

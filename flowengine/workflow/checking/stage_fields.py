@@ -27,21 +27,23 @@ def read_hooks_timeout_ms(document: JsonObject, report: Report) -> int:
     return round(1000 * read_timeout(document, "", report, default_s, HOOKS_TIMEOUT_S, field))
 
 
-def read_outputs(document: JsonObject, report: Report) -> JsonObject | None:
-    """What the document gives as its outputs, templates in it; None where it has none."""
+def read_outputs(document: JsonObject, report: Report, pointer: str = "") -> JsonObject | None:
+    """What the document, or the group at `pointer`, gives as its outputs, templates in it; None where it has
+    none."""
+    place = pointer_to(pointer, "outputs")
     outputs = document.get("outputs")
     if outputs is None:
         return None
     if not isinstance(outputs, dict):
         form = "an object of names and values, as in {report: ...}"
         message = f"'outputs' is {form}; this is {type_name(outputs)}"
-        report.add("wrong_type", "/outputs", message)
+        report.add("wrong_type", place, message)
         return None
     for name in outputs:
         if not name.isprintable() or not 0 < len(name) <= MAX_ID_CHARS:
             report.add(
                 "invalid_name",
-                pointer_to("/outputs", name[:MAX_ID_CHARS]),
+                pointer_to(place, name[:MAX_ID_CHARS]),
                 f"{quoted(name)} is no name of an output: 1 to {MAX_ID_CHARS} printable characters",
             )
     return outputs

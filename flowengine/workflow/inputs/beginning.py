@@ -19,6 +19,7 @@ from flowengine.template.reference import EXECUTION, INPUTS, VARS
 from flowengine.workflow.inputs.declared import MAX_BYTES
 from flowengine.workflow.inputs.reading import templates_in
 from flowengine.workflow.inputs.values import Occasion, Values, complete, scope_of
+from flowengine.workflow.limits.keys import KeyInvalidError, made_key
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 
@@ -27,7 +28,7 @@ MAX_CHARS: Final = 1024 * 1024
 
 
 class VarsInvalidError(FlowEngineError):
-    """A var cannot be made. `problems` says which, and why."""
+    """A var, or the key of a limit, cannot be made. `problems` says which, and why."""
 
     code = "vars_invalid"
 
@@ -37,11 +38,13 @@ class VarsInvalidError(FlowEngineError):
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """What an execution begins with. `conditions`: what the `when` of nodes gives, by the node's id."""
+    """What an execution begins with. `conditions`: what the `when` of nodes gives, by the node's id. `key`:
+    that of its `concurrency`, where it has to be made."""
 
     inputs: Values
     vars: Values
     conditions: dict[str, bool]
+    key: str | None = None
 
 
 def begin(plan: Plan, given: Mapping[str, JsonValue], occasion: Occasion) -> Beginning:
@@ -50,7 +53,21 @@ def begin(plan: Plan, given: Mapping[str, JsonValue], occasion: Occasion) -> Beg
     inputs = complete(plan.inputs, given, occasion, budget)
     made = _vars(plan, inputs, occasion, budget)
     scope = scope_of(occasion, {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: made})
-    return Beginning(inputs, made, dict(_conditions(plan, scope, budget)))
+    return Beginning(inputs, made, dict(_conditions(plan, scope, budget)), _key(plan, scope, budget))
+
+
+def key_of_another_run(plan: Plan, inputs: JsonValue, made: JsonValue, occasion: Occasion) -> str | None:
+    """The key of the `concurrency` of an execution that begins again, where it has to be made, with these
+    inputs and vars. Raises VarsInvalidError."""
+    given = {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: made}
+    return _key(plan, scope_of(occasion, given), Budget(MAX_CHARS))
+
+
+def _key(plan: Plan, scope: Scope, budget: Budget) -> str | None:
+    try:
+        return made_key(plan, scope, budget)
+    except KeyInvalidError as error:
+        raise VarsInvalidError((error.problem,)) from error
 
 
 def make_vars(late: Mapping[str, JsonValue], scope: Scope, budget: Budget) -> Iterator[tuple[str, JsonValue]]:

@@ -75,12 +75,24 @@ def change(
 
 
 def _readers(plan: Plan, changed: Collection[Read]) -> Iterator[str]:
+    if not changed:
+        return
     for position in plan.main:
-        node, policy = plan.nodes[position], plan.policy(position)
-        conditions = [policy.when, None if policy.retry is None else policy.retry.when]
-        values = [decode(bytes(node.work.config)), *(text for text in conditions if text is not None)]
-        if changed and _reads(_texts(values), changed):
-            yield node.id
+        if _reads(_texts_of(plan, position), changed):
+            yield plan.nodes[position].id
+
+
+def _texts_of(plan: Plan, position: int) -> Iterator[str]:
+    """The templates of a node, and those of all nodes in a group."""
+    policy = plan.policy(position)
+    conditions = [policy.when, None if policy.retry is None else policy.retry.when]
+    conditions += [] if policy.repeat is None else [text for _, text in policy.repeat.templates()]
+    config = decode(bytes(plan.nodes[position].work.config))
+    yield from _texts([config, *(text for text in conditions if text is not None)])
+    if policy.group is not None:
+        inner = plan.group_at((position,))
+        for inside in range(len(inner.nodes)):
+            yield from _texts_of(inner, inside)
 
 
 def _texts(values: Iterable[JsonValue]) -> Iterator[str]:

@@ -38,7 +38,9 @@ class TemplateWork:
         simple = simple_analysis(text)
         self._left -= cost_of(text, simple=simple is not None)
         if self._left < 0:
-            message = "the templates of `inputs` and `vars` take too much work: move some into nodes"
+            message = (
+                "the templates of `inputs`, `vars` and `concurrency` take too much work: move some into nodes"
+            )
             self._report.add("too_many_templates", pointer, message)
             return None
         try:

@@ -1,6 +1,6 @@
 """The kinds that a node can be of, and who reads, checks and describes each.
 
-Today there are two: a handler's task, and what computes the document's outputs, which becomes a task. A new
+Today there are three: a handler's task, a group, and what computes outputs, which becomes a task. A new
 kind is a module beside these, a member of `DraftWork` and of the plan's work, and a case in each function
 here. Type checking fails until `compile_node` has its case.
 """
@@ -10,13 +10,18 @@ from __future__ import annotations
 from typing import Final, TypeAlias, assert_never
 
 import msgspec
+from msgspec.structs import replace
 
+from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
+from flowengine.workflow.children import group_schema
+from flowengine.workflow.children.group import GROUP, PRIMARY, Group
+from flowengine.workflow.children.reading import GroupDraft
 from flowengine.workflow.kinds import outputs, task
 from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
@@ -25,12 +30,13 @@ from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode
 from flowengine.workflow.policy import Policy
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import OUTPUTS_NODE
 
 END: Final = "end"
 """The handler whose nodes end the execution."""
 
-DraftWork: TypeAlias = TaskDraft | OutputsDraft
+DraftWork: TypeAlias = TaskDraft | OutputsDraft | GroupDraft
 """What a node does, as far as it could be read."""
 
 WORK_FIELDS: Final = task.FIELDS
@@ -51,12 +57,17 @@ class CompiledNode(msgspec.Struct, frozen=True):
 
 def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -> CompiledNode | None:
     """The plan's node; None where something is wrong with what it does, which is then reported."""
+    group: Group | None = None
     match work:
         case TaskDraft():
             compiled = task.compile_task(node, work, document)
             gives_outputs = work.handler == END and (work.config or {}).get("outputs") is not None
         case OutputsDraft():
             compiled, gives_outputs = outputs.compile_outputs(node, work, document), False
+        case GroupDraft():
+            assert document.compile_group is not None, "a list knows how to compile the groups in it"
+            made = document.compile_group(node, work)
+            compiled, group, gives_outputs = (made.task, made.reads), made.group, False
         case _:
             assert_never(work)
     node_id = OUTPUTS_NODE if node.stage == "outputs" else node.id
@@ -75,6 +86,9 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         ends=does.handler == END,
         gives_outputs=gives_outputs,
         waits=node.waits,
+        repeat=None if said.repeat is None else replace(said.repeat, reads_previous=reads.previous),
+        group=group,
+        outer=reads.outer,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 
@@ -88,18 +102,37 @@ def ends_without_outputs(work: DraftWork | None) -> bool:
 
 
 def declared_output(
-    work: DraftWork, registry: Registry, schema: OutputSchema | None
+    work: DraftWork, registry: Registry, schema: OutputSchema | None, repeat: Repeat | None = None
 ) -> DeclaredOutput | None:
     """What is known of the node's output before it has run."""
     match work:
         case TaskDraft():
-            return task.declared_output(work, registry, schema)
+            known = task.declared_output(work, registry, schema)
+            if known is None or repeat is None:
+                return known
+            return replace(known, repeats="all" if repeat.collects else "last")
         case OutputsDraft():
             return None
+        case GroupDraft():
+            return _output_of_group(work)
         case _:
             assert_never(work)
 
 
+def _output_of_group(group: GroupDraft) -> DeclaredOutput:
+    """What a group gives, by the names of its outputs."""
+    if group.outputs is None:
+        return DeclaredOutput(GROUP, None, PRIMARY)
+    known: JsonValue = dict.fromkeys(group.outputs, True)
+    schema: JsonObject = {"type": "object", "properties": known, "additionalProperties": False}
+    return DeclaredOutput(GROUP, None, PRIMARY, schema)
+
+
 def work_schema(registry: Registry) -> WorkSchema:
     """What the schema of a node says of the work it does."""
-    return task.task_schema(registry)
+    tasks = task.task_schema(registry)
+    return msgspec.structs.replace(
+        tasks,
+        choices=[*tasks.choices, group_schema.choice()],
+        properties={**tasks.properties, **group_schema.properties()},
+    )

@@ -24,11 +24,11 @@ class WorkSchema(msgspec.Struct, frozen=True):
     """What the schema of a node says of the work it does.
 
     `conditions` are schemas that each node must match; `whole` are those that it must match as well if the
-    document has no `defaults.config`. `defaults` is the schema of that. `definitions` are those of all that
-    is referred to.
+    document has no `defaults.config`. `choices`: each node must match one of these. `defaults` is the schema
+    of that. `definitions` are those of all that is referred to.
     """
 
-    required: tuple[str, ...]
+    choices: list[Schema]
     properties: Schema
     conditions: list[Schema]
     whole: list[Schema]

@@ -23,17 +23,18 @@ _NO_SECRETS: Final = "outputs take no secrets: the results show them"
 
 
 class OutputsDraft(msgspec.Struct, frozen=True):
-    """The outputs as the document says them."""
+    """The outputs as the document says them. `pointer` leads there."""
 
     outputs: JsonObject
+    pointer: str = POINTER
 
 
 def compile_outputs(
     node: NodeFields, draft: OutputsDraft, document: DocumentContext
 ) -> tuple[Task, Reads] | None:
     """The plan's task and what its templates read; None where something is wrong, which is reported."""
-    encoded = encode_config({LONE_KEY: draft.outputs}, POINTER, MAX_BYTES, document.report)
-    reads = document.templates.reads(node, draft.outputs, POINTER, lambda name: _NO_SECRETS)
+    encoded = encode_config({LONE_KEY: draft.outputs}, draft.pointer, MAX_BYTES, document.report)
+    reads = document.templates.reads(node, draft.outputs, draft.pointer, lambda name: _NO_SECRETS)
     handler = document.registry.get(HANDLER)
     if encoded is None or handler is None:
         return None

@@ -105,7 +105,7 @@ def task_schema(registry: Registry) -> WorkSchema:
     handlers = [handler for handler in registry if handler.config_type is not AnyObject]
     configs, definitions = config_schemas([handler.config_type for handler in handlers])
     return WorkSchema(
-        required=("handler",),
+        choices=[{"required": ["handler"]}],
         properties={
             "handler": {
                 "enum": [handler.name for handler in registry],

@@ -143,10 +143,10 @@ def _check_envelope(
 ) -> Posted:
     report = Report()
     refuse_unknown_fields(envelope, ENVELOPE_FIELDS, "", report, future=FUTURE_ENVELOPE_FIELDS)
-    inputs = _inputs(envelope, report)
+    inputs = given_inputs(envelope, report)
     labels = read_labels(envelope, report)
-    starts = _flag(envelope, TRIGGER, report)
-    callback_url = _callback_url(envelope, report, judge)
+    starts = given_flag(envelope, TRIGGER, report)
+    callback_url = given_callback_url(envelope, report, judge)
     checked = check_document(source.value, registry, limits)
     if checked.malformed:
         return Posted(checked)
@@ -162,7 +162,8 @@ def _check_envelope(
     return Posted(found, inputs, labels, starts, callback_url=callback_url, source=source)
 
 
-def _callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> str | None:
+def given_callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> str | None:
+    """The field `callback_url`. Whatever is wrong is reported."""
     value = owner.get(CALLBACK_URL)
     if value is None:
         return None
@@ -175,7 +176,8 @@ def _callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> st
     return value
 
 
-def _flag(owner: JsonObject, key: str, report: Report) -> bool:
+def given_flag(owner: JsonObject, key: str, report: Report) -> bool:
+    """A field that is true or false; false where it is not there. Whatever is wrong is reported."""
     value = owner.get(key)
     if value is None or isinstance(value, bool):
         return bool(value)
@@ -193,7 +195,7 @@ def read_trigger(body: bytes, form: Form, limits: Limits) -> PostedTrigger:
     labels: Labels = {}
     if isinstance(text.value, dict):
         refuse_unknown_fields(text.value, TRIGGER_FIELDS, "", report)
-        inputs = _inputs(text.value, report)
+        inputs = given_inputs(text.value, report)
         labels = read_labels(text.value, report)
     else:
         message = f"the body of a trigger is an object with 'inputs', this is {type_name(text.value)}"
@@ -329,7 +331,8 @@ def read_number(name: str, posted: JsonObject, least: int, report: Report) -> in
     return value
 
 
-def _inputs(owner: JsonObject, report: Report) -> JsonObject:
+def given_inputs(owner: JsonObject, report: Report) -> JsonObject:
+    """The field `inputs`. Whatever is wrong is reported."""
     inputs: JsonValue = owner.get("inputs")
     if inputs is None or isinstance(inputs, dict):
         return inputs or {}

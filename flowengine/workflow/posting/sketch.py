@@ -14,6 +14,8 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.children.group import GROUP
+from flowengine.workflow.children.reading import is_group
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.graph import Graph
 from flowengine.workflow.inputs.declared import Declared
@@ -111,6 +113,8 @@ def _parents(nodes: tuple[SketchedNode, ...]) -> list[tuple[int, ...]]:
 
 
 def _handler(node: JsonObject) -> str:
+    if is_group(node):
+        return GROUP
     handler = node.get("handler")
     return handler[:_MAX_HANDLER_CHARS] if isinstance(handler, str) else ""
 

@@ -25,7 +25,8 @@ SAME: Final = "same"
 
 
 class PostedRerun(msgspec.Struct, frozen=True):
-    """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in.
+    """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in;
+    `version`: that of its definition, where it is expected to be of one.
     `inputs`: those that get other values."""
 
     mode: Mode = "failed"
@@ -36,6 +37,7 @@ class PostedRerun(msgspec.Struct, frozen=True):
     inputs: JsonObject = {}
     problems: tuple[Problem, ...] = ()
     malformed: bool = False
+    version: int | None = None
 
 
 def read_rerun(body: bytes, form: Form, limits: Limits) -> PostedRerun:
@@ -63,7 +65,8 @@ def _read(body: JsonObject, report: Report) -> PostedRerun:
     if mode != "from" and start_from:
         message = f"'from' belongs to the mode 'from', and the mode is '{mode}': take one of them out"
         report.add("out_of_range", "/from", message)
-    return PostedRerun(mode, start_from, skip, _preview(body, report), _expected_run(body, report), inputs)
+    run, version = _expected(body, report)
+    return PostedRerun(mode, start_from, skip, _preview(body, report), run, inputs, version=version)
 
 
 def _mode(body: JsonObject, start_from: tuple[str, ...], report: Report) -> Mode:
@@ -120,21 +123,25 @@ def _preview(body: JsonObject, report: Report) -> bool:
     return False
 
 
-def _expected_run(body: JsonObject, report: Report) -> int | None:
+def _expected(body: JsonObject, report: Report) -> tuple[int | None, int | None]:
+    """The run and the version that are expected; None: any."""
     value = body.get("expect")
     if value is None:
-        return None
+        return None, None
     if not isinstance(value, dict):
         report.add("wrong_type", "/expect", f"'expect' must be an object, it is {type_name(value)}")
-        return None
+        return None, None
     refuse_unknown_fields(value, ("run", "version"), "/expect", report)
-    if value.get("version") is not None:
-        message = "no execution has a version of a definition yet: take it out, or say null"
-        report.add("not_supported_yet", "/expect/version", message)
-    run = value.get("run")
-    if run is None or (isinstance(run, int) and not isinstance(run, bool)):
-        return run
-    report.add("wrong_type", "/expect/run", f"'run' must be a whole number, it is {type_name(run)}")
+    return _whole(value, "run", report), _whole(value, "version", report)
+
+
+def _whole(expected: JsonObject, field: str, report: Report) -> int | None:
+    value = expected.get(field)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    report.add(
+        "wrong_type", f"/expect/{field}", f"'{field}' must be a whole number, it is {type_name(value)}"
+    )
     return None
 
 

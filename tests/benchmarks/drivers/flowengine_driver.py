@@ -125,7 +125,7 @@ def tries_again(count: int) -> Samples:
     for _ in range(count):
         triggered.append(_executions.create(plan, correlation_id="bench").execution_id)
         _executions.trigger(triggered[-1], correlation_id="bench")
-    _ends(triggered, time.perf_counter())
+    ends(triggered, time.perf_counter())
     late = [_late_ms(execution) for execution in triggered]
     if min(late) < 0:
         raise RuntimeError(f"a try was sent {-min(late)} ms before it was due")
@@ -199,14 +199,21 @@ def _many(count: int, plan: Plan) -> Samples:
         triggered[made] = time.perf_counter()
         _executions.trigger(made, correlation_id="bench")
     marks.arrivals(set(mark_of.values()))
-    ended = _ends(triggered, began)
+    ended = ends(triggered, began)
     return {
         "seconds": [max(ended.values()) - began],
         "latencies": [ended[execution] - at for execution, at in triggered.items()],
     }
 
 
-def _ends(triggered: Iterable[str], began: float) -> dict[str, float]:
+def start(plan: Plan) -> str:
+    """Create an execution and trigger it."""
+    execution = _executions.create(plan, correlation_id="bench").execution_id
+    _executions.trigger(execution, correlation_id="bench")
+    return execution
+
+
+def ends(triggered: Iterable[str], began: float) -> dict[str, float]:
     """When each execution ended, on `time.perf_counter`; one alone by looking, many by their records."""
     waiting = set(triggered)
     alone = len(waiting) == 1

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, Stack, clean_environment
-from tests.support.servers.http_server import HttpServer, json_reply, serving
+from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
 
 FOLDER = ROOT / "workflows"
 FILES = sorted(path.name for path in FOLDER.iterdir())
 NEEDS_NETWORK = "http_and_llm"
+NEED_A_SERVICE = ("polling", "paging")
 MEDIA_TYPES = {".yaml": "application/yaml", ".json": "application/json"}
 LAST_RESULTS: dict[str, dict[str, Any]] = {
     "linear_dag": {"score": 40},
@@ -42,11 +44,21 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         },
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
+    "group": {"send": "HELLO FROM BERN (15)"},
     "parameters": {"over_threshold": ["bergen"]},
     "approval": {"publish": "nobody has decided"},
     "waiting": {"look_again": "first, then later: true"},
+    "one_at_a_time": {"store": "acme: 65"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
+PAGES = (
+    json_reply({"orders": [{"total": 1}], "next": "b"}),
+    json_reply({"orders": [{"total": 2}], "next": "c"}),
+    json_reply({"why": "no such page"}, 404),
+    json_reply({"orders": [{"total": 3}], "next": "d"}),
+    json_reply({"orders": [{"total": 4}], "next": None}),
+)
+"""Of a service that does not find one of its pages the first time."""
 FAILS_ON_PURPOSE = "saga"
 ATTEMPTS = {"retry": {"ask": 3, "check": 1}}
 
@@ -65,11 +77,13 @@ def own_service() -> Iterator[HttpServer]:
 def test_promised_examples_are_there() -> None:
     """The four that SPEC names, one of them in JSON as well, and one for each idea of flow control."""
     names = {Path(name).stem for name in FILES}
-    assert names >= {*LAST_RESULTS, NEEDS_NETWORK}
+    assert names >= {*LAST_RESULTS, NEEDS_NETWORK, *NEED_A_SERVICE}
     assert [name for name in FILES if name.endswith(".json")]
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NEEDS_NETWORK)])
+@pytest.mark.parametrize(
+    "name", [name for name in FILES if not name.startswith((NEEDS_NETWORK, *NEED_A_SERVICE))]
+)
 def test_example_runs_to_its_end(stack: Stack, name: str) -> None:
     """Posted as it is, it ends with the results that its comments promise, and is as green as they say."""
     path = FOLDER / name
@@ -84,6 +98,37 @@ def test_example_runs_to_its_end(stack: Stack, name: str) -> None:
     assert attempts.items() >= ATTEMPTS.get(path.stem, {}).items()
     wanted = LAST_RESULTS[path.stem]
     assert {node: ended.results[node]["result"] for node in wanted} == wanted
+
+
+def test_examples_that_repeat_call_a_service_as_often_as_it_takes(
+    stack: Stack, own_service: HttpServer
+) -> None:
+    """One asks for a job until it is done, through an outage of the service; the other reads page after page,
+    and goes on with the page at which it has failed."""
+    own_service.answers("/jobs", json_reply({"id": "7"}))
+    running = json_reply({"state": "running"})
+    done = json_reply({"state": "done"})
+    own_service.answers("/jobs/7", running, Reply(status=503), running, running, done)
+    own_service.answers("/orders", *PAGES)
+    inputs = {"inputs": {"service": own_service.url("").rstrip("/")}}
+    executions = {}
+    for name in NEED_A_SERVICE:
+        document = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+        answer = stack.client.post("/workflow?trigger=true", json={"workflow": document, **inputs})
+        assert answer.status_code == 202, answer.text
+        executions[name] = answer.json()["execution_id"]
+    polled = stack.ended(executions["polling"])
+    assert polled.results["report"]["result"] == {"state": "done", "asked": 4}
+    keys = [call.headers["idempotency-key"] for call in own_service.called("/jobs/7")]
+    assert [key.split("-")[1] for key in keys] == ["1.1", "1.2", "1.2", "1.3", "1.4"]
+    read = stack.ended(executions["paging"])
+    assert read.status["error"]["node"] == "pages"
+    assert [node["iteration"] for node in read.status["nodes"] if node["id"] == "pages"] == [3]
+    stack.trigger(executions["paging"])
+    read = stack.ended(executions["paging"])
+    assert read.results["total"]["result"] == {"pages": 4, "orders": 4, "sum": 10}
+    asked = [call.query.get("token") for call in own_service.called("/orders")]
+    assert asked == [None, "b", "c", "c", "d"]
 
 
 def test_example_with_a_language_model_runs_by_the_tool(own_service: HttpServer, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ SERVICES = "test_three_services_run_as_they_are_started"
 BACKUP = "test_backup_made_while_everything_runs_can_be_restored"
 RIGHTS = "test_user_with_the_rights_of_the_page_runs_the_services"
 DAY = "test_day_on_call_can_be_walked"
+APPLIED = "test_folder_is_applied_and_a_definition_is_started"
 RUN_BY = {
     "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
     "flowengine run greeting.yaml": STORY,
@@ -37,6 +38,12 @@ RUN_BY = {
     "flowengine api --host 127.0.0.1 --port 8000": SERVICES,
     "flowengine orchestrator --processes 1": SERVICES,
     "flowengine worker --processes 2 --threads 16 --concurrency 200": SERVICES,
+    "flowengine apply workflows/ --dry-run": APPLIED,
+    "flowengine apply workflows/": APPLIED,
+    'flowengine submit "Report with parameters" --input day=2026-03-01 --input threshold=60 --follow': (
+        APPLIED
+    ),
+    "flowengine key new ci --role run --definitions 'etl-*'": APPLIED,
     "flowengine list --status failed --since 24h": DAY,
     "flowengine list --status running": DAY,
     "flowengine show ID": DAY,
@@ -80,7 +87,7 @@ NOT_RUN = re.compile(
 
 COMMAND = re.compile(r"(?:[A-Z_]+=\w* )?(?:flowengine|curl|redis-cli|just|uv|pip|docker|source) .")
 NAME = re.compile(
-    r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete)?( [A-Z]+){0,3}( ?\.\.\.)?"
+    r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete| versions)?( [A-Z]+){0,3}( ?\.\.\.)?"
 )
 """A command that is spoken of; `test_named_commands_and_options_exist` looks for it."""
 

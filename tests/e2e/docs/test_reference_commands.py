@@ -240,6 +240,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "dead-letters",
             "queues",
             "workers",
+            "limits",
             "stats",
             "completion",
             "api",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from flowengine.queues import own_queues_key
-from flowengine.store.committing.encode_changes import KEPT_ATTEMPTS
+from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS
 from flowengine.store.server_checks.needed_commands import (
     NEEDED,
     SERVICES,
@@ -68,6 +68,8 @@ def test_least_rights_are_enough_for_a_life_of_each_service(stack: Stack) -> Non
     assert ran.results["all"]["result"] == sum(range(1, MANY + 1))
     shown = stack.client.get(f"/workflows/{ran.status['execution_id']}/nodes/all").json()
     assert shown["config"]["inputs"] == list(range(1, MANY + 1))
+    loop = {**add("loop", "{{ iteration }}", 1), "repeat": {"until": "{{ iteration == 3 }}", "collect": True}}
+    assert stack.run(workflow(loop)).results["loop"] == {"result": [2, 3, 4], "iterations": 3}
     failed = stack.run(
         workflow(node("a", "compute", operation="divide", a=1, b=0), same("b", "{{ a.result }}", after=["a"]))
     )

@@ -24,6 +24,7 @@ from tests.fault.crash_scenes.report import (
     RULED,
     SAYS,
     SOFT,
+    WAITING,
 )
 from tests.support.checks.invariants import check, check_everything
 from tests.support.checks.reference_model import Model, expected_values, final_statuses, run_to_the_end
@@ -41,7 +42,8 @@ def asked(key: str) -> IdempotentRequest:
 class Reference:
     """One pass of the reference workflow over a stack that a gate stops somewhere.
 
-    `quick`: its nodes read nothing and are taken for quick, so that they begin unnoted.
+    Half of its nodes need no thread. `quick`: its nodes need one, read nothing and are taken for quick, so
+    that they begin unnoted.
     """
 
     def __init__(self, url: str, gate: Gate, *, quick: bool = False) -> None:
@@ -62,7 +64,7 @@ class Reference:
 
     def run(self) -> None:
         """Both runs, then everything that must hold."""
-        execution = self._api(lambda: self._create(plan_of(GRAPH, reading=not self.quick)))
+        execution = self._api(lambda: self._create(self._reference_plan()))
         self._trigger(execution)
         self._to_the_end()
         view = self._api(lambda: self.harness.api.executions.status(execution))
@@ -76,6 +78,9 @@ class Reference:
         view = self._api(lambda: self.harness.api.executions.status(execution))
         assert (view.status, view.run) == ("completed", 2)
         assert [stored.id for stored in check_everything(self.harness.client)] == [execution]
+
+    def _reference_plan(self) -> Plan:
+        return plan_of(GRAPH, reading=not self.quick, waiting=() if self.quick else WAITING)
 
     def _create(self, plan: Plan) -> str:
         try:

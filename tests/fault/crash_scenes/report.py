@@ -22,6 +22,8 @@ GRAPH: Final[Graph] = {
     "below": ("failing",),
     "dying": ("join",),
 }
+WAITING: Final = ("left", "failing", "below", "dying")
+"""Of the reference workflow, the nodes of handlers that need no thread."""
 RULED: Final[Graph] = {
     "start": (),
     "failing": ("start",),

@@ -40,7 +40,8 @@ class Stopped(Reference):
     """One pass over an execution that is stopped while a worker runs one of its nodes, and over the run after
     it. The gate stands from the moment on at which that worker begins, until the execution has ended.
 
-    `by`: a caller who cancels it, or the node `stopper`, which is an `end`: as failed in the first run.
+    `by`: a caller who cancels it, or the node `stopper`, which is an `end`: as failed in the first run. Then
+    the node that runs needs no thread.
     """
 
     def __init__(self, url: str, gate: Gate, *, by: Literal["cancelled", "ended"]) -> None:
@@ -106,7 +107,8 @@ class Stopped(Reference):
         check_everything(harness.client)
 
     def _plan(self, ends: Sequence[str]) -> Plan:
-        return plan_of(STOPPED, says=STOPPED_SAYS, ends=ends, stages=STOPPED_STAGES)
+        waiting = (RUNS, "last") if ends else ()
+        return plan_of(STOPPED, says=STOPPED_SAYS, ends=ends, stages=STOPPED_STAGES, waiting=waiting)
 
     def _judge(self) -> None:
         """How the first run has ended. What runs is stopped, unless its worker did not hear of it in time."""

@@ -7,8 +7,10 @@ from typing import Final
 from tests.fault.mutations import (
     access,
     broker,
+    children,
     closing,
     deciding,
+    definitions,
     deleting,
     deliveries,
     engine,
@@ -16,15 +18,18 @@ from tests.fault.mutations import (
     history,
     idempotency,
     inputs,
+    limits,
     lists,
     operations,
     overruling,
     pausing,
     processes,
     queues,
+    repeating,
     rerunning,
     stopping,
     store,
+    threadless,
     waits,
 )
 from tests.fault.mutations.mutant import Mutant
@@ -32,8 +37,10 @@ from tests.fault.mutations.mutant import Mutant
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *execution.MUTANTS,
     *deciding.MUTANTS,
+    *definitions.MUTANTS,
     *engine.MUTANTS,
     *inputs.MUTANTS,
+    *limits.MUTANTS,
     *idempotency.MUTANTS,
     *store.MUTANTS,
     *lists.MUTANTS,
@@ -45,12 +52,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *waits.MUTANTS,
     *deleting.MUTANTS,
     *rerunning.MUTANTS,
+    *repeating.MUTANTS,
     *overruling.MUTANTS,
     *processes.MUTANTS,
     *access.MUTANTS,
     *history.MUTANTS,
     *deliveries.MUTANTS,
+    *children.MUTANTS,
     *operations.MUTANTS,
+    *threadless.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

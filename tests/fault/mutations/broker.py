@@ -103,8 +103,8 @@ MUTANTS: Final = (
     _broker(
         "one suspect at a time",
         "leases/recoverer",
-        "may_suspect = self._held.admit_suspect(self._queue)",
-        "may_suspect = True",
+        "admitted, alone = self._held.admit_suspects(self._queue)",
+        "admitted, alone = 99, True",
     ),
     _broker(
         "what comes again comes alone",

@@ -367,8 +367,8 @@ TRIES: Final = (
     ),
     _dispatching(
         "a condition is evaluated before the first try only",
-        "when=policy.when if queued.tried <= 1 and queued.when is None else None",
-        "when=policy.when if queued.when is None else None",
+        "return policy.when if queued.tried <= 1 and queued.when is None else None",
+        "return policy.when if queued.when is None else None",
     ),
     _dispatching(
         "a message that is sent again sees what the first one saw",

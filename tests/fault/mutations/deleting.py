@@ -165,7 +165,7 @@ MUTANTS: Final = (
     _in(
         "what an execution was found by goes with its entries",
         "store/committing/removal",
-        "    last = (names.plan(execution), names.listed(execution))\n",
+        "    last = (names.plan(execution), names.listed(execution), names.children(execution))\n",
         "    last = (names.plan(execution),)\n",
     ),
     _bulk(

@@ -20,14 +20,14 @@ MUTANTS: Final = (
     _in(
         "the end of an execution with a callback_url sends its results",
         "execution/rules/concluding",
-        "return deliver(run, now) if control.notifies else ()",
-        "return ()",
+        "*(deliver(run, now) if control.notifies else ())",
+        "",
     ),
     _in(
         "one that is cancelled before its first trigger is delivered too",
         "execution/rules/stopping",
-        "*(deliver(run, stop.at) if record.notifies else ())",
-        "",
+        "delivered = deliver(run, stop.at) if record.notifies else ()",
+        "delivered: tuple[Change, ...] = ()",
     ),
     _in(
         "410 is the end",

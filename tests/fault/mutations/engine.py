@@ -158,8 +158,8 @@ MUTANTS: Final = (
     Mutant(
         "a start is not noted after its outcome",
         _in("running/task_in_hand"),
-        "            if not self._taken:\n",
-        "            if True:\n",
+        "return not self._noted and not self._taken",
+        "return not self._noted",
         tests=STARTS,
     ),
     Mutant(
@@ -213,7 +213,7 @@ MUTANTS: Final = (
     Mutant(
         "the sweep dispatches nothing whose callback may wait to be applied",
         _in("maintenance/sweep"),
-        "elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):",
+        "elif self._has_no_callback(dispatched, oldest_callback):",
         "else:",
     ),
     Mutant(
@@ -270,8 +270,9 @@ MUTANTS: Final = (
     Mutant(
         "failures are not joined with completions",
         _in("advancing/orchestrator"),
-        "        joined = [each for each in held if isinstance(each.payload.outcome, Completed)]\n"
-        "        alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]\n",
+        "        joined = [each for each in held if isinstance(each.payload.outcome, Completed | Again)]\n"
+        "        alone = [each for each in held "
+        "if not isinstance(each.payload.outcome, Completed | Again)]\n",
         "        joined, alone = list(held), list[Held[Callback]]()\n",
     ),
     Mutant(

@@ -67,8 +67,8 @@ MUTANTS: Final = (
     _in(
         "each caller has idempotency keys of its own",
         "api/routes/starting/idempotent_requests",
-        'caller_of(request).key or "")',
-        '"")',
+        'caller_of(request).key or "",',
+        '"",',
         OVER_HTTP,
     ),
     _in(

@@ -71,8 +71,9 @@ MUTANTS: Final = (
     Mutant(
         "what an execution is found by outlives it by a day",
         ENCODER,
-        '            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),\n',
-        '            ("EXPIREAT", self._keys.listed(execution), later),\n',
+        '            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),\n'
+        '            *(("EXPIREAT", name',
+        '            ("EXPIREAT", self._keys.listed(execution), later),\n            *(("EXPIREAT", name',
         ("tests/integration/store/test_store_lifetimes.py",),
     ),
     Mutant(
@@ -134,8 +135,8 @@ MUTANTS: Final = (
     Mutant(
         "an index is no proof of what an execution is",
         "flowengine/execution/requests/listing.py",
-        "            and (not self.statuses or record.status in self.statuses)\n",
-        "",
+        "            (not self.statuses or record.status in self.statuses)\n            and self.name",
+        "            self.name",
         LISTS,
     ),
     Mutant(

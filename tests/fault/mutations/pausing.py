@@ -47,8 +47,8 @@ MUTANTS: Final = (
     _in(
         "a resume lets an orchestrator look at all nodes",
         "execution/rules/steering/pausing",
-        "run=run.run, correlation_id",
-        "run=run.run + 1, correlation_id",
+        "Send(ResumeExecution(execution=run.execution, run=run.run, correlation_id",
+        "Send(ResumeExecution(execution=run.execution, run=run.run + 1, correlation_id",
     ),
     _in(
         "a try that was due during a pause comes after it",

@@ -162,7 +162,7 @@ MUTANTS: Final = (
     _own(
         "timers are handed over",
         "maintenance/own_queues",
-        "                self._move_timers(own, kind)\n",
+        "                self._move_scored(own.timers(kind), self._common.timers(kind))\n",
         "                pass\n",
     ),
     _own(

@@ -90,8 +90,8 @@ MUTANTS: Final = (
     ),
     _rule(
         "a skipped node does not run",
-        "Rerun(frozenset(touched) - skipped - said, skipped, said=said)",
-        "Rerun(frozenset(touched) - said, skipped, said=said)",
+        "reset = frozenset(touched) - skipped - said",
+        "reset = frozenset(touched) - said",
     ),
     _rule(
         "what stays keeps a named node from running",

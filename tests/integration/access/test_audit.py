@@ -50,6 +50,23 @@ def api(access: RedisAccess, executions: StoredExecutions) -> Iterator[ServedApi
 
 
 @pytest.mark.proves("audited")
+def test_an_apply_a_start_and_a_deletion_of_a_definition_are_told_of(
+    api: ServedApi, access: RedisAccess
+) -> None:
+    """By its name, and the start by its execution; an apply that changes nothing is not."""
+    for _ in range(2):
+        assert api.client.put("/definitions/One", json=DOCUMENT, headers=AS_OPS).status_code in (200, 201)
+    started = api.client.post("/definitions/One/trigger", headers=AS_OPS).json()["execution_id"]
+    assert api.client.get("/definitions/One", headers=AS_OPS).json()["applied_by"] == "ops"
+    assert api.client.delete("/definitions/One", headers=AS_OPS).status_code == 200
+    assert told(access) == [
+        ("apply_definition", "One"),
+        ("start_definition", started),
+        ("delete_definition", "One"),
+    ]
+
+
+@pytest.mark.proves("audited")
 def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, run: Run) -> None:
     """Over HTTP and by the tool: who, from where, what, when; what only looks or is refused is not."""
     created = api.client.post("/workflow", json=DOCUMENT, headers=AS_OPS).json()["execution_id"]

@@ -50,10 +50,10 @@ def test_other_lifetimes_are_refused(run: Run, access: RedisAccess, said: str) -
 
 
 def test_options_that_would_pretend_are_refused(run: Run, access: RedisAccess) -> None:
-    """A pattern of definitions, which nothing would go by, and an end of an entry, which has none."""
-    done = run("key", "new", "ci", "--definitions", "etl-*")
+    """An end of an entry, which has none, and its definitions."""
+    done = run("key", "new", "ci", "--definitions", "etl-*", "--entry")
     assert done.exit_code == 2
-    assert "cannot be made yet" in done.stderr
+    assert "for all definitions" in done.stderr
     assert run("key", "new", "ci", "--entry", "--expires", "1d").exit_code == 2
     assert run("key", "new", "ci", "--role", "emperor").exit_code == 2
     assert run("key", "new", "no.id").exit_code == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback
-from flowengine.queues import GROUP, async_line, stream_key
+from flowengine.execution.rules.deadlines import worker_lost
+from flowengine.queues import GROUP, async_line, crowd_line, stream_key
 from tests.support.rigs.broker_rig import LEASE_S, QUEUE, Rig, Seen, encoded
 from tests.support.waiting import wait_until
 
@@ -132,3 +134,48 @@ def test_what_has_lapsed_is_found_at_once_behind_what_five_processes_hold(rig: R
     *_, last = rig.take_as("works", queue=LINE, count=1001)
     rig.client.xclaim(stream_key(LINE), GROUP, "gone", 0, [last], idle=3_600_000, justid=True)
     assert [entry for (entry, _), _ in line.consumer._recoverer.take(10)] == [last]
+
+
+def test_a_worker_enters_the_line_before_the_queue(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who dispatches would take it for one of a version before, and never use the line."""
+    broker = rig.engine_broker("run_node")
+    rig.actor(broker, Seen(), name="run_node")
+    broker.declare_queue(LINE)
+    broker.held_messages.open(1, 10)
+    consumer = broker.consume(QUEUE)
+    entered: list[str] = []
+
+    def note(self: Any, lines: Sequence[str], *_: Any) -> dict[str, Any]:
+        for line in (LINE, crowd_line(QUEUE)):
+            found = rig.client.xinfo_consumers(stream_key(line), GROUP)
+            entered.extend(each["name"].decode() for each in found)
+        return {}
+
+    monkeypatch.setattr("flowengine.broker.streams.consumer_group.ConsumerGroup.read_lines", note)
+    next(consumer)
+    assert entered == 2 * [broker.group.consumer.decode()]
+
+
+@pytest.mark.proves("suspects-many")
+def test_suspects_begin_alone_and_then_more_at_once(rig: Rig) -> None:
+    """Seven nodes were in two crashes: one runs alone, then two, then four. Only the first is counted: what
+    is taken beside others would come to the limit by a killer among them."""
+    line = Line(rig, lambda task, starts: worker_lost(task, starts, 0))
+    nodes = [f"n{number}" for number in range(7)]
+    line.send(*nodes)
+    rig.take_as("gone", queue=LINE, count=7, deliveries=2)
+    found = []
+    for held in (1, 2, 4):
+        until = time.monotonic() + 15
+        while line.held < held and time.monotonic() < until:
+            next(line.consumer)
+        next(line.consumer)
+        assert line.held == held
+        mine = {count for holder, count in rig.pending(LINE).values() if holder == line.broker.group.consumer}
+        found.append((held, mine))
+        for delivery in line.broker.held_messages.all_async():
+            rig.client.xack(stream_key(LINE), GROUP, *[entry.id for entry in delivery.entries])
+            delivery.confirm([0])
+            line.broker.let_go([delivery])
+    assert found == [(1, {3}), (2, {2}), (4, {2})]
+    assert sorted(line.begun) == nodes

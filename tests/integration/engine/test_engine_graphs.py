@@ -10,11 +10,14 @@ import hiredis
 import pytest
 
 from flowengine.execution.rules.dispatching import SIZES, Sizes
+from flowengine.queues import WORKER_QUEUE, crowd_line, stream_key
 from flowengine.store.connection.sessions import Command, WatchedReads
 from tests.support.checks.invariants import CheckEverything
 from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import Gate
 from tests.support.rigs.harness import Entry, Harness, Process, diamond, failing_in, plan_of
+
+WORKERS = [("XADD", stream_key(queue)) for queue in (WORKER_QUEUE, crowd_line(WORKER_QUEUE))]
 
 
 def fan(width: int) -> Graph:
@@ -176,7 +179,7 @@ def dispatched(harness: Harness, process: Process, *entries: Entry) -> list[tupl
     transact = session.transact
 
     def noted(commands: Sequence[Command], epoch: int, ahead: WatchedReads | None) -> list[Any] | None:
-        tasks = [command for command in commands if command[:2] == ("XADD", "fe:q:worker")]
+        tasks = [command for command in commands if command[:2] in WORKERS]
         found.append((len(tasks), sum(len(hiredis.pack_command(tuple(task))) for task in tasks)))
         return transact(commands, epoch, ahead)
 

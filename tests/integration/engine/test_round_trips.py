@@ -17,9 +17,11 @@ import pytest
 
 from flowengine.access.acting import Note, acting
 from flowengine.access.records import Actor
+from flowengine.queues import WORKER_QUEUE
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
+from flowengine.workflow.repeating.repeat import Repeat
 from tests.support.faults import Gate
 from tests.support.rigs.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
 from tests.support.rigs.live_stack import HURRIED, LiveStack, through_gates
@@ -34,6 +36,19 @@ WORKER_NODE = Counter(
 )
 """Start: `started`, its timer, its event; is it wanted, is its execution stopped, how much may it store.
 Report: the callback."""
+
+WORKER_ITERATION = WORKER_NODE - Counter(("hget",)) + Counter(("hmget",))
+"""What the iteration before gave is read with the record, in one command."""
+ITERATION = Counter(
+    {
+        **dict.fromkeys(("watch", "hget", "multi", "exec", "hset", "append"), 1),
+        **dict.fromkeys(("hdel", "zrem", "xack", "xdel"), 1),
+        "hmget": 2,
+        "xadd": 2,
+    }
+)
+"""Read the node, control and the counts under WATCH, then write: the record with what the iteration gave, the
+list, its start's end, the events, the next task, the acknowledgement."""
 
 
 class Cost:
@@ -143,6 +158,22 @@ def test_worker_makes_one_round_trip_for_a_quick_node(harness: Harness, cost: Me
     assert found.commands == Counter(("multi", "xadd", "xack", "xdel", "exec"))
 
 
+@pytest.mark.proves("iteration-cost")
+def test_each_iteration_costs_the_same_however_many_there_were(harness: Harness, cost: Measure) -> None:
+    """One round trip to begin it, one to report it, one to go on; from the 21st on one command more, which
+    drops the oldest attempt."""
+    repeat = Repeat("{{ iteration == 100 }}", collects=True, reads_previous=True)
+    started(harness, msgspec.structs.replace(unread(chain(1)), policies={0: Policy(repeat=repeat)}))
+    found = {}
+    for iteration in range(1, 61):
+        mine = cost(harness.workers[0], *harness.tasks())
+        theirs = cost(harness.orchestrators[0], *harness.callbacks())
+        found[iteration] = (mine.commands + theirs.commands, mine.round_trips, theirs.round_trips)
+    assert found[3][0] == WORKER_ITERATION + ITERATION
+    assert found[3][1:] == (2, 1)
+    assert found[60] == found[25] == (found[3][0] + Counter(("hdel",)), 2, 1)
+
+
 def test_worker_reads_the_outputs_of_parents_in_the_same_round_trip(harness: Harness, cost: Measure) -> None:
     """One more command for each output, no more round trips."""
     started(harness, plan_of(fan(10)))
@@ -225,16 +256,20 @@ def test_a_node_costs_the_same_in_a_graph_of_any_size(harness: Harness, cost: Me
         found.append(cost(harness.workers[0], *harness.tasks()))
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
         harness.client.flushall()
-        for queue in ("fe:q:orchestrator", "fe:q:worker"):
+        for queue in ("fe:q:orchestrator", "fe:q:worker", "fe:q:worker:async"):
             harness.client.xgroup_create(queue, "fe", id="0", mkstream=True)
     assert [one.commands for one in found[:2]] == [one.commands for one in found[2:]]
     assert [one.round_trips for one in found] == [1, 2, 1, 2]
 
 
 def test_a_fan_out_is_dispatched_in_its_parents_own_transaction(harness: Harness, cost: Measure) -> None:
-    """Two commands a child, its record and its task, and no more round trips than for one."""
+    """Two commands a child, its record and its task, and no more round trips than for one.
+
+    Where the most of them go is asked once in two seconds, on a connection of its own.
+    """
     started(harness, unread(fan(100)))
     harness.run_tasks()
+    harness.orchestrators[0].state.lines_beside.line_for(WORKER_QUEUE, waits=False, crowd=True)
     found = cost(harness.orchestrators[0], *harness.callbacks())
     assert found.round_trips == 1
     assert found.commands["hset"] == 1 + 100

@@ -16,6 +16,7 @@ from flowengine.store import keys
 from flowengine.store.codec import decode_record, encode_record
 from flowengine.store.maintenance.own_queues import PAGE, TIMERS_AT_ONCE, RedisOwnQueues
 from flowengine.store.maintenance.timer_store import PARSERS
+from tests.fault.crash_scenes.groups import grouped
 from tests.support.checks.invariants import CheckEverything, check_everything
 from tests.support.checks.reference_model import expected_values
 from tests.support.faults import WAYS, Gate, ProcessDied
@@ -236,14 +237,14 @@ def test_what_comes_as_its_queues_are_forgotten_is_not_lost(
     claim(own)
     own.begin(plan_of({"a": ()}))
     queues = RedisOwnQueues(common.orchestrators[0].state)
-    move, late = queues._move_timers, [{"x": "late"}]
+    move, late = queues._move_scored, [{"x": "late"}]
 
-    def move_and_start(own_names: keys.Keys, kind: str) -> None:
-        move(own_names, kind)
+    def move_and_start(source: str, target: str) -> None:
+        move(source, target)
         if late:
             own.client.xadd(own.stream(WORKER_QUEUE), late.pop())
 
-    monkeypatch.setattr(queues, "_move_timers", move_and_start)
+    monkeypatch.setattr(queues, "_move_scored", move_and_start)
     assert queues.hand_over(OWNER) == 1
     assert queues._read()[1]
     assert hand_over(common) == 1
@@ -377,3 +378,28 @@ def age(harness: Harness, node: str, *, by_ms: int) -> None:
     assert isinstance(record, NodeRecord)
     older = msgspec.structs.replace(record, queued_at=(record.queued_at or 0) - by_ms)
     harness.client.hset(key, keys.STATE, encode_record(older))
+
+
+@pytest.mark.proves("run-on-shared-server")
+def test_children_are_handed_over_with_their_root(
+    own: Harness, common: Harness, check_invariants: CheckEverything
+) -> None:
+    """They run by the queues that the root has of its own, and by the common ones after that."""
+    claim(own)
+    execution = own.begin(grouped())
+    for _ in range(5):
+        for entry in own.waiting(ORCHESTRATOR_QUEUE):
+            own.deliver(own.orchestrators[0], entry)
+        if own.client.exists(OWN.nested):
+            break
+        own.run_tasks()
+    assert own.client.exists(OWN.nested)
+    assert common.orchestrators[0].state.running_executions() == {}
+    assert len(own.orchestrators[0].state.running_executions()) == 2
+    let_lapse(own)
+    hand_over(common)
+    assert not own.client.exists(OWN.nested)
+    assert own.client.exists(COMMON.nested)
+    common.drain()
+    assert common.api.executions.status(execution).status == "completed"
+    check_invariants()

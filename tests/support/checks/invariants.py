@@ -16,11 +16,13 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.execution.events import WAITS_FOR, Event, decode_events, fold
+from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
+from flowengine.workflow.children.lineage import decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
+from tests.support.checks.definitions import check_definitions
 from tests.support.checks.reference_model import verdict
 from tests.support.checks.snapshot import Client, Snapshot
 
@@ -49,6 +51,8 @@ BESIDES: Final = (
     "stage_started",
     "execution_rerun",
     "signal_received",
+    "execution_queued",
+    "execution_admitted",
 )
 """What may happen between the start of a run and its end."""
 OPEN: Final = ("running", "paused", "cancelling")
@@ -63,8 +67,10 @@ _TYPES: Final = {
     re.compile(
         rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|signals|node:.+)"
     ): b"hash",
-    re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
+    re.compile(rb"fe:x:[^:]+:children"): b"zset",
+    re.compile(rb"fe:nested(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
@@ -72,12 +78,17 @@ _TYPES: Final = {
         rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"
     ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
-    re.compile(rb"fe:q:[^:@]+:async(@[0-9a-f]{27})?"): b"stream",
+    re.compile(rb"fe:q:[^:@]+(:async|:crowd|:async:crowd)(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:(stopping|deleting|bulks|delivering)"): b"zset",
     re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
+    re.compile(rb"fe:line:[xs]:.+"): b"list",
+    re.compile(rb"fe:lines(@[0-9a-f]{27})?"): b"zset",
+    re.compile(rb"fe:limits(@[0-9a-f]{27})?"): b"hash",
+    re.compile(rb"fe:(definition:|version:[1-9][0-9]*:).+"): b"hash",
+    re.compile(rb"fe:definitions"): b"zset",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
@@ -85,13 +96,21 @@ _TYPES: Final = {
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
     re.compile(rb"fe:ended:\d+"): b"hash",
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
-    re.compile(rb"fe:janitor:[^:@]+(:async)?(@[0-9a-f]{27})?"): b"string",
+    re.compile(rb"fe:janitor:[^:@]+(:async)?(:crowd)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
+    ("pending", "node_opened"): "open",
+    ("queued", "node_opened"): "open",
+    ("waiting", "node_opened"): "open",
+    ("open", "node_completed"): "completed",
+    ("open", "node_failed"): "failed",
+    ("open", "node_skipped"): "skipped",
+    ("open", "node_waiting"): "waiting",
+    ("open", "node_cancelled"): "cancelled",
     ("queued", "node_completed"): "completed",
     ("queued", "node_failed"): "failed",
     ("queued", "node_queued"): "queued",
@@ -104,6 +123,7 @@ _LEGAL: Final = {
     ("queued", "node_skipped"): "skipped",
     ("queued", "node_waiting"): "waiting",
     ("waiting", "node_waiting"): "waiting",
+    ("queued", "node_iterated"): "waiting",
     ("waiting", "node_queued"): "queued",
     ("completed", "node_reset"): "pending",
     ("skipped", "node_reset"): "pending",
@@ -130,13 +150,30 @@ class Stored(msgspec.Struct, dict=True):
     events: list[Event]
     ttls: dict[str, int]
     listed: bytes | None
+    previous: dict[str, bytes] = {}
+    """What the last iterations of nodes have given, where that is kept."""
+    collected: dict[str, bytes] = {}
     cut: bool = False
     """Whether the oldest events have been dropped."""
+    root_status: str | None = None
+    """Of a child, the status of the execution at the top; empty: it is not there."""
 
     @property
     def status(self) -> str:
         """The execution's status."""
         return self.control["status"]
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was triggered and waits for its turn."""
+        return self.status == "pending" and self.control["run"] != "0"
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The line in which it stands, and the member that it is there."""
+        if "line" not in self.control or not (self.waits or self.status in OPEN):
+            return None
+        return msgspec.json.decode(self.control["line"])["line"], f"{self.id}|{self.control['run']}"
 
     @property
     def is_stopped(self) -> bool:
@@ -204,24 +241,29 @@ def read(found: Snapshot, execution: str) -> Stored:
     """Everything that is stored of one execution."""
     prefix = f"fe:x:{execution}:"
     names = [key.decode().removeprefix(prefix) for key in found.starting_with(prefix)]
-    nodes, results = {}, {}
+    nodes, results, previous = {}, {}, {}
     for name in names:
         if not name.startswith("node:"):
             continue
         hashed = found.hgetall(prefix + name)
-        odd = {field for field in hashed if not field.startswith(b"try:")} - {b"state", b"result"}
+        odd = {field for field in hashed if not field.startswith(b"try:")} - {
+            b"state",
+            b"result",
+            b"previous",
+        }
         assert not odd, f"odd fields in {name}: {sorted(hashed)}"
         nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
         if b"result" in hashed:
             results[name[5:]] = hashed[b"result"]
+        if b"previous" in hashed:
+            previous[name[5:]] = hashed[b"previous"]
     ttls = {name: found.ttl(prefix + name) for name in names}
-    plan = found.get(prefix + "plan")
-    assert plan is not None, "the plan is gone"
+    plan = _plan_of(found, execution)
     return Stored(
         id=execution,
         control=_text(found.hgetall(prefix + "control")),
         counts=_text(found.hgetall(prefix + "counts")),
-        plan=decode_plan(plan),
+        plan=plan,
         deps={node: int(count) for node, count in _text(found.hgetall(prefix + "deps")).items()},
         started=_text(found.hgetall(prefix + "started")),
         nodes=nodes,
@@ -235,7 +277,26 @@ def read(found: Snapshot, execution: str) -> Stored:
         ttls=ttls,
         cut="events" in names and _is_cut(found, prefix + "events"),
         listed=found.get(prefix + "listed"),
+        previous=previous,
+        collected={
+            name.removeprefix("collected:"): found.get(prefix + name) or b""
+            for name in names
+            if name.startswith("collected:")
+        },
+        root_status=None
+        if plan.lineage is None
+        else found.fetch_field(f"fe:x:{plan.lineage.root}:control", "status") or "",
     )
+
+
+def _plan_of(found: Snapshot, execution: str) -> Plan:
+    """The plan of an execution: a child has that of a group."""
+    stored = found.fetch(f"fe:x:{execution}:plan")
+    assert stored is not None, f"the plan of {execution} is gone"
+    reference = decode_reference(stored)
+    if reference is None:
+        return decode_plan(stored)
+    return _plan_of(found, reference.lineage.chain[0]).group_at(reference.path).within(reference)
 
 
 def _is_cut(found: Snapshot, stream: str) -> bool:
@@ -258,6 +319,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_numbers(stored),
         *_counters(stored),
         *_records(stored),
+        *_iterations(stored),
         *(() if stored.cut else (*_histories(stored), *_runs(stored))),
         *_stages(stored),
         *_lifetimes(stored, settled=settled),
@@ -265,8 +327,11 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_index(found, stored),
         *_lists(found, stored),
         *_blamed(stored),
+        *_children(found, stored),
     ]
-    if stored.status in ENDED and settled:
+    if stored.root_status in OPEN and stored.status in ENDED:
+        pass  # the message of its end may wait for its parent
+    elif stored.status in ENDED and settled:
         breaches += _leftovers(found, stored)
     elif stored.status in OPEN and stored.status != "paused":
         breaches += _stuck(found, stored)
@@ -298,7 +363,7 @@ def _check_drained(found: Snapshot) -> None:
 
 def is_quiet(client: Client) -> bool:
     """Whether every execution that was started has ended, and nothing is left of them to deal with."""
-    if client.zcard("fe:index:running"):
+    if client.zcard("fe:index:running") or client.zcard("fe:nested"):
         return False
     try:
         check_drained(client)
@@ -343,6 +408,7 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     """
     found = Snapshot(client)
     _check_keys(found)
+    check_definitions(found)
     _check_dead_letters(found, dead_letters)
     belonging = found.starting_with("fe:x:")
     executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
@@ -359,8 +425,20 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     deleting = {member.decode() for member in found.zrange("fe:deleting", 0, -1)}
     assert deleting == doomed, f"to be deleted are {sorted(deleting)}, doomed and not ended {sorted(doomed)}"
     _check_kept_requests(found, known)
-    if all(stored.status not in OPEN for stored in checked):
+    _check_lines(found, checked)
+    if all(stored.status not in OPEN and not stored.waits for stored in checked):
         _check_drained(found)
+    return checked
+
+
+def check_moment(client: Client) -> list[Stored]:
+    """Assert what holds of all executions together at any moment, whatever is still to come: each is right,
+    and so are the lines in which they stand."""
+    found = Snapshot(client)
+    belonging = found.starting_with("fe:x:")
+    executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
+    checked = [_check(found, execution, settled=False) for execution in executions]
+    _check_lines(found, checked)
     return checked
 
 
@@ -374,22 +452,48 @@ def _check_kept_requests(found: Snapshot, known: Collection[str]) -> None:
         assert len(lifetimes) == 1, f"{name!r} and the control of '{execution}' end at {lifetimes}"
 
 
+def _check_lines(found: Snapshot, checked: Sequence[Stored]) -> None:
+    """Assert that who stands in a line is who says so, that no more run than may, and that a free place is
+    taken, or a message tells of it."""
+    standing: dict[str, dict[str, Stored]] = defaultdict(dict)
+    for stored in checked:
+        if stored.place is not None:
+            standing[stored.place[0]][stored.place[1]] = stored
+    limits = _text(found.hgetall("fe:limits"))
+    listed = {line.decode() for line in found.zrange("fe:lines", 0, -1)}
+    lines = {key.decode().removeprefix("fe:line:") for key in found.starting_with("fe:line:")}
+    assert lines <= listed, f"lines that are in no index: {lines - listed}"
+    assert lines == set(standing), f"lines {lines}, stood in are {set(standing)}"
+    told = b"".join(_payload(fields) for queue in _queues(found) for _, fields in found.xrange(queue))
+    for line, stand in standing.items():
+        members = [member.decode() for member in found.lrange(f"fe:line:{line}")]
+        assert sorted(members) == sorted(stand), f"in {line} are {members}, there should be {sorted(stand)}"
+        first = members[: int(limits[line])]
+        waiting = [member for member in first if stand[member].waits]
+        moved = msgspec.json.encode(line)[1:-1] in told
+        assert moved or not waiting, f"in {line} nothing lets {waiting} run"
+
+
 def _numbers(stored: Stored) -> Iterable[str]:
     if stored.control["run"] == "0":
         return
     counted = Counter(stored.record(name).status for name in stored.names)
     unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
-    if unfinished != counted["pending"] + counted["queued"] + counted["waiting"]:
+    if unfinished != sum(counted[each] for each in ("pending", "queued", "open", "waiting")):
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
     untolerated = _failed(stored, stored.names)
     if failed != untolerated:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
     counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
+    counted_bytes += sum(
+        record.counted for name, record in stored.nodes.items() if name not in stored.results
+    )
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.main):
         yield f"total is {stored.control['total']} of {len(stored.plan.main)}"
-    if stored.status in ENDED and unfinished:
+    # What is cancelled while it waits for its turn ends no node.
+    if stored.status in ENDED and unfinished and stored.control["started_at"] != "0":
         yield f"{stored.status}, but the nodes say {dict(counted)}"
     if stored.status != _right_verdict(stored, untolerated):
         yield f"{stored.status}, but the nodes say {dict(counted)} and control {stored.control}"
@@ -421,7 +525,7 @@ def _stages(stored: Stored) -> Iterable[str]:
     main = [stored.record(name).status for name in stored.plan.names("main")]
     if stored.closing is None:
         return
-    if any(status in ("pending", "queued", "waiting") for status in main):
+    if any(status in ("pending", "queued", "open", "waiting") for status in main):
         yield f"in '{stored.stage}', but the main nodes are {main}"
     if not stored.names:
         yield f"'{stored.stage}' has no node"
@@ -467,16 +571,36 @@ def _records(stored: Stored) -> Iterable[str]:
         gives = record.status == "failed" and stored.plan.policy(stored.plan.index[node.id]).gives_outputs
         if (node.id in stored.results) != (record.status == "completed") and not gives:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
-        began = record.status == "queued" or (
+        began = record.status in ("queued", "open") or (
             record.status == "completed" and not stored.was_overruled(node.id)
         )
         if began and not 1 <= record.attempt <= record.dispatch:
             yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
-        if record.status in ("pending", "queued") and node.id in stored.nodes and record.run != run:
+        if record.status in ("pending", "queued", "open") and node.id in stored.nodes and record.run != run:
             yield f"{node.id} is {record.status} of run {record.run} in run {run}"
     unknown = set(stored.nodes) - {node.id for node in stored.plan.nodes}
     if unknown:
         yield f"records of no node: {unknown}"
+
+
+def _iterations(stored: Stored) -> Iterable[str]:
+    """What is kept of the iterations of a node that has not completed is what its record says of them."""
+    for node in stored.plan.nodes:
+        repeat, record = stored.plan.policy(stored.plan.index[node.id]).repeat, stored.record(node.id)
+        repeated, collected = record.repeated, stored.collected.get(node.id)
+        previous = stored.previous.get(node.id)
+        if repeat is None and (repeated or collected or previous):
+            yield f"{node.id} does not repeat, and is {record}, {previous!r}, {collected!r}"
+        if repeat is None:
+            continue
+        ended = 0 if repeated is None or record.status == "completed" else repeated.ended
+        if repeated is not None and not repeated.ended <= repeated.number <= repeated.ended + 1:
+            yield f"{node.id} is at iteration {repeated.number}, {repeated.ended} have ended"
+        if (previous is not None) != (repeat.reads_previous and ended > 0):
+            yield f"{node.id} has ended {ended} iterations, kept of the last is {previous!r}"
+        listed = msgspec.json.decode(b"[" + (collected or b",")[1:] + b"]")
+        if len(listed) != (ended if repeat.collects else 0) or (collected is None) != (not listed):
+            yield f"{node.id} has ended {ended} iterations, collected is {collected!r}"
 
 
 def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str]:
@@ -513,12 +637,14 @@ def _histories(stored: Stored) -> Iterable[str]:
     anew = _first_run(stored) > 1
     for node, path in paths.items():
         status, attempt, dispatch = ("pending", 0, 0) if not anew else fold(path[:1])[node]
-        later = False
+        same = False
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
-            queued = event.kind == "node_queued"
-            tries = queued and status in ("pending", "waiting") and not later
-            later = event.kind == "node_waiting" and event.detail == f"{WAITS_FOR}later"
+            # What is opened without a task is sent nowhere, and has a dispatch of its own.
+            opened = event.kind == "node_opened" and status != "queued"
+            queued = event.kind == "node_queued" or opened
+            tries = queued and status in ("pending", "waiting") and not same
+            same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", INITIAL_DELAY)
             expected = (attempt + tries, dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:
@@ -546,7 +672,7 @@ def _first_run(stored: Stored) -> int:
 
 def _runs(stored: Stored) -> Iterable[str]:
     told = [event for event in stored.events if event.kind not in BESIDES]
-    if not told and stored.control["run"] == "1" and stored.status in OPEN:
+    if not told and stored.control["run"] == "1" and (stored.status in OPEN or stored.waits):
         # Its events begin with its first dispatch.
         return
     if not stored.events and stored.control["run"] == "0":
@@ -569,7 +695,7 @@ def _runs(stored: Stored) -> Iterable[str]:
 
 
 def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
-    if stored.status in OPEN:
+    if stored.status in OPEN or stored.waits or stored.root_status in OPEN:
         mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0 and name not in SAID]
         mortal += [name for name in SAID if -1 < stored.ttls.get(name, -1) < SAID_FOR_S]
         if mortal:
@@ -603,8 +729,11 @@ def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
 def _entries(stored: Stored) -> set[str]:
     """What it is to be found by, in `fe:list:by`."""
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
-    values = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
-    return {"\t".join((*value, stored.id)) for value in (*values, *(("l", *each) for each in labels.items()))}
+    values: list[tuple[str, ...]] = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
+    values += [("l", *each) for each in labels.items()]
+    if "version" in stored.control:
+        values.append(("v", stored.control["name"], stored.control["version"]))
+    return {"\t".join((*value, stored.id)) for value in values}
 
 
 def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
@@ -615,6 +744,7 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
     statuses = ("pending", *OPEN, *ENDED)
     lists = {each for each in statuses if found.zscore(f"fe:list:{each}", stored.id) is not None}
     right = {"running", stored.status} if stored.status in OPEN else {stored.status}
+    right = right if stored.root_status is None else set()
     if lists != right and (stored.listed is not None or lists - right):
         yield f"in the lists {lists}, is {stored.status}"
     missing = {each for each in _entries(stored) if found.zscore("fe:list:by", each) is None}
@@ -622,6 +752,8 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
         yield f"not found by {sorted(missing)}"
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
     said = [stored.control["name"], stored.control["correlation_id"], labels]
+    if "version" in stored.control:
+        said.append(int(stored.control["version"]))
     if stored.listed is not None and msgspec.json.decode(stored.listed) != said:
         yield f"its list of entries is {stored.listed!r}"
 
@@ -639,6 +771,12 @@ def _blamed(stored: Stored) -> Iterable[str]:
 
 
 def _index(found: Snapshot, stored: Stored) -> Iterable[str]:
+    if stored.root_status is not None:
+        indexes = [key for key in found.keys if key.startswith(b"fe:nested")]
+        is_there = any(found.zscore(key, stored.id) is not None for key in indexes)
+        if is_there != (stored.status in OPEN):
+            yield f"a child that is {stored.status}, and its place in fe:nested says otherwise"
+        return
     listed = [
         status
         for status in ("pending", "running", *ENDED)
@@ -660,8 +798,32 @@ def _leftovers(found: Snapshot, stored: Stored) -> Iterable[str]:
                 yield f"left in {queue.decode()}: {fields}"
 
 
+def _children(found: Snapshot, stored: Stored) -> Iterable[str]:
+    """A child is known to its root and not without it; an open node stands for one, and has a message or a
+    child that is at work."""
+    lineage = stored.plan.lineage
+    if lineage is not None:
+        if not stored.root_status:
+            yield f"its root {lineage.root} is not there"
+        if stored.root_status in ENDED and stored.status in OPEN:
+            yield f"it is {stored.status}, and its root {stored.root_status}"
+    for name, record in stored.nodes.items():
+        if record.status == "open" and record.child is None:
+            yield f"{name} is open, and stands for nothing"
+        if record.status == "open" and stored.status in ENDED:
+            yield f"{name} is open in an execution that is {stored.status}"
+
+
+def _is_at_work(found: Snapshot, stored: Stored) -> bool:
+    """Whether a node stands for a child that has not ended, or of whose end a message tells."""
+    children = [r.child.execution for r in stored.nodes.values() if r.status == "open" and r.child]
+    return any(found.fetch_field(f"fe:x:{each}:control", "status") in OPEN for each in children)
+
+
 def _stuck(found: Snapshot, stored: Stored) -> Iterable[str]:
     """A running execution always has a message that moves it on."""
+    if _is_at_work(found, stored):
+        return
     messages = [
         _payload(fields)
         for queue in _queues(found)

@@ -47,7 +47,8 @@ def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Stat
 
 class Says(NamedTuple):
     """What a node says about when it runs, and about its failures. `when`: what its condition gives; `again`:
-    what that for another try gives. `waits`: what it waits for once it has run."""
+    what that for another try gives. `waits`: what it waits for once it has run. It repeats so many `times`,
+    with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them gave."""
 
     rule: str = "all_success"
     when: bool | None = None
@@ -55,6 +56,9 @@ class Says(NamedTuple):
     tries: int = 1
     again: bool | None = None
     waits: Literal["", "wait", "signal", "approval"] = ""
+    times: int = 1
+    delayed: bool = False
+    collects: bool = False
 
 
 PLAIN = Says()
@@ -150,6 +154,10 @@ class Model:
         """Signals that no node has taken, by the node that waits for them."""
         self._before: dict[str, _Before] = {}
         self.tried: dict[str, int] = dict.fromkeys(graph, 0)
+        self.iterated: dict[str, int] = dict.fromkeys(graph, 0)
+        """How many of its iterations a node has ended, before its last one."""
+        self.repeating: set[str] = set()
+        """Nodes that have ended one of theirs in this run."""
         self.tolerated: set[str] = set()
         self.ended_early: set[str] = set()
         self.ended_ahead: set[str] = set()
@@ -227,6 +235,7 @@ class Model:
             self.begin_again(self.graph)
             return
         reset: set[str] = {node for listed in self.stages.values() for node in listed}
+        hooks = set(reset)
         for node in parents_first(self.graph):
             above = [parent for parent in self.graph[node] if parent in reset]
             stays = (
@@ -236,10 +245,12 @@ class Model:
             )
             if self._is_to_repeat(node) or (above and not stays):
                 reset.add(node)
-        self.begin_again(reset)
+        stopped = {node for node in reset if self.status[node] in ("failed", "cancelled")} - hooks
+        self.begin_again(reset, {node for node in stopped if reset.isdisjoint(self.graph[node])})
 
-    def begin_again(self, reset: Collection[str]) -> None:
-        """A run begins in which these nodes are pending."""
+    def begin_again(self, reset: Collection[str], going_on: Collection[str] = ()) -> None:
+        """A run begins in which these nodes are pending; some of them go on with the iteration that they had
+        come to."""
         self.run += 1
         self.started = self.paused = False
         self.stop = None
@@ -247,8 +258,10 @@ class Model:
         for node in reset:
             self.status[node] = "pending"
             self.tried[node] = 0
+            self.iterated[node] = self.iterated[node] if node in going_on else 0
         self.later -= set(reset)
         self.timed -= set(reset)
+        self.repeating -= set(reset)
         self.tolerated -= set(reset)
         self.ended_early -= set(reset)
         self.ended_ahead -= set(reset)
@@ -283,13 +296,25 @@ class Model:
         elif outcome in ("completed", "skipped", "cancelled"):
             assert outcome != "cancelled" or self.stop is not None, "a worker stops for a stop only"
             self.status[node] = outcome
+            if outcome == "completed" and self.iterated[node] + 1 < self.of(node).times:
+                self._iterate(node)
         elif outcome == "failed" and self.stop is None and self._is_tried_again(node, asked):
             self.status[node] = "waiting"
         else:
             self._fail(node)
-        self._stop_after(node, outcome)
+        if self.status[node] not in LEFT:
+            self._stop_after(node, outcome)
         self._decide()
         return True
+
+    def _iterate(self, node: str) -> None:
+        """One iteration of several has ended. During a stop the node ends with it."""
+        self.iterated[node] += 1
+        self.tried[node] = 0
+        self.repeating.add(node)
+        self.status[node] = "cancelled" if self.stop is not None else "waiting"
+        if self.stop is None and not self.paused and not self.of(node).delayed:
+            self._queue(node)
 
     def time_over(self, node: str, dispatch: int) -> None:
         """The pause after an attempt is over, or the time that a node waits for."""
@@ -391,7 +416,8 @@ class Model:
                 self.status[node], self.attempt[node], self.tried[node], later = self._before[node]
                 self.later |= {node} if later else set()
             else:
-                self.status[node] = "waiting" if self.tried[node] else "pending"
+                has_begun = self.tried[node] or node in self.repeating
+                self.status[node] = "waiting" if has_begun else "pending"
 
     def stop_nodes(self, running: Collection[str], only: Collection[str] | None = None) -> None:
         """A step of the stop ends what has not ended, but for what workers are to stop: `running`.
@@ -420,7 +446,7 @@ class Model:
 
     def _is_settled(self, node: str) -> bool:
         """Whether a node that has failed is one that ran, or all that it depends on has ended."""
-        return self.tried[node] > 0 or self._has_all_above(node)
+        return self.tried[node] > 0 or node in self.repeating or self._has_all_above(node)
 
     def _has_all_above(self, node: str) -> bool:
         return all(self.fate(parent) not in ("left", "failing") for parent in self.graph[node])

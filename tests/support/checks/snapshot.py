@@ -85,6 +85,16 @@ class Snapshot:
         """Whether it is there."""
         return self.type(key) != "none"
 
+    def fetch(self, key: Key) -> bytes | None:
+        """The value of a string, from the server itself: it may belong to another execution."""
+        found: bytes | None = self._client.get(key)
+        return found
+
+    def fetch_field(self, key: Key, field: str) -> str | None:
+        """A field of a hash, from the server itself."""
+        found: bytes | None = self._client.hget(key, field)
+        return None if found is None else found.decode()
+
     def get(self, key: Key) -> bytes | None:
         """The value of a string."""
         found: bytes | None = self._value(key, "string", None)
@@ -93,6 +103,11 @@ class Snapshot:
     def hgetall(self, key: Key) -> Mapping[bytes, bytes]:
         """The fields of a hash."""
         found: Mapping[bytes, bytes] = self._value(key, "hash", {})
+        return found
+
+    def lrange(self, key: Key) -> list[bytes]:
+        """The members of a list."""
+        found: list[bytes] = self._value(key, "list", [])
         return found
 
     def zrange(self, key: Key, first: int, last: int) -> list[bytes]:
@@ -139,6 +154,8 @@ def _ask(pipe: Client, kind: str, key: bytes) -> None:
             pipe.get(key)
         case "hash":
             pipe.hgetall(key)
+        case "list":
+            pipe.lrange(key, 0, -1)
         case "zset":
             pipe.zrange(key, 0, -1, withscores=True)
         case "stream":

@@ -8,7 +8,16 @@ what order, and knows nothing of what the messages mean.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
@@ -21,6 +30,7 @@ from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.executions import StoredExecutions
@@ -28,6 +38,7 @@ from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import Begun, Reading
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -38,10 +49,20 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
+from flowengine.handlers.builtin.ending import end
+from flowengine.handlers.builtin.set_values import set_values
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
+from flowengine.plugin import AnyObject, Context, Handler, HandlerError, Registry, handler
 from flowengine.plugin.waiting import Wait
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
+from flowengine.queues import (
+    GROUP,
+    ORCHESTRATOR_QUEUE,
+    WORKER_QUEUE,
+    async_line,
+    crowd_line,
+    is_async_line,
+    is_of_crowd,
+)
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
@@ -49,7 +70,10 @@ from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import milliseconds
+from flowengine.store.definitions.redis_definitions import RedisDefinitions, RedisDefinitionUnit
 from flowengine.store.delivering.delivery_state import RedisSending
+from flowengine.store.limits.limits_list import LimitsList
+from flowengine.store.lines_beside import LinesBeside
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -61,6 +85,7 @@ from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.support.checks.invariants import check_everything
@@ -71,6 +96,7 @@ from tests.support.servers.direct_client import DirectClient
 from tests.support.servers.valkey import Valkey
 
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
+LINE: Final = async_line(WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
 HOLD_S = 3600.0
@@ -126,6 +152,12 @@ def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     return {"result": {"sum": add_up(config, context)["result"]}}
 
 
+@handler("later_sum")
+async def later_sum(config: Sum, context: Context) -> dict[str, int]:
+    """The same as `sum`, of a handler that needs no thread."""
+    return add_up(config, context)
+
+
 class Handlers:
     """What the harness's workers can run."""
 
@@ -134,6 +166,9 @@ class Handlers:
     hear = hear
     ask = ask
     name_sum = name_sum
+    later_sum = later_sum
+    set_values = set_values
+    end = end
 
 
 def registry() -> Registry:
@@ -163,6 +198,7 @@ def plan_of(
     overall: ExecutionPolicy = PLAIN_EXECUTION,
     stages: Stages = MAIN_ONLY,
     waits: Mapping[str, WaitPolicy] | None = None,
+    waiting: Collection[str] = (),
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
 
@@ -170,19 +206,20 @@ def plan_of(
     run; what they read of a parent that has not completed is 0. `ends`: nodes whose end stops the execution,
     as a node of the handler `end` does. `overall`: what holds for the execution as a whole. `stages`: how
     many of the last nodes are outputs and hooks. `waits`: what nodes wait for, once they have run.
+    `waiting`: the handlers of these need no thread.
     """
     missing = "" if says is None else " | default(0)"
-    waiting = {
+    holding = {
         node: WaitPolicy(said.waits, names=(node,) if said.waits == "signal" else ())
         for node, said in (says or {}).items()
         if said.waits
     }
-    waiting |= waits or {}
+    holding |= waits or {}
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
     for node, parents in graph.items():
         # What waits for a time gives a time, which nobody adds up.
-        read = [parent for parent in parents if parent not in waiting] if reading else ()
+        read = [parent for parent in parents if parent not in holding] if reading else ()
         config = {
             "inputs": [f"{{{{ {parent}.result{missing} }}}}" for parent in read],
             "pad": "x" * padding,
@@ -190,32 +227,37 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        does = (
-            "name_sum" if node == OUTPUTS_NODE else WAITERS[waiting[node].kind] if node in waiting else "sum"
-        )
+        does = "later_sum" if node in waiting else WAITERS[holding[node].kind] if node in holding else "sum"
+        does = "name_sum" if node == OUTPUTS_NODE else does
         task = Task(does, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
     policies = {
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
         for node, said in (says or {}).items()
     }
-    for node, waited in waiting.items():
+    for node, waited in holding.items():
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), waits=waited)
     for node in ends:
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
-    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages)
+    threadless = frozenset(index[node] for node in waiting if node != OUTPUTS_NODE)
+    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages, waiting=threadless)
 
 
 def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
-    """A node's policy in the plan. Its pause before another try is one second."""
+    """A node's policy in the plan. Its pause before another try, or between iterations, is one second."""
     return Policy(
         trigger_rule=cast(TriggerRule, said.rule),
         when=_condition(said.when),
         tolerates=said.tolerates,
         retry=Retry(max_attempts=said.tries, when=_condition(said.again)) if said.tries > 1 else None,
         sees=sees,
+        repeat=None
+        if said.times == 1
+        else Repeat(
+            f"{{{{ iteration >= {said.times} }}}}", delay_s=int(said.delayed), collects=said.collects
+        ),
     )
 
 
@@ -234,7 +276,29 @@ class ScriptedInvoker:
         """What the handler returns."""
         self.calls.append(context)
         self.script(context)
+        if handler.config_type is AnyObject:
+            return handler.function(AnyObject(cast(dict[str, Any], config)), context)
         return handler.function(msgspec.convert(config, handler.config_type), context)
+
+    def begin(
+        self,
+        handler: Handler,
+        config: JsonValue,
+        context: Context,
+        ended: Callable[[tuple[object, BaseException | None]], None],
+    ) -> None:
+        """Run an async handler to its end, which no handler here waits for."""
+        try:
+            coroutine = cast("Coroutine[None, None, object]", self.invoke(handler, config, context))
+            coroutine.send(None)
+        except StopIteration as returned:
+            ended((returned.value, None))
+        except BaseException as error:  # noqa: BLE001 - handed on as the handler's outcome
+            ended((None, error))
+
+    def forsake(self, handler: str) -> None:
+        """No handler here outlasts its time."""
+        raise AssertionError(handler)
 
 
 class NoSecrets:
@@ -279,6 +343,13 @@ class Entry(msgspec.Struct, frozen=True):
     payload: bytes
     deliveries: int
 
+    @property
+    def place(self) -> str:
+        """Where it stands, as a noted start says it."""
+        is_beside = is_async_line(self.queue) or is_of_crowd(self.queue)
+        beside = f"/{self.queue}" if is_beside else ""
+        return f"{self.id.decode()}/{CONSUMER}{beside}"
+
 
 def _payload(fields: Mapping[bytes, bytes]) -> bytes:
     """The payload of an engine message, in whatever format."""
@@ -300,7 +371,7 @@ class HeldEntries:
             Held(
                 decode(entry.actor, entry.payload),
                 entry.deliveries,
-                f"{entry.id.decode()}/{CONSUMER}",
+                entry.place,
                 self,
                 index,
             )
@@ -308,15 +379,20 @@ class HeldEntries:
         ]
 
     def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
-        """Queue XACK and XDEL."""
+        """Queue XACK and XDEL, for the queue and for its crowd."""
         chosen = [self._entries[index] for index in entries]
-        key, ids = self._names.stream(chosen[0].queue), [entry.id for entry in chosen]
-        sink.execute_command("XACK", key, GROUP, *ids)
-        sink.execute_command("XDEL", key, *ids)
+        for queue in dict.fromkeys(entry.queue for entry in chosen):
+            key, ids = self._names.stream(queue), [entry.id for entry in chosen if entry.queue == queue]
+            sink.execute_command("XACK", key, GROUP, *ids)
+            sink.execute_command("XDEL", key, *ids)
 
     def confirm(self, entries: Sequence[int]) -> None:
         """The transaction has succeeded."""
         self.confirmed |= set(entries)
+
+    def is_lost(self, entry: int) -> bool:
+        """Nothing is taken over from who still runs."""
+        return False
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Nothing is handed back: no watchdog runs here."""
@@ -325,6 +401,37 @@ class HeldEntries:
     def pass_on(self, entries: Sequence[int]) -> None:
         """Nothing is passed on: every worker knows every handler here."""
         raise AssertionError("every handler is known here")
+
+
+class HeldForAsync:
+    """What async nodes ask of the broker. What is let go of unsettled comes back."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+
+    def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
+        """Those whose messages are not acknowledged come back."""
+        self.failure = self.failure or error
+
+    def is_handed_back(self, held: Held[Any]) -> bool:
+        """Nothing is: no worker here is told to stop."""
+        return False
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """What is begun here ends at once."""
+
+    def keeps_too_much(self) -> bool:
+        """Never."""
+        return False
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Nothing is handed back."""
+        raise AssertionError("there is room for everything here")
+
+    def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
+        """Queue what settles them."""
+        for each in held:
+            each.acknowledge(sink)
 
 
 class HookedState(RedisSweepState):
@@ -379,6 +486,20 @@ class HookedApiState(RedisApiState):
         return unit
 
 
+class HookedDefinitions(RedisDefinitions):
+    """The same between the reads and the writes of an apply or a deletion."""
+
+    def __init__(self, state: HookedState) -> None:
+        super().__init__(state)
+        self._hooked = state
+
+    def begin(self, name: str) -> RedisDefinitionUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin(name)
+        self._hooked.call_hook()
+        return unit
+
+
 class Process:
     """One process of a service. `reborn` starts it again after its death."""
 
@@ -399,6 +520,8 @@ class Process:
             owner=names.owner,
             ahead_for_s=NO_HURRY_S,
         )
+        # Asked once: to ask again is a command, and what is struck must not go by how fast the machine is.
+        self.state.lines_beside = LinesBeside(self.state.sessions, names, every_s=NO_HURRY_S)
         self.assemble()
 
     def assemble(self) -> None:
@@ -451,8 +574,16 @@ class OrchestratorProcess(Process):
             self.engine.follow_overruled(held[0])
         elif actor == "signal_kept":
             self.engine.bring_signals(held[0])
+        elif actor == "line_moved":
+            self.engine.move_line(held[0])
         elif actor == "delivery_attempted":
             self.engine.deliver(held[0])
+        elif actor == "tend_child":
+            self.engine.tend_child(held[0])
+        elif actor == "tend_children":
+            self.engine.tend_children(held[0])
+        elif actor == "keep_children":
+            self.engine.keep_children(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -478,16 +609,30 @@ class WorkerProcess(Process):
             speed,
         )
         self.groups = QuickGroups(store, self.runner, speed)
+        self.holding = HeldForAsync()
+        self.nodes = AsyncNodes(
+            store, self.runner, self.invoker, NoSecrets(), speed, self.holding, reports_on_thread=False
+        )
         self.sender = Sender(RedisSending(self.state), self.harness.receive, lambda: 0.5)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the worker's actors do."""
         if actor == "deliver_results":
             self.sender.send(held[0])
+        elif self.nodes.may_begin(held[0].payload):
+            self._run_together(held)
         elif len(held) > 1:
             self.groups.run(held)
         else:
             self.runner.run(held[0])
+
+    def _run_together(self, held: list[Held[Any]]) -> None:
+        """Begin async nodes, and report them, in one transaction."""
+        self.holding.failure = None
+        self.nodes.begin(held)
+        self.nodes.reporter.report()
+        if self.holding.failure is not None:
+            raise self.holding.failure
 
 
 class ApiProcess(Process):
@@ -500,9 +645,17 @@ class ApiProcess(Process):
         letters = DeadLetters(self.state, QUEUES, payload_of)
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
-        operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
+        stats, limits = Stats(self.state), LimitsList(self.state)
+        operations = StoredOperations(store, letters, queues, processes, gauges, stats, limits)
+        settings = self.harness.settings
+        self.definitions = HookedDefinitions(self.state)
         self.executions = StoredExecutions(
-            store, lambda: health, operations, RedisBulks(self.state), self.harness.settings.limits
+            store,
+            lambda: health,
+            operations,
+            RedisBulks(self.state),
+            settings.limits,
+            StoredDefinitions(self.definitions, store, kept_versions=settings.definition_versions),
         )
 
 
@@ -534,8 +687,11 @@ class Harness:
         self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
         self.received: list[Outgoing] = []
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
-        for queue in QUEUES if groups else ():
-            self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
+        for line in (*QUEUES, LINE) if groups else ():
+            self.client.xgroup_create(self.stream(line), GROUP, id="0", mkstream=True)
+            crowd = self.stream(crowd_line(line))
+            self.client.xgroup_create(crowd, GROUP, id="0", mkstream=True)
+            self.client.xgroup_createconsumer(crowd, GROUP, CONSUMER)  # it is read, as the queue is
         self.errors: list[Exception] = []
         self.deaths = 0
         self.api = ApiProcess("api", self)
@@ -628,14 +784,30 @@ class Harness:
         """The key of a queue."""
         return self.keys.stream(queue)
 
-    def waiting(self, queue: str) -> list[Entry]:
-        """What has not been acknowledged, oldest first, each as its next delivery would be."""
-        key = self.stream(queue)
-        _, pending, entries = self.client.execute_together(
-            ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
-            ("XPENDING", key, GROUP, "-", "+", 10_000),
-            ("XRANGE", key, "-", "+"),
+    def waiting(self, *queues: str) -> list[Entry]:
+        """What has not been acknowledged, each as its next delivery would be: oldest first, and what is in
+        the crowds behind the queues last."""
+        crowds = [crowd_line(queue) for queue in queues]
+        lengths = self.client.execute_together(*(("XLEN", self.stream(crowd)) for crowd in crowds))
+        lines = [*queues, *(crowd for crowd, length in zip(crowds, lengths, strict=True) if length)]
+        replies = self.client.execute_together(
+            *(
+                command
+                for key in map(self.stream, lines)
+                for command in (
+                    ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
+                    ("XPENDING", key, GROUP, "-", "+", 10_000),
+                    ("XRANGE", key, "-", "+"),
+                )
+            )
         )
+        return [
+            entry
+            for queue, pending, entries in zip(lines, replies[1::3], replies[2::3], strict=True)
+            for entry in self._entries(queue, pending, entries)
+        ]
+
+    def _entries(self, queue: str, pending: Any, entries: Any) -> list[Entry]:
         counts = {entry_id: delivered for entry_id, _, _, delivered in pending}
         found = [
             (entry_id, dict(zip(fields[::2], fields[1::2], strict=True))) for entry_id, fields in entries
@@ -651,8 +823,8 @@ class Harness:
         return [entry for entry in self.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "node_finished"]
 
     def tasks(self) -> list[Entry]:
-        """What waits for workers."""
-        return self.waiting(WORKER_QUEUE)
+        """What waits for workers, with or without a thread."""
+        return self.waiting(WORKER_QUEUE, LINE)
 
     def task_of(self, node: str) -> Entry:
         """The task of one node that waits."""
@@ -715,11 +887,14 @@ class Harness:
                 if entry not in joined and not (entry.actor == "node_finished" and entry.deliveries == 1):
                     self.deliver(process, entry)
             tasks = self.tasks()
-            nodes = [entry for entry in tasks if entry.actor == "run_node"]
+            threadless = [entry for entry in tasks if entry.queue == LINE]
+            nodes = [entry for entry in tasks if entry.actor == "run_node" and entry.queue != LINE]
             together = [entry for entry in nodes if entry.deliveries == 1]
-            alone = [(entry,) for entry in tasks if entry not in together]
+            alone = [(entry,) for entry in tasks if entry not in together and entry not in threadless]
             groups = [
-                tuple(together[at : at + TASKS_TOGETHER]) for at in range(0, len(together), TASKS_TOGETHER)
+                tuple(part[at : at + TASKS_TOGETHER])
+                for part in (together, threadless)
+                for at in range(0, len(part), TASKS_TOGETHER)
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
@@ -738,6 +913,7 @@ class Harness:
         self.drain()
         check_everything(self.client)
         running = self.client.zrange(self.keys.index("running"), 0, -1)
+        running += self.client.zrange(self.keys.nested, 0, -1)
         assert not running, f"nothing waits, and these have not ended: {running[:3]}"
 
     # -- time

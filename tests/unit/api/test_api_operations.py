@@ -23,13 +23,20 @@ def test_lists_are_answered_whole(api: ServedApi, path: str) -> None:
     assert len(answer.json()["items"]) == 2
 
 
+def test_limits_are_paged(api: ServedApi) -> None:
+    """Who holds a place and who waits; a cursor that no page has given is refused."""
+    (limit,) = api.client.get("/limits").json()["items"]
+    assert (limit["key"], limit["holding"], limit["waiting"]) == ("customer-7", 1, 1)
+    assert api.client.get("/limits", params={"cursor": "x"}).json()["code"] == "invalid_parameter"
+
+
 def test_statistics_are_one_object(api: ServedApi) -> None:
     """They are no list."""
     answer = api.client.get("/stats")
     assert (answer.status_code, answer.json()["executions"]["running"]) == (200, 3)
 
 
-@pytest.mark.parametrize("path", ["/queues", "/workers", "/stats"])
+@pytest.mark.parametrize("path", ["/queues", "/workers", "/limits", "/stats"])
 def test_an_unknown_parameter_is_refused(api: ServedApi, path: str) -> None:
     """A filter that is silently dropped would show what was not asked for."""
     answer = api.client.get(path, params={"queue": "worker"})

@@ -107,7 +107,7 @@ def test_a_rerun_that_came_too_late_is_refused(api: ServedApi, ended: str) -> No
         ({"expect": 1}, "wrong_type", "/expect", "an object"),
         ({"expect": {"runs": 1}}, "unknown_field", "/expect/runs", "did you mean 'run'"),
         ({"expect": {"run": True}}, "wrong_type", "/expect/run", "a whole number"),
-        ({"expect": {"version": 2}}, "not_supported_yet", "/expect/version", "say null"),
+        ({"expect": {"version": "2"}}, "wrong_type", "/expect/version", "a whole number"),
         ({"items": {"a": ["1"]}}, "not_supported_yet", "/items", "does not have yet"),
         ({"version": "latest"}, "not_supported_yet", "/version", "the execution's own document"),
         ({"version": 3}, "not_supported_yet", "/version", "Known: original"),

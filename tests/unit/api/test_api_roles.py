@@ -84,6 +84,15 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/workflows/x1/document"): "read",
         ("GET", "/workflows/x1/graph"): "read",
         ("GET", "/workflows/x1/nodes/x1"): "read",
+        ("PUT", "/definitions/x1"): "admin",
+        ("DELETE", "/definitions/x1"): "admin",
+        ("POST", "/definitions/x1/trigger"): "run",
+        ("POST", "/definitions/diff"): "read",
+        ("GET", "/definitions"): "read",
+        ("GET", "/definitions/x1"): "read",
+        ("GET", "/definitions/x1/versions"): "read",
+        ("GET", "/definitions/x1/graph"): "read",
+        ("GET", "/definitions/x1/changes"): "read",
         ("GET", "/me"): "read",
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",
@@ -93,6 +102,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/dead-letters"): "admin",
         ("GET", "/queues"): "read",
         ("GET", "/workers"): "read",
+        ("GET", "/limits"): "read",
         ("POST", "/dead-letters/x1/retry"): "admin",
         ("DELETE", "/dead-letters/x1"): "admin",
         ("GET", "/audit"): "admin",
@@ -104,13 +114,16 @@ def test_routes_that_change_something_are_those_that_the_audit_tells_of() -> Non
     """Commands on executions are in it by the store that commits them. Of others `test_audit.py` and
     `test_page_sessions.py` show each: a new one belongs there, and here."""
     changing = {(method, path) for method, path, _ in routes() if method not in SAFE_METHODS}
-    changing.remove(("POST", "/validate"))  # it stores nothing
+    changing -= {("POST", "/validate"), ("POST", "/definitions/diff")}  # they store nothing
     assert {at for at in changing if not at[1].startswith("/workflow")} == {
         ("POST", "/dead-letters/x1/retry"),
         ("DELETE", "/dead-letters/x1"),
         ("DELETE", "/keys/x1"),
         ("POST", "/session"),
         ("DELETE", "/session"),
+        ("PUT", "/definitions/x1"),
+        ("DELETE", "/definitions/x1"),
+        ("POST", "/definitions/x1/trigger"),
     }
 
 
@@ -161,7 +174,7 @@ def test_document_says_which_role_each_operation_needs(api: ServedApi) -> None:
     document = api.client.get("/openapi.json").json()
     cancel = document["paths"]["/workflows/{execution_id}/cancel"]["post"]
     assert "Needs a key with the role `operate`" in cancel["description"]
-    assert cancel["responses"]["403"] == {"$ref": "#/components/responses/RoleMissing"}
+    assert cancel["responses"]["403"] == {"$ref": "#/components/responses/DefinitionMissingOrRoleMissing"}
     health = document["paths"]["/health"]["get"]
     assert "role" not in health["description"]
     assert "403" not in health["responses"]

@@ -81,6 +81,17 @@ def test_trigger_waits_as_well(api: ServedApi, callers: ThreadPoolExecutor) -> N
     assert (asked.result().status_code, asked.result().json()["status"]) == (200, "completed")
 
 
+def test_a_definition_is_waited_for_as_well(api: ServedApi, callers: ThreadPoolExecutor) -> None:
+    """For the end of the execution that is started of it."""
+    api.client.put("/definitions/One", json=ONE_NODE)
+    asked = callers.submit(lambda: api.client.post("/definitions/One/trigger?wait=60"))
+    wait_until(lambda: api.live.count == 1)
+    finish(api)
+    answer = asked.result()
+    assert (answer.status_code, answer.headers["location"]) == (200, "/workflows/x1")
+    assert answer.json()["status"] == "completed"
+
+
 def test_time_that_runs_out_is_answered_as_ever(api: ServedApi) -> None:
     """With what a start without a wait is answered; the execution goes on."""
     answer = api.client.post("/workflow?trigger=true&wait=1", json=ONE_NODE)

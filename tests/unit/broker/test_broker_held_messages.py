@@ -112,18 +112,50 @@ def test_one_suspect_at_a_time() -> None:
     """While an entry that was delivered before is in hand, no other is admitted."""
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1, deliveries=2)
-    assert not held_messages.admit_suspect("q")
+    assert held_messages.admit_suspects("q").most == 0
     delivery.confirm([0])
-    assert held_messages.admit_suspect("q")
+    assert held_messages.admit_suspects("q") == (1, True)
 
 
-def test_two_queues_do_not_both_admit_a_suspect() -> None:
+def test_two_queues_do_not_both_admit_suspects() -> None:
     """Between the admission and the fetch, another queue's consumer is refused."""
     held_messages = opened(1)
-    assert held_messages.admit_suspect("q")
-    assert not held_messages.admit_suspect("other")
+    assert held_messages.admit_suspects("q").most == 1
+    assert held_messages.admit_suspects("other").most == 0
     held_messages.end_admission("q")
-    assert held_messages.admit_suspect("other")
+    assert held_messages.admit_suspects("other").most == 1
+
+
+def test_an_entry_whose_lease_is_lost_says_so() -> None:
+    """Who works on it learns that it is another's by now."""
+    held_messages = opened(1)
+    [delivery] = fetch(held_messages, 1)
+    assert not delivery.is_lost(0)
+    held_messages.forget("q", [delivery.entries[0].id])
+    assert delivery.is_lost(0)
+    assert held_messages.held_ids("q") == set()
+
+
+def test_what_keeps_much_in_memory_leaves_room_for_less() -> None:
+    """By what the newest have kept; none beyond the bound, and one in any case."""
+    held_messages = HeldMessages(async_bytes=1000)
+    held_messages.open(1, 100)
+
+    def room() -> int:
+        return held_messages.wait_for_room(within_s=0)
+
+    assert room() == 100
+    heavy = fetch(held_messages, 2, needs_thread=False)
+    assert room() == 98
+    for _ in range(30):
+        held_messages.weigh(heavy[0], 400)
+    assert 1 <= room() <= 2
+    held_messages.weigh(heavy[1], 700)
+    assert (room(), held_messages.keeps_too_much) == (0, True)
+    held_messages.finish(heavy[1])
+    assert (room() >= 1, held_messages.keeps_too_much) == (True, False)
+    held_messages.withdraw(heavy, even_running=True)
+    assert room() == 100
 
 
 def test_entry_delivered_again_is_not_let_go_of_by_its_first_delivery() -> None:

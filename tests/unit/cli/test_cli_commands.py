@@ -61,11 +61,12 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
-        "run", "dev", "validate", "graph", "submit", "trigger", "list", "show", "results", "logs", "events",
+        "run", "dev", "validate", "graph", "submit", "trigger", "apply", "diff", "definitions", "list",
+        "show", "results", "logs", "events",
         "cancel", "pause", "resume", "delete", "rerun", "bulk", "signal", "approve", "reject",
         "skip", "complete", "fail",
-        "dead-letters", "queues", "workers", "stats", "api", "orchestrator", "worker", "handlers", "schema",
-        "key", "completion", "help",
+        "dead-letters", "queues", "workers", "limits", "stats", "api", "orchestrator", "worker", "handlers",
+        "schema", "key", "completion", "help",
     ]  # fmt: skip
 
 

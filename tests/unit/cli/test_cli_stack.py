@@ -207,6 +207,14 @@ def test_queues_and_workers_are_listed(api: ServedApi) -> None:
     assert named == [json.loads(line)["service"] for line in run("workers", "--json").stdout.splitlines()]
 
 
+def test_limits_are_listed(api: ServedApi) -> None:
+    """Who runs, who waits, and who is next; as JSON each is what the API answers."""
+    (row,) = [line.split("\t") for line in run("limits").stdout.splitlines()]
+    found = json.loads(run("limits", "--json").stdout)
+    assert row[:4] == [found["key"], found["workflow"], "1/1", "1"]
+    assert row[4] == found["waiters"][0]["execution_id"]
+
+
 def test_statistics_are_shown(api: ServedApi) -> None:
     """What is kept, how the last hour and day went, and each workflow; as JSON it is what the API answers."""
     lines = [line.split("\t") for line in run("stats").stdout.splitlines()]

@@ -109,3 +109,17 @@ def test_secret_that_is_not_here_is_a_warning(folder: Path, monkeypatch: pytest.
     assert (told["valid"], [warning["code"] for warning in told["warnings"]]) == (True, ["secret_missing"])
     monkeypatch.setenv("FLOWENGINE_SECRET_TOKEN", "abcd")
     assert validate("x.yaml").stderr == "1 file valid\n"
+
+
+def test_what_cannot_be_applied_together_is_a_warning(folder: Path) -> None:
+    """Two workflows of one name, unless they are the same, and a name that no definition can have."""
+    (folder / "a.yaml").write_text(GOOD)
+    (folder / "b.yaml").write_text(f"# the same\n{GOOD}")
+    assert validate(".").stderr == "2 files valid\n"
+    (folder / "b.yaml").write_text(GOOD.replace("id: a", "id: other"))
+    (folder / "c.yaml").write_text(GOOD.replace("name: ", "name: x/", 1))
+    result = validate(".")
+    assert result.exit_code == 0
+    assert "b.yaml:1:1: not_applicable: " in result.stderr
+    assert "is the name of a.yaml too" in result.stderr
+    assert "c.yaml:1:1: not_applicable: a document called 'x/" in result.stderr

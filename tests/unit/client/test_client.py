@@ -19,6 +19,7 @@ from flowengine.client import (
     RefusedError,
     UnreachableError,
     calls,
+    definition_calls,
 )
 from flowengine.client.address import address
 from flowengine.client.methods import Iteration, Method, Methods
@@ -317,14 +318,37 @@ def test_every_call_is_a_method_with_its_signature() -> None:
     """Each description has its method, and `help` shows its parameters."""
     told = {
         name
-        for name, value in vars(calls).items()
-        if inspect.isfunction(value) and value.__module__ == calls.__name__ and not name.startswith("_")
+        for module in (calls, definition_calls)
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
     }
     methods = {name for name, value in vars(Methods).items() if isinstance(value, Method | Iteration)}
     assert told <= methods
     with client_of(Stack({})) as client:
         assert str(inspect.signature(client.cancel)).startswith("(execution_id: 'str', *, reason:")
         assert client.cancel.__doc__ == calls.cancel.__doc__
+
+
+def test_a_definition_is_applied_and_started() -> None:
+    """Its text goes as it is, its name as one part of the path; an apply that was cut off is repeated."""
+    applied = {"name": "a/b", "version": 2, "previous": 1, "applied_at": "2026-03-01T08:00:00.000Z"}
+    started = {**STARTED, "version": 2}
+    stack = Stack(httpx.ReadError("reset"), applied, started, started, status=200)
+    with client_of(stack) as client:
+        assert client.apply("a b", DOCUMENT).version == 2
+        assert client.start_definition("a b", version=2, inputs={"day": 1}).version == 2
+        client.start_definition("a b")
+    assert stack.asked == [
+        "PUT /definitions/a%20b",
+        "PUT /definitions/a%20b",
+        "POST /definitions/a%20b/trigger?version=2",
+        "POST /definitions/a%20b/trigger",
+    ]
+    assert stack.requests[1].content.decode() == DOCUMENT
+    assert stack.body(2) == {"inputs": {"day": 1}}
+    keys = [request.headers.get("idempotency-key") for request in stack.requests]
+    assert keys[:2] == [None, None]
+    assert keys[2] != keys[3]
 
 
 @pytest.mark.parametrize("broken", [httpx.ReadError("reset"), httpx.RemoteProtocolError("closed")])

@@ -13,7 +13,8 @@ import pytest
 
 from flowengine.engine.held import Held, Sink
 from flowengine.engine.ports import Acknowledge, RunningStore, Start
-from flowengine.engine.running.async_nodes import CLEAN_UP_S, AsyncNodes
+from flowengine.engine.running.asynchronous.async_nodes import CLEAN_UP_S, AsyncNodes
+from flowengine.engine.running.asynchronous.kept_memory import kept_bytes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.runner import Runner
@@ -45,6 +46,7 @@ class Store:
         self.refused: dict[str, Exception] = {}
         self.unwanted: set[str] = set()
         self.unreadable: set[str] = set()
+        self.inputs: dict[str, bytes] = {}
         self.round_trips: list[list[str]] = []
         self.is_away = False
         self.away_for: list[str] = []
@@ -58,9 +60,16 @@ class Store:
             raise StoreUnavailableError("away")
         if self.unreadable & {task.node for task, _, _ in tasks}:
             raise ValueError("no start")
-        return [Start(task.node not in self.unwanted, {}, 1000, 0) for task, _, _ in tasks]
+        return [Start(task.node not in self.unwanted, self.inputs, 1000, 0) for task, _, _ in tasks]
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: object = ()) -> None:
+    def report(
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: object = (),
+        *,
+        crowd: bool = False,
+    ) -> None:
         self.gate.wait(20)
         names = [each.node for each in callbacks]
         for name in names:
@@ -98,6 +107,8 @@ class Holding:
     def __init__(self) -> None:
         self.let_go_of: dict[str, BaseException | None] = {}
         self.handed_back: set[str] = set()
+        self.weights: dict[str, int] = {}
+        self.most_bytes = 10**9
 
     def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
         self.let_go_of |= {each.payload.node: error for each in held}
@@ -105,11 +116,26 @@ class Holding:
     def is_handed_back(self, held: Held[Any]) -> bool:
         return held.payload.node in self.handed_back
 
+    def weigh(self, held: Held[Any], size: int) -> None:
+        self.weights[held.payload.node] = size
+
+    def keeps_too_much(self) -> bool:
+        return sum(self.weights.values()) > self.most_bytes
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        self.handed_back |= {each.payload.node for each in held}
+
     def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None: ...
 
 
 class Receipt:
     """A message of the test's."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def is_lost(self, entry: int) -> bool:
+        return self.lost
 
     def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None: ...
     def confirm(self, entries: Sequence[int]) -> None: ...
@@ -122,6 +148,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.store, self.invoker, self.holding = Store(), Invoker(), Holding()
+        self.receipts: dict[str, Receipt] = {}
         registry = Registry()
         registry.add(wait.__flowengine_handler__)  # type: ignore[attr-defined]
         secrets, speed = NoSecrets(), HandlerSpeed()
@@ -135,7 +162,8 @@ class Rig:
 
     def begin(self, *names: str, timeout_ms: int = 60_000) -> None:
         """Begin nodes of these names."""
-        self.nodes.begin([Held(task(name, timeout_ms), 1, "1-0/c", Receipt()) for name in names])
+        self.receipts |= {name: Receipt() for name in names}
+        self.nodes.begin([Held(task(name, timeout_ms), 1, "1-0/c", self.receipts[name]) for name in names])
 
     def end(self, *names: str) -> None:
         """They return."""
@@ -195,18 +223,52 @@ def test_an_outcome_that_cannot_be_written_costs_no_other(rig: Rig) -> None:
 
 
 def test_a_handler_that_ignores_the_end_of_its_time_is_let_go_of(rig: Rig) -> None:
-    """Its room is free again, and what it gives later is nobody's. The loop is asked whether it turns."""
+    """Once the watchdog has reported it: its room is free again, and what it gives later is nobody's. The
+    loop is asked at once whether it turns."""
     rig.begin("deaf", timeout_ms=0)
     rig.begin("fine")
     rig.nodes.look()
     assert rig.invoker.forsaken == 0
     (hand,) = [each for each in rig.runner.running.values() if each.task.node == "deaf"]
     hand.began = time.monotonic() - CLEAN_UP_S - 1
+    for _ in range(2):
+        rig.nodes.look()
+        assert (rig.invoker.forsaken, list(rig.holding.let_go_of)) == (1, [])
+        assert hand in rig.runner.running.values(), "nobody would report it"
+    hand.take()
     rig.nodes.look()
     assert (rig.invoker.forsaken, list(rig.holding.let_go_of)) == (1, ["deaf"])
     rig.end("deaf", "fine")
     rig.wait_for("fine")
     assert rig.store.reported == [["fine"]]
+
+
+def test_what_another_process_has_by_now_is_not_reported(rig: Rig) -> None:
+    """Its lease was lost: the other process runs it, or has told how it ended."""
+    rig.begin("mine", "theirs")
+    rig.receipts["theirs"].lost = True
+    rig.end("theirs", "mine")
+    rig.wait_for("mine", "theirs")
+    assert [name for names in rig.store.reported for name in names] == ["mine"]
+
+
+def test_no_more_begins_than_memory_allows(rig: Rig) -> None:
+    """What came with nodes that keep too much goes back to the line. One alone always begins."""
+    reads = dict.fromkeys("abc", 16)
+    rig.store.inputs = {f"n{number}": b'"%s"' % (b"x" * 60) for number in range(16)}
+    rig.holding.most_bytes = 1500
+    rig.nodes.begin(
+        [Held(task(name, 60_000, number), 1, "1-0/c", Receipt()) for name, number in reads.items()]
+    )
+    assert (list(rig.invoker.begun), rig.holding.handed_back) == (["a", "b"], {"c"})
+    assert all(size >= 1000 for size in rig.holding.weights.values())
+
+
+def test_what_a_node_keeps_in_memory_is_counted_whole() -> None:
+    """Its inputs, and all that its config was rendered to."""
+    start = Start(True, {"a": b"x" * 500, "b": b"y" * 300}, 1000, 0)
+    config: JsonValue = {"list": ["z" * 200, {"deep": "w" * 100}], "number": 1}
+    assert 1100 <= kept_bytes(start, config) < 1500
 
 
 def test_what_nobody_wants_any_more_is_not_begun(rig: Rig) -> None:

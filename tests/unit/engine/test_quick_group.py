@@ -46,6 +46,7 @@ class Queue:
         self.acknowledged: list[list[int]] = []
         self.confirmed: list[int] = []
         self.handed_back: list[int] = []
+        self.lost: set[int] = set()
 
     def acknowledge(self, sink: object, entries: Sequence[int]) -> None:
         """Nothing to send."""
@@ -54,6 +55,10 @@ class Queue:
     def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
         self.confirmed += entries
+
+    def is_lost(self, entry: int) -> bool:
+        """Whether the test says so."""
+        return entry in self.lost
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Handed back."""
@@ -96,7 +101,12 @@ class Store:
         acknowledge(NoSink())
 
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
         """One round trip."""
         if self.down:
@@ -239,6 +249,15 @@ def test_an_outcome_whose_report_failed_goes_with_the_next() -> None:
     thread.join()
     assert rig.reported == [["a", "b"]]
     assert rig.queue.confirmed == [0, 1]
+
+
+def test_what_another_process_has_by_now_is_not_reported_with_the_others() -> None:
+    """Its lease was lost while the group ran."""
+    rig = Rig("abc")
+    rig.queue.lost.add(1)
+    rig.run()
+    assert rig.reported == [["a", "c"]]
+    assert rig.queue.acknowledged == [[0, 2]]
 
 
 def test_large_results_are_reported_before_more_come() -> None:

@@ -30,14 +30,23 @@ class Outage:
         self.failures = failures
         self.reports = 0
         self.callbacks: list[Callback] = []
+        self.crowds: list[bool] = []
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: object, said: Sequence[Said] = ()) -> None:
+    def report(
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: object,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
+    ) -> None:
         """Fails, then succeeds."""
         if self.failures:
             self.failures -= 1
             raise StoreUnavailableError("away")
         self.reports += 1
         self.callbacks += callbacks
+        self.crowds.append(crowd)
 
     def redact(self, text: str) -> str:
         """As it is."""
@@ -49,6 +58,7 @@ class Settled:
 
     def __init__(self) -> None:
         self.confirmed: list[tuple[int, ...]] = []
+        self.lost: set[int] = set()
 
     def acknowledge(self, sink: object, entries: Sequence[int]) -> None:
         """Nothing to send."""
@@ -56,6 +66,10 @@ class Settled:
     def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
         self.confirmed.append(tuple(entries))
+
+    def is_lost(self, entry: int) -> bool:
+        """Whether the test says so."""
+        return entry in self.lost
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Nobody hands back what has run."""
@@ -127,6 +141,15 @@ def test_outcome_whose_report_failed_may_be_reported_again() -> None:
     assert (store.reports, receipt.confirmed) == (1, [(3,)])
 
 
+def test_outcome_of_a_node_that_another_process_has_is_not_reported() -> None:
+    """Its lease was lost: to report and acknowledge it would settle what runs there."""
+    store, receipt = Outage(failures=0), Settled()
+    receipt.lost.add(0)
+    hand = TaskInHand(Held(TASK, 1, "1-0/me", receipt), Start(True, {}, None, 5))
+    assert not runner_over(store).report(hand, Completed(msgspec.Raw(b"1")))
+    assert (store.reports, receipt.confirmed, hand.taken) == (0, [], True)
+
+
 def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:
     """The orchestrator goes by the dispatch, and tells repetitions by the delivery."""
     store = Outage(failures=0)
@@ -135,6 +158,19 @@ def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:
     (callback,) = store.callbacks
     assert (callback.execution, callback.run, callback.node) == ("e", 1, "n")
     assert (callback.dispatch, callback.attempt, callback.by) == (4, 2, ByDelivery(2, 5))
+
+
+def test_the_report_of_a_crowd_steps_back() -> None:
+    """As its task did. One that is sent with others' reports goes with them."""
+    store = Outage(failures=0)
+    places = ("1-0/me", "1-0/me/worker:crowd", "1-0/me/worker:async:crowd")
+    done = []
+    for place in places:
+        hand = TaskInHand(Held(TASK, 1, place, Settled()), Start(True, {}, None, 5))
+        done.append((hand, runner_over(store).callback(hand, Completed(msgspec.Raw(b"1")))))
+    for sent in (done, done[:1], done[1:]):
+        runner_over(store).send(sent, lambda sink: None)
+    assert store.crowds == [False, False, True]
 
 
 def test_error_of_a_node_is_bounded() -> None:

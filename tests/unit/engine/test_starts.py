@@ -14,12 +14,12 @@ from flowengine.engine.held import Held, Receipt
 from flowengine.engine.ports import Begun, RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Runner
-from flowengine.engine.running.starts import Starts
+from flowengine.engine.running.starts import NOTED_AT_ONCE, Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import RunNode
+from flowengine.execution.records import COUNTED_RESULT_BYTES
 from flowengine.execution.reports import Completed, Failed, Outcome
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.heuristics import LASTING_S, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
@@ -49,6 +49,7 @@ class Store:
     def __init__(self) -> None:
         self.started: list[list[str]] = []
         self.noted: list[tuple[str, Begun]] = []
+        self.noted_together: list[int] = []
         self.places: list[str] = []
         self.free = 0
         self.away = False
@@ -59,9 +60,10 @@ class Store:
         self.places += [place for _, _, place in tasks]
         return [Start(True, {}, 1_000_000, 5) for _ in tasks]
 
-    def note_start(self, task: RunNode, begun: Begun) -> None:
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None:
         """One round trip."""
-        self.noted.append((task.node, begun))
+        self.noted_together.append(len(begun))
+        self.noted += [(task.node, start) for task, start in begun]
 
     def storable_bytes(self, execution: str) -> int:
         """One round trip."""
@@ -169,10 +171,10 @@ def test_a_start_that_may_have_been_noted_is_taken_back(store: Store, starts: St
     )
     lasting.began -= 2 * LASTING_S
 
-    def fail(task: RunNode, begun: Begun) -> None:
+    def fail(begun: Sequence[tuple[RunNode, Begun]]) -> None:
         raise StoreUnavailableError("away")
 
-    store.note_start = fail  # type: ignore[method-assign]
+    store.note_starts = fail  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailableError):
         starts.note_those_that_last([quick, lasting])
     assert [hand.noted for hand in (quick, lasting, noted)] == [False, True, True]
@@ -180,16 +182,16 @@ def test_a_start_that_may_have_been_noted_is_taken_back(store: Store, starts: St
 
 def test_a_start_whose_noting_failed_is_noted_at_the_next_look(store: Store, starts: Starts) -> None:
     """Once Redis is back, status shows the node running."""
-    hand, note = hand_of(UNNOTED), store.note_start
+    hand, note = hand_of(UNNOTED), store.note_starts
     hand.began -= 2 * LASTING_S
 
-    def fail(task: RunNode, begun: Begun) -> None:
+    def fail(begun: Sequence[tuple[RunNode, Begun]]) -> None:
         raise StoreUnavailableError("away")
 
-    store.note_start = fail  # type: ignore[method-assign]
+    store.note_starts = fail  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailableError):
         starts.note_those_that_last([hand])
-    store.note_start = note  # type: ignore[method-assign]
+    store.note_starts = note  # type: ignore[method-assign]
     starts.note_those_that_last([hand])
     assert [node for node, _ in store.noted] == ["n"]
 
@@ -200,7 +202,7 @@ def test_nobody_reports_while_the_start_is_being_noted(starts: Starts, store: St
     hand.began -= 2 * LASTING_S
     order: list[str] = []
 
-    def note(task: RunNode, begun: Begun) -> None:
+    def note(begun: Sequence[tuple[RunNode, Begun]]) -> None:
         noting.set()
         go_on.wait(10)
         order.append("noted")
@@ -209,7 +211,7 @@ def test_nobody_reports_while_the_start_is_being_noted(starts: Starts, store: St
         hand.take()
         order.append("reported")
 
-    store.note_start = note  # type: ignore[method-assign]
+    store.note_starts = note  # type: ignore[method-assign]
     threads = [threading.Thread(target=starts.note_those_that_last, args=([hand],))]
     threads[0].start()
     wait_until(noting.is_set, what="the start is being noted")
@@ -253,3 +255,16 @@ def test_a_result_is_not_lost_because_the_room_cannot_be_looked_at(store: Store)
     """The node has run; its report is tried until the outage is over."""
     store.away = True
     assert isinstance(outcome_of(store, COUNTED_RESULT_BYTES), Completed)
+
+
+def test_what_lasts_is_noted_together(starts: Starts, store: Store) -> None:
+    """A thousand nodes of a quick handler that waits for once are a few round trips, not a thousand."""
+    hands = [hand_of(UNNOTED) for _ in range(NOTED_AT_ONCE + 2)]
+    for hand in hands:
+        hand.began -= 2 * LASTING_S
+    hands[1].take()
+    starts.note_those_that_last(hands)
+    assert store.noted_together == [NOTED_AT_ONCE, 1]
+    starts.note_those_that_last(hands)
+    assert [hand.noted for hand in hands].count(False) == 1
+    assert len(store.noted) == len(hands) - 1

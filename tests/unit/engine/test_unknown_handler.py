@@ -31,7 +31,14 @@ class Store:
         self.done.append("started")
         return [Start(True, {}, 1_000_000, 5) for _ in tasks]
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: object, said: Sequence[Said] = ()) -> None:
+    def report(
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: object,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
+    ) -> None:
         """One round trip."""
         self.done.append("reported")
         self.callbacks += callbacks
@@ -41,6 +48,10 @@ class Store:
 
     def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
+
+    def is_lost(self, entry: int) -> bool:
+        """It is not."""
+        return False
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Handed back."""

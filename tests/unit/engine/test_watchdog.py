@@ -13,6 +13,7 @@ import pytest
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
+from flowengine.plugin.context import Cancellation
 from flowengine.worker.draining import Draining
 from flowengine.worker.watchdog import Watchdog
 from tests.support.waiting import wait_until
@@ -87,7 +88,9 @@ class Late:
     def __init__(self, left_s: float) -> None:
         self.deadline = time.monotonic() + left_s
         self.task = self
-        self.node = self.handler = "late"
+        self.node = self.handler = self.execution = "late"
+        self.held = SimpleNamespace(is_lost=False)
+        self.cancellation = Cancellation()
 
 
 class Drains:
@@ -167,3 +170,15 @@ def test_what_is_late_by_less_than_the_grace_is_not_given_up(late: dict[str, Any
         watchdog.end()
         watchdog.join(5)
     assert drains.begun == []
+
+
+def test_a_handler_whose_lease_is_lost_is_told_to_stop(turns: Turns) -> None:
+    """Another process runs its node: whatever comes of it here is for nobody."""
+    stop, drains = threading.Event(), Drains()
+    made = watching(turns, stop, drains, left_s=[45.0, 45.0])
+    mine, theirs = made._runner.running.values()
+    cast(Any, theirs.held).is_lost = True
+    wait_until(lambda: theirs.cancellation.requested, within_s=5, what="the word to stop")
+    assert not mine.cancellation.requested
+    made.end()
+    made.join(5)

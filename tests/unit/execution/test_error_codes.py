@@ -122,10 +122,12 @@ PERMANENT: Final = """
     secret_not_allowed invalid_request egress_refused redirect_refused http_client_error llm_not_configured
     llm_auth_failed llm_quota_exceeded llm_model_not_found llm_context_length_exceeded llm_bad_request
     not_a_number division_by_zero wrong_input_type empty_inputs invalid_json missing_parameter
-    when_not_boolean output_invalid assertion_failed ended rejected
+    when_not_boolean output_invalid assertion_failed ended rejected repeat_exhausted invalid_repeat
+    child_cancelled
 """
 
 
 def test_permanent_are_configs_templates_conditions_egress_refusals_and_lost_workers() -> None:
-    """As section 4 of the language says; all else may succeed when it is tried again."""
+    """As section 4 of the language says, and what somebody has cancelled; all else may succeed when it is
+    tried again."""
     assert {row.code for row in TABLE.values() if row.permanent} == set(PERMANENT.split())

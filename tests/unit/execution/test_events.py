@@ -80,7 +80,9 @@ def test_every_event_of_a_node_that_is_stored_folds() -> None:
     assert telling == {
         "node_reset",
         "node_queued",
+        "node_opened",
         "node_waiting",
+        "node_iterated",
         "node_completed",
         "node_failed",
         "node_skipped",

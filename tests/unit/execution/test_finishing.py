@@ -7,7 +7,7 @@ import pytest
 
 from flowengine.execution.changes import CountDown, Dispatch, ForgetStart, Happened, Tally, Write
 from flowengine.execution.events import Event
-from flowengine.execution.records import Control, NodeError, NodeRecord
+from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, NodeError, NodeRecord
 from flowengine.execution.reports import (
     ByDeadline,
     ByDelivery,
@@ -20,7 +20,6 @@ from flowengine.execution.reports import (
 )
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import (
-    COUNTED_RESULT_BYTES,
     Decision,
     children_with_it,
     finish,

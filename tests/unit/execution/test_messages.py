@@ -25,6 +25,7 @@ from flowengine.execution.messages import (
     DeliveryAttempted,
     DeliveryDue,
     HooksTimeout,
+    KeepChildren,
     NextTry,
     NodeOverruled,
     Payload,
@@ -37,17 +38,22 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     StopOverdue,
+    TendChild,
+    TendChildren,
     WaitOver,
     format_of,
     kind_of,
 )
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import NodeError, Repeated
 from flowengine.execution.reports import (
+    Again,
+    ByChild,
     ByDeadline,
     ByDelivery,
     ByEngine,
     ByEvent,
     Cancelled,
+    Child,
     Completed,
     Failed,
     Outcome,
@@ -61,6 +67,8 @@ from flowengine.plugin.errors import AttemptError
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.worker import actors as worker_actors
+from flowengine.workflow.children.group import Outer
+from flowengine.workflow.repeating.repeat import Repeat
 
 TASK: Final = RunNode(
     execution="x",
@@ -119,7 +127,15 @@ NEWER: Final[dict[str, Payload]] = {
     "task that is tried once": msgspec.structs.replace(TASK, tries_once=True),
     "task with a schema": msgspec.structs.replace(TASK, output_schema='{"type":"object"}'),
     "task with a condition for another try": msgspec.structs.replace(TASK, retry_when="{{ attempt < 3 }}"),
+    "task of an iteration": msgspec.structs.replace(
+        TASK,
+        repeat=Repeat("{{ a.done }}", delay_s="{{ a.wait }}", max_s=60),
+        repeated=Repeated(3, 2, 0, 5, 7, delayed=True),
+    ),
     "skipped": callback(ByDelivery(2, 5), Skipped()),
+    "iterated": callback(ByDelivery(2, 5), Again(msgspec.Raw(b"null"), 5000)),
+    "iterated, and nothing kept": callback(ByDelivery(2, 5), Again()),
+    "exhausted": callback(ByDelivery(2, 5), Again(exhausted="max_seconds")),
     "failed for good": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, permanent=True)),
     "failed, asked to wait": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, retry_after_ms=0)),
     "failed, not to be tried again": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=False)),
@@ -129,6 +145,15 @@ NEWER: Final[dict[str, Payload]] = {
     "waiting": callback(ByDelivery(2, 5), Waiting("later", after_ms=60_000)),
     "wait over": callback(ByEvent(), COMPLETED),
     "timer of a wait": WaitOver(execution="x", run=2, node="a", dispatch=7, waits="later"),
+    "task of a child": msgspec.structs.replace(
+        TASK, chain=("w", "v"), outer=(Outer(1, "n", "data", True, False),)
+    ),
+    "task that opens": msgspec.structs.replace(TASK, opens=True),
+    "opened": callback(ByDelivery(2, 5), Child()),
+    "ended by its child": callback(ByChild(5), COMPLETED),
+    "tend child": TendChild(execution="x", node="a", child="y", run=2, correlation_id="c"),
+    "tend children": TendChildren(execution="x", run=2, correlation_id="c"),
+    "keep children": KeepChildren(execution="x", run=2, correlation_id="c"),
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
     "cancelled": callback(ByDelivery(2, 5), Cancelled()),
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),

@@ -35,6 +35,7 @@ NODES: Final[tuple[NodeStatus, ...]] = (
 STORED: Final[tuple[StoredNodeStatus, ...]] = (
     "pending",
     "queued",
+    "open",
     "waiting",
     "completed",
     "failed",
@@ -61,11 +62,21 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("queued", "fail"): "failed",
     ("queued", "skip"): "skipped",
     ("queued", "wait"): "waiting",
+    ("queued", "open"): "open",
+    ("open", "complete"): "completed",
+    ("open", "fail"): "failed",
+    ("open", "wait"): "waiting",
+    ("open", "cancel"): "cancelled",
+    ("open", "skip_by_hand"): "skipped",
+    ("open", "complete_by_hand"): "completed",
+    ("open", "fail_by_hand"): "failed",
     ("waiting", "try_again"): "queued",
     ("waiting", "call_again"): "queued",
     ("waiting", "complete"): "completed",
     ("waiting", "fail"): "failed",
     ("waiting", "wait"): "waiting",
+    ("waiting", "iterate"): "queued",
+    ("queued", "iterate"): "queued",
     ("pending", "cancel"): "cancelled",
     ("queued", "cancel"): "cancelled",
     ("waiting", "cancel"): "cancelled",
@@ -94,9 +105,11 @@ ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "inherit_failure",
     "settle",
     "skip",
+    "open",
     "wait",
     "try_again",
     "call_again",
+    "iterate",
     "cancel",
     "skip_by_hand",
     "complete_by_hand",
@@ -260,6 +273,8 @@ def test_what_a_nodes_status_means(one: StoredNodeStatus) -> None:
     assert status.is_final(one) == (one in FINAL)
     assert status.counts_as_success(one) == (one in SUCCESS)
     assert status.is_in_flight(one) == (one in IN_FLIGHT)
+    assert status.is_open(one) == (one == "open")
+    assert status.shown(one) == ("running" if one == "open" else one)
 
 
 @pytest.mark.parametrize("one", EXECUTIONS)
@@ -275,8 +290,8 @@ def test_predicates_and_tables_say_the_same() -> None:
     """A node that has ended is left by a reset alone; one in flight ends by a report; so do executions."""
     for (before, step), after in NODE_STEPS.items():
         assert (step == "reset") == (after == "pending")
-        ends = step in ("complete", "fail", "wait")
-        assert (before in IN_FLIGHT or before == "waiting") >= (ends or step == "dispatch_again")
+        reports = ("dispatch_again", "complete", "fail", "wait", "open")
+        assert (before in {*IN_FLIGHT, "open", "waiting"}) >= (step in reports)
         assert (before in FINAL) == (step == "settle" or (step == "reset" and before != "pending"))
         assert (step == "cancel") == (after == "cancelled")
         assert before not in FINAL or after in {before, "pending"}
@@ -295,4 +310,5 @@ def test_what_is_in_flight_takes_every_outcome_and_what_waits_ends_by_what_it_wa
     taken = {one: {step for (before, step) in NODE_STEPS if before == one} & outcomes for one in STORED}
     assert taken["queued"] == outcomes
     assert taken["waiting"] == outcomes - {"skip"}
+    assert taken["open"] == outcomes - {"skip"}
     assert not any(taken[one] for one in STORED if one in FINAL)

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 ROW = re.compile(r"\| `([a-z]+(?:-[a-z]+)*)` \| [^|]+ \| [^|]+ \|")
 HEAD = re.compile(r"\| id \| when \| then \||\|(?: --- \|){3}")
-FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.py)`")
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)`")
 
 
 def test_every_row_of_the_tables_has_an_id_of_its_own() -> None:

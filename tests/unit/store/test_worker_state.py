@@ -11,10 +11,12 @@ from fakeredis import FakeRedis
 from flowengine.broker.streams.wire import post
 from flowengine.engine.ports import Begun
 from flowengine.execution.events import BEGUN, DECIDED, Event, decode_events, encode_events
-from flowengine.execution.messages import Read, RunNode
+from flowengine.execution.messages import Callback, Read, RunNode
 from flowengine.execution.records import NodeRecord
+from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.execution.rules.deadlines import BACKSTOP_MARGIN_MS
 from flowengine.execution.status import StoredNodeStatus
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import encode_record, format_begun
@@ -163,7 +165,7 @@ def test_a_start_is_an_event_beside_those_that_were_decided(
     """Its field tells them apart; each delivery has one."""
     opened(redis)
     (first,) = workers.start_nodes([(TASK, 1, "7-0/me")])
-    workers.note_start(TASK, Begun(2, first.now + 5, "7-0/me"))
+    workers.note_starts([(TASK, Begun(2, first.now + 5, "7-0/me"))])
     assert entries(redis)[1:] == [
         (BEGUN, Event("node_started", first.now, "a", 2, 3)),
         (BEGUN, Event("node_started", first.now + 5, "a", 2, 3)),
@@ -173,7 +175,7 @@ def test_a_start_is_an_event_beside_those_that_were_decided(
 def test_a_start_makes_no_stream(redis: FakeRedis, workers: RedisWorkerState) -> None:
     """The events of an execution that has expired stay gone: nothing would remove them again."""
     workers.start_nodes([(TASK, 1, "7-0/me")])
-    workers.note_start(TASK, Begun(1, 5, "7-0/me"))
+    workers.note_starts([(TASK, Begun(1, 5, "7-0/me"))])
     workers.forget_start(TASK)
     assert not redis.exists(NAMES.events("x"))
 
@@ -218,8 +220,27 @@ def test_what_workers_tell_is_no_move_of_the_execution(redis: FakeRedis, workers
     opened(redis)
     before = sweep.last_moves(["x", "none"])
     for _ in range(ENTRIES - 1):
-        workers.note_start(TASK, Begun(1, 5, "7-0/me"))
+        workers.note_starts([(TASK, Begun(1, 5, "7-0/me"))])
     assert sweep.last_moves(["x", "none"]) == before
     assert before["none"] == ""
     redis.xadd(NAMES.events("x"), {DECIDED: encode_events([Event("node_completed", 2, "a", 2, 3)])})
     assert sweep.last_moves(["x"])["x"] != before["x"]
+
+
+def test_the_callback_of_a_crowd_goes_behind_the_others(redis: FakeRedis, workers: RedisWorkerState) -> None:
+    """Where orchestrators read that; all do, as long as none is there."""
+    callback = Callback(
+        execution="x",
+        run=1,
+        node="a",
+        dispatch=3,
+        attempt=2,
+        by=ByDelivery(1, 5),
+        finished_at=9,
+        outcome=Completed(msgspec.Raw(b"1")),
+        correlation_id="c",
+    )
+    workers.report([callback], lambda sink: None, crowd=True)
+    workers.report([callback], lambda sink: None)
+    lengths = [redis.xlen(NAMES.stream(line)) for line in (ORCHESTRATOR_QUEUE, "orchestrator:crowd")]
+    assert lengths == [1, 1]

@@ -225,7 +225,7 @@ def test_hooks_count_to_the_nodes_of_a_document() -> None:
     assert checked(workflow(A, on_failure=[node("f")]), limits).plan is not None
     problem = only(checked(workflow(A, on_failure=[node("f")], **finally_(node("z"))), limits))
     assert problem.code == "too_many_nodes"
-    assert "3 nodes, hooks among them" in problem.message
+    assert "3 nodes, those of hooks and groups among them" in problem.message
 
 
 def test_the_schema_for_editors_knows_hooks_and_outputs() -> None:

@@ -39,6 +39,15 @@ def test_relations_of_nodes_are_told_by_index() -> None:
     assert [node.is_join for node in PLAN.nodes] == [True, False, False]
 
 
+def test_those_step_back_that_become_ready_together_with_many() -> None:
+    """All but the first 16 of the nodes that depend on the same nodes."""
+    task = Task("noop", msgspec.Raw(b"{}"), (), 1000, "worker")
+    shapes = [(), (), *[(0,)] * 20, *[(0, 1)] * 17, *[(at,) for at in range(2, 22)]]
+    plan = Plan("wide", tuple([PlanNode(f"n{at}", parents, task) for at, parents in enumerate(shapes)]))
+    assert plan.crowd == {*range(2 + 16, 2 + 20), 22 + 16}
+    assert PLAN.crowd == frozenset()
+
+
 def test_a_plan_survives_the_way_to_bytes() -> None:
     """Every field of it."""
     assert decode_plan(encode_plan(PLAN)) == PLAN

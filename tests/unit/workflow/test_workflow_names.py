@@ -98,7 +98,7 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
-        "timeout_seconds, when, trigger_rule, retry, on_error, output_schema"
+        "timeout_seconds, when, trigger_rule, retry, on_error, repeat, output_schema"
     )
 
 
@@ -123,7 +123,7 @@ WORKFLOW_LATER = (
     "concurrency", "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "nodes", "outputs", "on_node_failure", "map", "repeat", "wait_for_callback", "concurrency", "rate_limit",
+    "map", "wait_for_callback", "concurrency", "rate_limit",
     "cache",
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from flowengine.api.access.key_guard import NEEDS_ROLE, caller_of
+from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -16,7 +16,8 @@ from flowengine.execution.access_views import MeView
 
 SHOW_ME: Final = Operation(
     summary="Who asks",
-    description="The key of this request and its role. Where the API has no keys, everybody is an admin.",
+    description="The key of this request, its role, and the definitions that it is for. Where the API has "
+    "no keys, everybody is an admin.",
     responses={
         200: ViewResponse(
             "Who asks",
@@ -32,9 +33,11 @@ SHOW_ME: Final = Operation(
 def route(_: Backend) -> HTTPRouteHandler:
     """The route."""
 
-    @get("/me", opt={OPERATION: SHOW_ME, NEEDS_ROLE: "read"})
+    @get("/me", opt={OPERATION: SHOW_ME, NEEDS_ROLE: "read", NARROWS: True})
     async def show_me(request: Request[Any, Any, Any]) -> Response[bytes]:
         caller = caller_of(request)
-        return json_response(msgspec.json.encode(MeView(key=caller.key, role=caller.role)))
+        return json_response(
+            msgspec.json.encode(MeView(key=caller.key, role=caller.role, definitions=caller.definitions))
+        )
 
     return show_me

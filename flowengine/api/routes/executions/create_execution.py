@@ -96,6 +96,7 @@ CREATE_EXECUTION: Final = Operation(
         "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
+        "concurrency_limit",
         *REFUSALS,
     ),
 )

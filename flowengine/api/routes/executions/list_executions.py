@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of
 from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import (
@@ -75,7 +75,11 @@ PARAMETERS: Final = (
         description="This version of its definition. A posted document has none.",
         schema={"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
     ),
-    _text("HasParent", "parent", "The id of the execution that has started it. Without it: without one."),
+    _text(
+        "HasParent",
+        "parent",
+        "The id of the execution of whose nodes they are the children. Without it: no children.",
+    ),
     _moment("CreatedAfter", "created_after", "Created at this time or later."),
     _moment("CreatedBefore", "created_before", "Created before this time."),
     _text("BeginsWith", "q", "The beginning of its id, or of its name."),
@@ -113,9 +117,9 @@ LIST_EXECUTIONS: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @get("/workflows", opt={OPERATION: LIST_EXECUTIONS, NEEDS_ROLE: "read"})
+    @get("/workflows", opt={OPERATION: LIST_EXECUTIONS, NEEDS_ROLE: "read", NARROWS: True})
     async def list_executions(request: Request[Any, Any, Any]) -> Response[bytes]:
-        wanted = read_wanted(request)
+        wanted = msgspec.structs.replace(read_wanted(request), definitions=caller_of(request).definitions)
         limit = limit_of(request)
         cursor = query_text(request, "cursor") or ""
         if cursor and not _CURSOR.fullmatch(cursor):

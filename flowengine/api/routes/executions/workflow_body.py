@@ -18,6 +18,7 @@ from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.starting.idempotent_requests import idempotency_key, identified
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.settings import Limits, Settings
+from flowengine.workflow.definitions.start_body import PostedStart
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.answers import PostedDecision, PostedPayload
@@ -35,7 +36,14 @@ from flowengine.workflow.validation import Form
 
 T = TypeVar("T")
 PostedT = TypeVar(
-    "PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling, PostedPayload, PostedDecision
+    "PostedT",
+    PostedTrigger,
+    PostedCancel,
+    PostedRerun,
+    PostedOverruling,
+    PostedStart,
+    PostedPayload,
+    PostedDecision,
 )
 
 ARITHMETIC: Final[JsonObject] = {

@@ -100,6 +100,7 @@ def _operation(said: Said) -> Operation:
             *(("result_invalid",) if said == "complete" else ()),
             "unknown_parameter",
             "too_many_executions",
+            "concurrency_limit",
         ),
     )
 

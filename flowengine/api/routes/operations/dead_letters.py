@@ -96,8 +96,10 @@ RETRY_DEAD_LETTER: Final = Operation(
         "dead_letter_not_found",
         "execution_not_found",
         "wrong_state",
+        "already_triggered",
         "unknown_parameter",
         "too_many_executions",
+        "concurrency_limit",
     ),
     tag="service",
 )

@@ -38,6 +38,8 @@ WORKERS: Final = WorkersView(
             queues=("worker",),
             threads=16,
             busy=5,
+            concurrency=200,
+            async_running=140,
             stopping=False,
             started_at="2025-11-29T03:00:00.000Z",
             seen_at="2025-11-29T03:06:24.120Z",
@@ -47,7 +49,8 @@ WORKERS: Final = WorkersView(
 SHOW_WORKERS: Final = Operation(
     summary="Which processes serve the queues",
     description="Live processes of orchestrators and workers. One that stops is gone at once, one that dies "
-    "after a lease (12 s). `busy` is as old as the last renewal of its leases: 4 s at most. Those of "
+    "after a lease (12 s). `busy` and `async_running` are as old as the last renewal of its leases: 4 s at "
+    "most. Those of "
     "`flowengine run`, which serve one execution, are not among them.",
     responses={200: ViewResponse("The live processes", WorkersView, {"workers": WORKERS})},
     refusals=("unknown_parameter",),

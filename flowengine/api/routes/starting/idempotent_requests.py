@@ -51,9 +51,10 @@ def idempotency_key(request: Request[Any, Any, Any]) -> str | None:
     return str(sent[0])
 
 
-def identified(request: Request[Any, Any, Any], key: str, body: bytes) -> IdempotentRequest:
-    """The request as it is told from others. Takes some milliseconds for a large body."""
-    scope = (request.route_handler.handler_name, caller_of(request).key or "")
+def identified(request: Request[Any, Any, Any], key: str, body: bytes, *about: str) -> IdempotentRequest:
+    """The request as it is told from others. `about`: what else has keys of its own: a definition. Takes some
+    milliseconds for a large body."""
+    scope = (request.route_handler.handler_name, caller_of(request).key or "", *about)
     media_type = request.headers.get("content-type", "").encode("latin-1")
     query: bytes = request.scope["query_string"]
     return idempotent_request(scope, key, (media_type, query, body))

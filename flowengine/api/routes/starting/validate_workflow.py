@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE
 from flowengine.api.edge.request_bodies import Body, read_document
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
@@ -65,7 +65,7 @@ VALIDATE_WORKFLOW: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @post("/validate", opt={OPERATION: VALIDATE_WORKFLOW, NEEDS_ROLE: "read"})
+    @post("/validate", opt={OPERATION: VALIDATE_WORKFLOW, NEEDS_ROLE: "read", NARROWS: True})
     async def validate_workflow(request: Request[Any, Any, Any]) -> Response[bytes]:
         with backend.request_budget.share() as share:
             body = await read_document(request, backend.limits, share)

@@ -96,6 +96,7 @@ RERUN_EXECUTION: Final = Operation(
         "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
+        "concurrency_limit",
     ),
 )
 
@@ -110,7 +111,12 @@ def route(backend: Backend) -> HTTPRouteHandler:
     ) -> Response[bytes]:
         read, _ = await read_posted(request, backend, "invalid_body", read_rerun)
         posted = read or PostedRerun()
-        asked = RerunAsked(Wanted(posted.mode, posted.start_from, posted.skip), posted.run, posted.inputs)
+        asked = RerunAsked(
+            Wanted(posted.mode, posted.start_from, posted.skip),
+            posted.run,
+            posted.inputs,
+            version=posted.version,
+        )
         store = backend.calls.store
         if posted.preview:
             data = await call_about(

@@ -9,6 +9,7 @@ from flowengine.execution.changes import Change, Doom, Remove, Send
 from flowengine.execution.messages import DeleteExecution
 from flowengine.execution.records import Control, Stop
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.steering.pausing import resume
 from flowengine.execution.rules.stopping import mark
 from flowengine.execution.status import ExecutionStatus, is_over
@@ -19,9 +20,9 @@ def may_be_deleted(status: ExecutionStatus) -> bool:
     return status == "pending" or is_over(status)
 
 
-def remove(control: Control, now: int) -> Change:
+def remove(control: Control, run: Run, now: int) -> tuple[Change, ...]:
     """Let it be gone for everybody. A message has the rest of it removed."""
-    return Remove(control.status, now, control.run)
+    return (Remove(control.status, now, control.run), *leave_line(run, control))
 
 
 def doom(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:

@@ -27,13 +27,23 @@ from flowengine.execution.changes import (
 from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.events import Event, EventKind, Overruled
 from flowengine.execution.messages import NodeOverruled
-from flowengine.execution.records import Control, NodeError, NodeRecord, carried_on, first_sent
+from flowengine.execution.records import (
+    COUNTED_RESULT_BYTES,
+    Control,
+    NodeError,
+    NodeRecord,
+    carried_on,
+    first_sent,
+)
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Grounds
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import tolerates
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision, end_of_node
+from flowengine.execution.rules.finishing import Decision, end_of_node
 from flowengine.execution.rules.readiness import Records, ends_of
+from flowengine.execution.rules.repeating import forget
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import StoredNodeStatus, after, is_final, is_in_flight
+from flowengine.execution.status import after, is_final, is_in_flight, is_open
 from flowengine.workflow.plan import Plan
 
 
@@ -56,7 +66,7 @@ class Fail(msgspec.Struct, frozen=True):
 
 Word: TypeAlias = Skip | Complete | Fail
 
-STATUS_OF: Final[Mapping[type[Word], StoredNodeStatus]] = MappingProxyType(
+STATUS_OF: Final[Mapping[type[Word], Literal["skipped", "completed", "failed"]]] = MappingProxyType(
     {Skip: "skipped", Complete: "completed", Fail: "failed"}
 )
 """Where each leads."""
@@ -121,7 +131,8 @@ def overrule(
     changes: tuple[Change, ...] = (
         *((Happened(opening), Touch(control.status)) if opening is not None else ()),
         Happened(overruled(node.id, record, said, by, now)),
-        *_let_go(run.execution, node.id, before, now),
+        *_let_go(run, node.id, before, now),
+        *(() if record.status == "failed" else forget(plan.policy(position), node.id, before)),
         Happened(event_of(node.id, record, said.word, now)),
     )
     failed = record.status == "failed" and not record.tolerated
@@ -131,7 +142,7 @@ def overrule(
         replace(grounds, dispatches=False),
         written,
         changes,
-        Tally(unfinished=-1, failed=int(failed), bytes=record.counted),
+        Tally(unfinished=-1, failed=int(failed), bytes=record.counted - before.counted),
     )
     message = NodeOverruled(
         execution=run.execution, run=control.run, node=node.id, correlation_id=run.correlation_id
@@ -154,13 +165,17 @@ def ended_by_hand(plan: Plan, position: int, records: Records, word: Word, now: 
     match word:
         case Skip():
             ended = replace(
-                _ended(before, now), status=after(before.status, "skip_by_hand"), skipped="operator"
+                _ended(before, now),
+                status=after(before.status, "skip_by_hand"),
+                skipped="operator",
+                repeated=None,
+                counted=0,
             )
         case Complete(result=output):
             result, size = output, len(output)
             counted = size if size >= COUNTED_RESULT_BYTES else 0
             status = after(before.status, "complete_by_hand")
-            ended = replace(_ended(before, now), status=status, counted=counted)
+            ended = replace(_ended(before, now), status=status, counted=counted, repeated=None)
         case Fail() as failed:
             error = NodeError(failed.code, failed.message, attempts=min(before.attempt, 1))
             tolerated = tolerates(plan.policy(position), error)
@@ -177,7 +192,7 @@ def _ended(before: NodeRecord, now: int) -> NodeRecord:
     """The record of a node whose attempt, if it is at one, has no outcome of its own."""
     if before.status == "pending":
         return replace(carried_on(before, before.status), finished_at=now)
-    if is_in_flight(before.status):
+    if is_in_flight(before.status) or is_open(before.status):
         return replace(before, finished_at=now, moment=first_sent(before))
     if before.waits is not None:
         return replace(before, finished_at=now, until=None, waits=None)
@@ -193,8 +208,12 @@ def _others_wait(plan: Plan, position: int, records: Records, ended: NodeRecord)
     return plan.settles[position] if ended.status == "failed" and not ended.tolerated else True
 
 
-def _let_go(execution: str, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
-    """A worker that has the node's task is told, and a timer that would try it again goes."""
+def _let_go(run: Run, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
+    """A worker that has the node's task is told, and so is its child; a timer that would try it again
+    goes."""
+    execution = run.execution
+    if is_open(before.status):
+        return tend_open(execution, node, before, run.correlation_id)
     if before.status == "waiting":
         return (DropTimer(waiting_timer(execution, node, before)),)
     if is_in_flight(before.status):

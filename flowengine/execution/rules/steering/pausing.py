@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from flowengine.execution.changes import ArmTimer, Change, ChangeStatus, Happened, Send
 from flowengine.execution.events import Event
-from flowengine.execution.messages import ResumeExecution
+from flowengine.execution.messages import ResumeExecution, TendChildren
 from flowengine.execution.records import Control
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
@@ -17,14 +18,18 @@ from flowengine.execution.status import execution_after
 from flowengine.workflow.plan import Plan
 
 
-def pause(control: Control, now: int, by: str | None = None) -> tuple[Change, ...]:
+def pause(
+    control: Control, run: Run, now: int, by: str | None = None, *, nests: bool = False
+) -> tuple[Change, ...]:
     """Hold an execution that runs and is not being stopped; nothing, if it is held already. `by`: the id of
-    the key of who asks for it."""
+    the key of who asks for it. `nests`: it may have children, which are held as well."""
     if control.status == "paused":
         return ()
+    message = TendChildren(execution=run.execution, run=run.run, correlation_id=run.correlation_id)
     return (
         ChangeStatus(execution_after(control.status, "pause"), now, control.run),
         Happened(Event("execution_paused", now, by=by)),
+        *((Send(message),) if nests else ()),
     )
 
 
@@ -43,6 +48,13 @@ def resume(control: Control, run: Run, now: int, by: str | None = None) -> tuple
 def may_be_held(control: Control) -> bool:
     """Whether it runs or is held, and is neither being stopped nor to be deleted."""
     return control.status in ("running", "paused") and control.stop is None and not control.doomed
+
+
+def children_again(run: Run, records: Records, names: list[str]) -> list[Change]:
+    """What lets the children go on that the nodes stand for."""
+    return [
+        send for name in names for send in tend_open(run.execution, name, records(name), run.correlation_id)
+    ]
 
 
 def timers_again(plan: Plan, execution: str, records: Records, names: list[str]) -> list[Change]:

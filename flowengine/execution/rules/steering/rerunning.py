@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.records import NodeRecord, is_failure
+from flowengine.execution.rules.dispatching import readable
 from flowengine.execution.rules.readiness import Records, ends_of, has_ended
 from flowengine.execution.rules.trigger_rules import ruling
 from flowengine.execution.status import after, counts_as_success
@@ -57,12 +58,16 @@ class NotPossible(msgspec.Struct, frozen=True):
 
 
 class Rerun(msgspec.Struct, frozen=True):
-    """What a rerun does with each main node, by index. What comes after the main nodes always comes again."""
+    """What a rerun does with each main node, by index. What comes after the main nodes always comes again.
+
+    `goes_on`: those of the nodes that are reset which go on with the iteration at which they have stopped, or
+    with the child execution that they stood for."""
 
     reset: frozenset[int]
     skipped: frozenset[int] = frozenset()
     not_possible: tuple[NotPossible, ...] = ()
     said: frozenset[int] = frozenset()
+    goes_on: frozenset[int] = frozenset()
 
     @property
     def by_hand(self) -> frozenset[int]:
@@ -108,7 +113,9 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
             or (not touched.isdisjoint(parents) and not _stays(plan, records, position, touched, wanted))
         ):
             touched.add(position)
-    rerun = Rerun(frozenset(touched) - skipped - said, skipped, said=said)
+    reset = frozenset(touched) - skipped - said
+    going_on = frozenset([at for at in reset if _goes_on(plan, records, at, touched, wanted)])
+    rerun = Rerun(reset, skipped, said=said, goes_on=going_on)
     hindered += _hindered_starts(plan, records, rerun, first)
     return replace(rerun, not_possible=tuple(hindered))
 
@@ -123,6 +130,16 @@ def _was_undecided(plan: Plan, position: int, record: NodeRecord) -> bool:
     if plan.policy(position).ends or record.unsettled:
         return True
     return record.status in ("pending", "cancelled") or record.skipped == "ended_early"
+
+
+def _goes_on(plan: Plan, records: Records, position: int, touched: Container[int], wanted: Wanted) -> bool:
+    """Whether a node that repeats goes on where it has stopped, or a group with its child: one that is not
+    asked to begin anew, while all that it has read stays."""
+    record = records(plan.nodes[position].id)
+    if wanted.mode != "failed" or wanted.readers or (record.repeated is None and record.child is None):
+        return False
+    above = (*plan.nodes[position].parents, *readable(plan, position))
+    return record.status in ("failed", "cancelled") and not any(at in touched for at in above)
 
 
 def _stays(plan: Plan, records: Records, position: int, touched: Container[int], wanted: Wanted) -> bool:

@@ -29,6 +29,7 @@ _EXECUTION_KINDS: Final = {
     "failed_nodes": frozenset({"array"}),
     "counts": frozenset({"object"}),
     LABELS: frozenset({"object"}),
+    "group_id": frozenset({"string", "null"}),
 }
 _KINDS: Final = {
     "string": "text",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 import typing
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,7 @@ from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.templates.expected_types import Expected, fields_of
 from flowengine.workflow.output_schema import absent_field, kinds_at
 from flowengine.workflow.problems import quoted
+from flowengine.workflow.repeating.repeat import ITERATIONS
 
 _PRIMARY: Final = "result"
 _UNKNOWN: Final = object()
@@ -29,17 +30,22 @@ _SCALARS: Final[dict[Any, str]] = {
 }
 
 
+Repeats: TypeAlias = Literal["last", "all"]
+"""What the output of a node that repeats is: that of the last iteration, or the list of all."""
+
+
 class DeclaredOutput(msgspec.Struct, frozen=True):
     """The output of a node. `struct` is None where it is not known; `primary` as in a handler.
 
     `handler` is empty of what no node gives. `schema`: the JSON Schema of its primary value, where
-    it has one.
+    it has one. `repeats`: it is that of a node which repeats.
     """
 
     handler: str
     struct: type[msgspec.Struct] | None
     primary: str | None
     schema: JsonObject | None = None
+    repeats: Repeats | None = None
 
 
 class MissingField(msgspec.Struct, frozen=True):
@@ -52,6 +58,8 @@ class MissingField(msgspec.Struct, frozen=True):
 
 def missing_field(output: DeclaredOutput, read: FieldRead) -> MissingField | None:
     """The first of the fields that the output cannot have; None if all may be there."""
+    if output.repeats is not None and (output.repeats == "all" or _reads_number(read.is_primary, read.keys)):
+        return _missing_in_repeated(output, read)
     return _missing_in_struct(output, read) or _missing_in_schema(output, read)
 
 
@@ -59,6 +67,10 @@ def kinds_of_read(output: DeclaredOutput, path: Path) -> frozenset[str] | None:
     """The JSON types of what a template reads of the output; None where that is not known."""
     keys = tuple(key for key, _ in path.keys)
     is_primary = path.reference.kind == "primary"
+    if output.repeats is not None and _reads_number(is_primary, keys):
+        return frozenset({"integer"}) if len(keys) == 1 else None
+    if output.repeats == "all":
+        return frozenset({"array"}) if is_primary and not keys else None
     below = _below_primary(output, is_primary, keys)
     if output.schema is not None and below is not None:
         return kinds_at(output.schema, below)
@@ -68,6 +80,27 @@ def kinds_of_read(output: DeclaredOutput, path: Path) -> frozenset[str] | None:
     for key in keys:
         annotation = _member(annotation, key)
     return None if annotation is _UNKNOWN else Expected(annotation).kinds
+
+
+def _reads_number(is_primary: bool, keys: tuple[str | int, ...]) -> bool:
+    """Whether the fields begin with the number of iterations."""
+    return not is_primary and keys[:1] == (ITERATIONS,)
+
+
+def _missing_in_repeated(output: DeclaredOutput, read: FieldRead) -> MissingField | None:
+    """The field that a number of iterations, or a list of all their results, cannot have."""
+    label = quoted(read.node)
+    if _reads_number(read.is_primary, read.keys):
+        keys, wrong = read.keys[1:], f"{label}.{ITERATIONS} is a number, which has no"
+    elif read.is_primary:
+        keys = tuple([key for key in read.keys[:1] if isinstance(key, str)])
+        wrong = f"{label}.{_PRIMARY} is the list of what all iterations have given, which has no"
+    else:
+        known = (_PRIMARY, ITERATIONS)
+        return MissingField(
+            read.keys[0], f"the output of {label}, which collects, has no field {read.keys[0]!r}", known
+        )
+    return MissingField(keys[0], f"{wrong} {keys[0]!r}") if keys else None
 
 
 def _missing_in_schema(output: DeclaredOutput, read: FieldRead) -> MissingField | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.jsonvalue import pointer_to
 from flowengine.settings import Limits
@@ -31,6 +32,7 @@ from flowengine.workflow.checking.templates.template_cost import (
     cost_of,
 )
 from flowengine.workflow.checking.templates.templated_texts import (
+    IN_REPEAT,
     IN_RETRY,
     SecretRule,
     TemplatedText,
@@ -39,9 +41,11 @@ from flowengine.workflow.checking.templates.templated_texts import (
     ruled_texts,
     templates_in,
 )
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
-from flowengine.workflow.stages import is_hook
+from flowengine.workflow.repeating.repeat import PREVIOUS
+from flowengine.workflow.stages import Stage, is_hook
 
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
 MAX_LISTED: Final = 20
@@ -82,11 +86,25 @@ class Reads(msgspec.Struct, frozen=True):
     """What a node's templates read: the indexes of nodes whose output they read, and of those of which they
     read what became of them, or whose output may be missing. Ascending. `given`: what they read of what the
     execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
-    it gives."""
+    it gives. `previous`: they read what the iteration before has given. `outer`: what they read of nodes
+    outside of their group."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
     given: tuple[str, ...] = ()
+    previous: bool = False
+    outer: tuple[Outer, ...] = ()
+
+
+class Findings:
+    """What the templates of a document are found to read, list by list, and the work that is left to look at
+    more. `secrets`: the names of those that are read, each with the pointer to its first place. `warnings`:
+    what may go wrong."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.warnings: list[Problem] = []
+        self.work = MAX_TEMPLATE_WORK
 
 
 class _TooLongError(TemplateError):
@@ -100,11 +118,12 @@ class _NotReadError(TemplateError):
 
 
 class TemplateCheck:
-    """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK.
+    """Checks the templates of one list of nodes: each different text is analysed once, up to
+    MAX_TEMPLATE_WORK.
 
     `outputs`: what is known of each node's output. `certain`: for each node, those that have surely completed
-    when it runs; None: all its ancestors. `secrets`: the names of the secrets that are read, each with the
-    pointer to its first place. `warnings`: what may go wrong. `given`: what the execution is given.
+    when it runs; None: all its ancestors. `given`: what the execution is given. `findings`: those of the
+    whole document.
     """
 
     def __init__(
@@ -115,17 +134,17 @@ class TemplateCheck:
         report: Report,
         certain: Mapping[int, int] | None = None,
         given: GivenCheck | None = None,
+        findings: Findings | None = None,
     ) -> None:
         self._given = given or GivenCheck(None)
-        self.secrets: dict[str, str] = {}
-        self.warnings: list[Problem] = []
+        self._findings = findings or Findings()
+        self.secrets, self.warnings = self._findings.secrets, self._findings.warnings
         self._certain = certain
         self._links = links
         self._outputs = outputs
         self._limits = limits
         self._report = report
         self._known: dict[str, _Read | TemplateError] = {}
-        self._work = MAX_TEMPLATE_WORK
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
     def reads(self, node: NodeFields, config: JsonObject, pointer: str, secret_rule: SecretRule) -> Reads:
@@ -133,13 +152,13 @@ class TemplateCheck:
 
         `pointer` leads to the config.
         """
-        judged: dict[tuple[str, str | None, frozenset[str]], int] = {}
+        judged: dict[tuple[str, str | None, frozenset[str], bool], int] = {}
         places: dict[str, Where] = {}
-        for ruled in (*conditions(node), *ruled_texts(config, pointer, secret_rule)):
-            if self._work < 0:
+        for ruled in (*conditions(node), *ruled_texts(node, config, pointer, secret_rule)):
+            if self._findings.work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
-            rules = ruled.text, ruled.no_secrets, ruled.given
+            rules = ruled.text, ruled.no_secrets, ruled.given, ruled.reads_own
             wrong = judged.get(rules)
             if wrong is None or (wrong and not self._report.is_full):
                 judged[rules] = self._judge(ruled, node)
@@ -149,16 +168,34 @@ class TemplateCheck:
         found: set[int] = set()
         sees: set[int] = set()
         given: set[str] = set(self._given.of_every_node)
+        previous = False
         for text, read in fine.items():
             if isinstance(read, _Read):
                 found.update(read.sources)
                 given.update(self._given.roots(read.analysis))
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
+                previous |= PREVIOUS in read.analysis.nodes
                 self._warn_of_missing(read, node, places[text])
+        found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
-        if not is_hook(node.stage):
+        if not is_hook(self._stage_of(node)):
             given.discard(OUTCOME)
-        return Reads(tuple(sorted(found)), tuple(sorted(sees)), tuple(sorted(given)))
+        own = len(self._links.stages)
+        return Reads(
+            tuple(sorted(place for place in found if place < own)),
+            tuple(sorted(place for place in sees if place < own)),
+            tuple(sorted(given)),
+            previous,
+            tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
+        )
+
+    def _outer(self, place: int, found: set[int], sees: set[int]) -> Outer:
+        node = self._links.around.nodes[place - len(self._links.stages)]
+        return Outer(node.up, node.name, node.primary, place in found, place in sees)
+
+    def _stage_of(self, node: NodeFields) -> Stage:
+        """The list of the document that the node stands in, or its group."""
+        return self._links.around.stage or node.stage
 
     def _ancestors(self, node: NodeFields) -> Iterator[int]:
         bits = self._links.readable(node.place)
@@ -175,6 +212,12 @@ class TemplateCheck:
                 "{{ error.status_code | default(0) == 423 }}",
                 where,
             )
+        if PREVIOUS in read.analysis.needed:
+            self._warn(
+                f"there is no '{PREVIOUS}' in the first iteration: give another value, as in "
+                f"{{{{ {PREVIOUS} | default(0) }}}}",
+                where,
+            )
         for absent in self._given.may_be_absent(read.analysis):
             self._warn(
                 f"the input {quoted(absent)} need not be given, and is missing then: give another value, "
@@ -188,7 +231,7 @@ class TemplateCheck:
                 where,
             )
         for source in read.needed:
-            if not self._is_certain(source, node):
+            if source != node.place and not self._is_certain(source, node):
                 name = self._links.names[source]
                 message = (
                     f"{quoted(node.said)} may run though {quoted(name)} has not completed, and its "
@@ -205,7 +248,7 @@ class TemplateCheck:
     def look_over(self, config: JsonObject, pointer: str) -> None:
         """Report the templates of a config that no node has which cannot be right anywhere."""
         for where, text in templates_in(config, pointer):
-            if self._work < 0:
+            if self._findings.work < 0:
                 return
             if text not in self._known:
                 found = self._known[text] = self._first_look(text, where)
@@ -240,7 +283,9 @@ class TemplateCheck:
         if isinstance(known, TemplateError):
             self._refuse(known.code, where, known.message)
             return 1
-        allowed = self._links.readable(node.place) & ~(1 << node.place)
+        own = 1 << node.place
+        allowed = self._links.readable(node.place)
+        allowed = allowed | own if ruled.reads_own else allowed & ~own
         given = ruled.given.intersection(known.analysis.nodes)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
@@ -254,12 +299,22 @@ class TemplateCheck:
                 self.secrets[name] = self._report.place_of(pointer_to(*where))
         if wrong:
             return wrong
-        for missing in known.missing:
+        absent = self._missing_in_own(known, node) if ruled.reads_own else known.missing
+        for missing in absent:
             self._refuse_field(missing, where)
-        unreadable = (*known.unreadable, *self._given.unreadable_in(node.stage, known.analysis))
+        unreadable = (*known.unreadable, *self._given.unreadable_in(self._stage_of(node), known.analysis))
         for found in unreadable:
             self._refuse_given(found, where)
-        return len(known.missing) + len(unreadable)
+        return len(absent) + len(unreadable)
+
+    def _missing_in_own(self, known: _Read, node: NodeFields) -> Sequence[MissingField]:
+        """The fields that are missing where the node's own output is what one iteration has given."""
+        output = self._outputs[node.place]
+        if known.bits >> node.place & 1 == 0 or output is None:
+            return known.missing
+        own = replace(output, repeats=None)
+        found = {missing.message: missing for missing in self._missing(known.analysis, (node.place, own))}
+        return tuple(found.values())
 
     def _tells_secret(self, analysis: Analysis) -> bool:
         return bool(analysis.secrets) or (bool(analysis.given) and self._given.reads_secret(analysis))
@@ -283,7 +338,7 @@ class TemplateCheck:
             )
         analysis = simple_analysis(text)
         self._pay(text, where, simple=analysis is not None)
-        return self._looked_up(text, analysis) if self._work >= 0 else _NotReadError("")
+        return self._looked_up(text, analysis) if self._findings.work >= 0 else _NotReadError("")
 
     def _looked_up(self, text: str, analysis: Analysis | None = None) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it wherever it stands."""
@@ -308,18 +363,23 @@ class TemplateCheck:
             unreadable=tuple(self._given.unreadable(text, analysis)) if analysis.given else (),
         )
 
-    def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
+    def _missing(
+        self, analysis: Analysis, instead: tuple[int, DeclaredOutput] | None = None
+    ) -> Iterator[MissingField]:
+        """The fields that cannot be there. `instead`: the output of one node, in place of the known one."""
         for read in analysis.fields:
             source = self._links.index.get(read.node)
             output = _GIVEN_IN_RETRY.get(read.node) if source is None else self._outputs[source]
+            if instead is not None and source == instead[0]:
+                output = instead[1]
             found = None if output is None else missing_field(output, read)
             if found is not None:
                 yield found
 
     def _pay(self, text: str, where: Where, *, simple: bool) -> None:
         """Take the cost of analysing the text from the work that is left, and report when none is left."""
-        self._work -= cost_of(text, simple=simple)
-        if self._work < 0:
+        self._findings.work -= cost_of(text, simple=simple)
+        if self._findings.work < 0:
             self._refuse(
                 "too_many_templates",
                 where,
@@ -360,6 +420,11 @@ class TemplateCheck:
             if name in IN_RETRY:
                 message = f"'{name}' is what a try left behind: only 'retry.when' reads it"
                 self._refuse("unknown_node_reference", where, message)
+            elif name in IN_REPEAT:
+                message = (
+                    f"'{name}' is that of a node which repeats: it is read in the config of one with 'repeat'"
+                )
+                self._refuse("unknown_node_reference", where, message)
             elif source is None:
                 hint = self._hyphen_hint(name) or did_you_mean(
                     self._report.nearest(name, (*sorted(ruled.given), *self._links.nameable))
@@ -369,6 +434,13 @@ class TemplateCheck:
             elif source == node.place:
                 message = f"the template reads its own node's output, {quoted(name)}"
                 self._refuse("not_an_ancestor", where, message)
+            elif self._links.is_around(source):
+                if not self._is_readable(source, node):
+                    message = (
+                        f"the template reads {quoted(name)}, which may not have run when the group "
+                        f"{quoted(self._links.around.group)} begins: add it to the dependencies of the group"
+                    )
+                    self._refuse("not_an_ancestor", where, message)
             elif self._links.stages[source] != node.stage and not self._is_readable(source, node):
                 message = f"the template reads {quoted(name)}, which runs later: it is a hook"
                 self._refuse("not_an_ancestor", where, message)

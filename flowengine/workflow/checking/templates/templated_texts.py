@@ -12,6 +12,7 @@ from flowengine.template import is_template
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.policy import ATTEMPT, ERROR
+from flowengine.workflow.repeating.repeat import AFTER_AN_ITERATION, ITERATION, PREVIOUS
 
 Where: TypeAlias = tuple[str, str | int]
 """The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
@@ -21,36 +22,55 @@ SecretRule: TypeAlias = Callable[[str], str | None]
 
 NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
 IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
+IN_REPEAT: Final = frozenset({ITERATION, PREVIOUS})
+NOTHING_MORE: Final[frozenset[str]] = frozenset()
 
 
 class TemplatedText(msgspec.Struct, frozen=True):
     """A templated string of a node, and the rules of its place.
 
     `no_secrets`: why it may read no secret; None: it may. `given` are the names that it may read besides
-    nodes.
+    nodes. `reads_own`: it may read what its own node has given.
     """
 
     where: Where
     text: str
     no_secrets: str | None
-    given: frozenset[str] = frozenset()
+    given: frozenset[str] = NOTHING_MORE
+    reads_own: bool = False
 
 
 def conditions(node: NodeFields) -> Iterator[TemplatedText]:
-    """The conditions under which the node runs, and is tried again."""
+    """The conditions under which the node runs, is tried again, and repeats; and how often and how soon it
+    does."""
     policy = node.policy
+    always = _given_to(node)
     if policy.when is not None:
         yield TemplatedText((node.pointer, "when"), policy.when, NO_SECRETS)
     if policy.retry is not None and policy.retry.when is not None:
-        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY)
+        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY | always)
+    if policy.repeat is not None:
+        place = pointer_to(node.pointer, "repeat")
+        for field, text in policy.repeat.templates():
+            after = field in AFTER_AN_ITERATION
+            given = always if after else NOTHING_MORE
+            yield TemplatedText((place, field), text, NO_SECRETS, given, reads_own=after)
 
 
-def ruled_texts(config: JsonObject, pointer: str, secret_rule: SecretRule) -> Iterator[TemplatedText]:
-    """Every templated string in the config."""
+def _given_to(node: NodeFields) -> frozenset[str]:
+    """What the templates of the node's every run may read besides nodes."""
+    return NOTHING_MORE if node.policy.repeat is None else IN_REPEAT
+
+
+def ruled_texts(
+    node: NodeFields, config: JsonObject, pointer: str, secret_rule: SecretRule
+) -> Iterator[TemplatedText]:
+    """Every templated string in the node's config."""
+    given = _given_to(node)
     for field, value in config.items():
         no_secrets = secret_rule(field)
         for where, text in templates_in({field: value}, pointer):
-            yield TemplatedText(where, text, no_secrets)
+            yield TemplatedText(where, text, no_secrets, given)
 
 
 def templates_in(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:

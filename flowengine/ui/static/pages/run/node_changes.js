@@ -16,9 +16,11 @@ export function changesBy(event, node) {
   if (at < lastOf(node)) return null;
   switch (kind) {
     case "node_queued": return { ...CLEAR, status: "queued", attempt, queued_at: at };
+    case "node_opened": return { ...CLEAR, status: "running", attempt, child: event.child, queued_at: node.attempt === attempt ? node.queued_at ?? at : at, started_at: at };
     case "node_completed": return { status: "completed", attempt, finished_at: at, error: null, waiting_for: undefined };
     case "node_failed": return { status: "failed", attempt, finished_at: at, waiting_for: undefined, error: errorOf(event, node) };
     case "node_skipped": return { status: "skipped", finished_at: at, skipped: event.reason };
+    case "node_iterated": return { status: "waiting", attempt, iteration: event.iteration, error: null };
     case "node_waiting": return { status: "waiting", attempt };
     case "node_cancelled": return { status: "cancelled", finished_at: at, waiting_for: undefined };
     case "node_reset": return { ...CLEAR, status: "pending", attempt: 0, queued_at: null };
@@ -50,7 +52,7 @@ function errorOf(event, node) {
 }
 
 /** @param {Node} node Whether it did not run, because another failed. */
-export const isConsequence = (node) => node.status === "failed" && (Boolean(node.error?.caused_by) || node.error?.code === "upstream_failed");
+export const isConsequence = (node) => node.status === "failed" && node.error?.code === "upstream_failed";
 
 /** @param {Node} one @param {Node} other Whether a snapshot says nothing new of a node. */
 export function same(one, other) {

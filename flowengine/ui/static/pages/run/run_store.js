@@ -27,6 +27,8 @@ import { changesBy, isConsequence, same } from "./node_changes.js";
  * @property {string} [skipped]
  * @property {boolean} [tolerated]
  * @property {any} [waiting_for]
+ * @property {number} [iteration]
+ * @property {string} [child] the execution that it runs as
  * @property {boolean} [hook] of `on_failure` or `finally`
  * @property {{done: number, total?: number, message?: string}} [progress] as the node last told
  *

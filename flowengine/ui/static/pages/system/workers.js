@@ -8,7 +8,7 @@ const WIDE = 80;
 
 /**
  * @typedef {{id: string, service: string, host: string, pid: number, version: string, queues: string[], threads: number, busy: number,
- *   stopping: boolean, started_at: string, seen_at: string}} Process
+ *   concurrency: number, async_running: number, stopping: boolean, started_at: string, seen_at: string}} Process
  * @param {{workers: import("./polled.js").Polled<{items: Process[], api_version: string}>}} props
  */
 export function Workers({ workers }) {
@@ -20,16 +20,17 @@ export function Workers({ workers }) {
       foot=${html`<p class="foot">One that stops is gone at once, one that dies within 12 seconds: others take over what it held.</p>`}>
     ${items.map((each) => html`<tr key=${each.id}><th scope="row" class="name">${each.service}</th>
       <td title=${each.id}><bdi>${each.host}</bdi> <span class="faint">pid ${each.pid}</span></td>
-      <td><${Load} busy=${each.busy} threads=${each.threads} stopping=${each.stopping} /></td>
+      <td><${Load} busy=${each.busy} most=${each.threads} what="threads" />${each.concurrency > 0 && html`<br /><${Load}
+        busy=${each.async_running} most=${each.concurrency} what="async" />`}${each.stopping && html`<br /><span>stopping: takes nothing new</span>`}</td>
       <td><bdi>${each.queues.slice(0, 8).join(", ")}${each.queues.length > 8 ? ` and ${each.queues.length - 8} more` : ""}</bdi></td>
       <td>${each.version}${version && each.version !== version && html` <span class="quiet">this API is ${version}</span>`}</td>
       <td class="num"><${Ago} at=${each.started_at} /></td><td class="num"><${Ago} at=${each.seen_at} /></td></tr>`)}</${Rows}>`;
 }
 
-/** @param {{busy: number, threads: number, stopping: boolean}} props */
-function Load({ busy, threads, stopping }) {
-  const wide = threads ? Math.min(WIDE, (WIDE * busy) / threads) : 0;
+/** @param {{busy: number, most: number, what: string}} props */
+function Load({ busy, most, what }) {
+  const wide = most ? Math.min(WIDE, (WIDE * busy) / most) : 0;
   return html`<span class="progress"><svg class="bar load" viewBox=${`0 0 ${WIDE} 8`} aria-hidden="true">
       <rect class="is-pending fill" x="0" y="1.5" width=${WIDE} height="5" /><rect class="is-running fill" x="0" y="1.5" width=${wide} height="5" /></svg>
-    <span>${number(busy)} of ${number(threads)}${stopping ? " · stopping: takes nothing new" : ""}</span></span>`;
+    <span>${number(busy)} of ${number(most)} ${what}</span></span>`;
 }

@@ -3,6 +3,7 @@ import { html } from "../../../vendor/preact.js";
 import { now as clock } from "../../../app/clock.js";
 import { counted } from "../../../app/format.js";
 import { useKeys } from "../../../app/keys.js";
+import { runAddress } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
 import { Ago } from "../../../parts/moment.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
@@ -47,6 +48,7 @@ export function NodeDrawer({ store, node: id, onClose }) {
         node.attempt > 1 ? `, try ${node.attempt}` : ""}${node.hook ? " · hook" : ""}</p></header>
     <div class="scroll">
       <div class=${`cause ${loud ? `is-${look}` : "mild"}`}><p><strong><bdi>${shownText(said)}</bdi></strong></p>${follows && html`<p class="small"><bdi>${shownText(follows)}</bdi></p>`}</div>
+      ${node.child && html`<p class="small">It runs as <a href=${runAddress(node.child)}>an execution of its own</a>.</p>`}
       <${NodeActions} store=${store} node=${node} />
       <${ProblemNote} problem=${problem} what="The details of this node" again=${again} />
       ${detail && html`<${Details} store=${store} node=${node} detail=${detail} all=${all} />`}</div></aside>`;

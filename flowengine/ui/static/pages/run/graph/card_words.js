@@ -79,7 +79,10 @@ function lineOf(node, now, find) {
   if (status === "pending") return cutToFit(node.handler, LINE_CHARS);
   if (status === "running" && node.progress) return progressLine(node.progress);
   let more = status;
-  if (status === "waiting" && node.waiting_for?.until) more = `try ${attempt + 1} in ${duration(at(node.waiting_for.until) - now)}`;
+  if (status === "waiting" && node.waiting_for?.kind === "repeat") more = `iteration ${(node.iteration ?? 0) + 1} in ${duration(at(node.waiting_for.until) - now)}`;
+  else if (node.iteration && (status === "running" || status === "queued")) more = `${status}, iteration ${node.iteration}`;
+  else if (node.iteration && status === "completed") more = `${node.iteration} iterations`;
+  else if (status === "waiting" && node.waiting_for?.until) more = `try ${attempt + 1} in ${duration(at(node.waiting_for.until) - now)}`;
   else if (status === "queued" && attempt > 1) more = `queued, try ${attempt}`;
   else if (status === "running") more = `${attempt > 1 ? `try ${attempt}, ` : ""}${duration(now - at(node.started_at))}`;
   else if (status === "completed" && attempt > 1) more = `${attempt} tries`;
@@ -91,7 +94,7 @@ function lineOf(node, now, find) {
 function failedLine(node) {
   const { error } = node;
   if (isConsequence(node) && !error?.caused_by) return "not run";
-  if (error?.caused_by) return `after ${cutToFit(error.caused_by, LINE_CHARS - 6)}`;
+  if (isConsequence(node) && error?.caused_by) return `after ${cutToFit(error.caused_by, LINE_CHARS - 6)}`;
   const tries = node.tolerated ? " · tolerated" : node.attempt > 1 ? ` · ${node.attempt} tries` : "";
   const what = error?.status_code ? `http ${error.status_code}` : error?.code ?? "failed";
   return `${cutToFit(what, LINE_CHARS - tries.length)}${tries}`;

@@ -16,7 +16,7 @@
  */
 
 const OUTCOMES = /** @type {Record<string, string>} */ ({
-  node_completed: "completed", node_failed: "failed", node_waiting: "retried", node_cancelled: "cancelled",
+  node_completed: "completed", node_failed: "failed", node_waiting: "retried", node_iterated: "completed", node_cancelled: "cancelled",
   node_skipped: "skipped", node_returned: "returned",
 });
 
@@ -38,6 +38,9 @@ export function attemptLog() {
     if (event.kind === "node_queued") {
       close(spans, at);
       spans.push({ kind: "queued", attempt, from: at, to: null });
+    } else if (event.kind === "node_opened") {
+      close(spans, at);
+      spans.push({ kind: "run", attempt, from: at, to: null });
     } else if (event.kind === "node_started") {
       started(spans, attempt, at);
     } else if (event.kind in OUTCOMES) {

@@ -16,8 +16,8 @@ export const GROUPS = [
 
 /** @type {Record<string, string>} */
 const LOOKS = {
-  execution_started: "running", execution_rerun: "running", node_reset: "pending", node_queued: "queued", node_started: "running",
-  node_returned: "queued", node_completed: "completed", node_failed: "failed", node_waiting: "waiting", node_skipped: "skipped",
+  execution_started: "running", execution_rerun: "running", node_reset: "pending", node_queued: "queued", node_opened: "running", node_started: "running",
+  node_returned: "queued", node_completed: "completed", node_failed: "failed", node_waiting: "waiting", node_iterated: "waiting", node_skipped: "skipped",
   node_cancelled: "cancelled", node_overruled: "paused", execution_paused: "paused", execution_resumed: "running",
   execution_stopping: "cancelled", stage_started: "running",
 };
@@ -66,11 +66,13 @@ export function eventWords(event) {
     case "stage_started": return STAGES[event.stage ?? ""] ?? `${event.stage} begins.`;
     case "node_reset": return "is to run again.";
     case "node_queued": return `was sent to the workers${tried}.`;
+    case "node_opened": return `runs as an execution of its own${tried}.`;
     case "node_started": return `runs${tried}.`;
     case "node_returned": return `was given back by its worker${tried}: another one takes it.`;
     case "node_completed": return `completed${tried}.`;
     case "node_failed": return event.code === "upstream_failed" ? "did not run: what it depends on failed." : `failed${tried}: ${errorWords({ code: event.code ?? "unknown" })}.`;
     case "node_waiting": return event.code ? `failed${tried}: ${errorWords({ code: event.code })}. It is tried again.` : `waits${tried}.`;
+    case "node_iterated": return `has ended iteration ${event.iteration}: another one follows.`;
     case "node_skipped": return `was skipped: ${skippedWords(event.reason)}.`;
     case "node_cancelled": return "was cancelled.";
     case "node_overruled": return `was decided by ${who}, who ${SAID[event.said ?? ""] ?? event.said}${event.reason ? `: “${event.reason}”` : "."}`;

@@ -53,6 +53,7 @@ export function waitWords(node, now) {
   const left = at(until) - now;
   const when = !until ? "" : left > 0 ? ` in ${duration(left)}` : " now";
   if (!kind || kind === "retry") return node.error ? `next try${when}, after ${errorWords(node.error)}` : `next try${when}`;
+  if (kind === "repeat") return `next iteration${when}`;
   return until && left > 0 ? `waits for ${kind.replaceAll("_", " ")}, ${duration(left)} left` : `waits for ${kind.replaceAll("_", " ")}`;
 }
 

@@ -1,0 +1,1 @@
+"""`/definitions`: documents that are applied under their names."""

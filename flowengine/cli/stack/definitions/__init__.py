@@ -1,0 +1,1 @@
+"""Commands about definitions: apply, diff, definitions."""

@@ -1,0 +1,336 @@
+"""A node and the child execution that it stands for are brought in line: what is missing is done.
+
+Each look WATCHes the node, the control of its execution and that of the child. The end of a child becomes a
+callback, which ends the node as any other does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from flowengine.engine.held import Held
+from flowengine.engine.ports import AdvancingStore, Reading, Unit
+from flowengine.errors import ConflictError
+from flowengine.execution.changes import Change, Keep, MakeChild, Send, Write
+from flowengine.execution.history.runs import Why
+from flowengine.execution.messages import Callback, KeepChildren, TendChild, TendChildren
+from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, ExecutionRecord, NodeRecord
+from flowengine.execution.reports import Outcome
+from flowengine.execution.rules.children import ending, tending
+from flowengine.execution.rules.children.opening import tend_open
+from flowengine.execution.rules.closing import source_of_outputs
+from flowengine.execution.rules.dispatching import Run, Sizes
+from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.starting import Again, begin_again, first_run
+from flowengine.execution.rules.steering import pausing
+from flowengine.execution.rules.steering.rerunning import RETRY, Wanted, rerun_of
+from flowengine.execution.rules.stopping import mark
+from flowengine.execution.status import counts_as_success, is_over
+from flowengine.workflow.children.lineage import Lineage, Reference, encode_reference
+from flowengine.workflow.plan import Plan
+
+log = structlog.stdlib.get_logger()
+
+TRIES: Final = 50
+CONTINUED: Final = Why("trigger")
+
+
+class _Outputs(msgspec.Struct, frozen=True):
+    """The output of a node that gives an execution's outputs."""
+
+    result: dict[str, msgspec.Raw] | None
+
+
+_decode_outputs = msgspec.json.Decoder(_Outputs).decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class ChildStep:
+    """Carries out the messages about children. `report` applies the callback that ends a node."""
+
+    def __init__(
+        self,
+        store: AdvancingStore,
+        sizes: Sizes,
+        *,
+        report: Callable[[Sequence[Held[Callback]]], None],
+    ) -> None:
+        self._store = store
+        self._sizes = sizes
+        self._report = report
+
+    # -- tend_child
+
+    def tend(self, held: Held[TendChild]) -> None:
+        """Look at one node and its child. Raises ConflictError, StoreUnavailableError."""
+        message = held.payload
+        for _ in range(TRIES):
+            look = _Look(self._store, message)
+            callback = None
+            match look.deed:
+                case "report":
+                    look.unit.abandon()
+                    callback = self._callback(look)
+                    if callback is not None:
+                        self._report([held.of(callback)])
+                        return
+                    changes: Mapping[str, Sequence[Change]] = {}
+                case _:
+                    changes = self._changes(look)
+            if not changes:
+                look.unit.abandon()
+                self._store.acknowledge(held.acknowledge)
+                held.confirm()
+                return
+            if look.unit.commit(changes, held.acknowledge) is not None:
+                held.confirm()
+                log.debug("child.tended", what=look.deed, child=message.child, run=message.run)
+                return
+        raise ConflictError(f"child '{message.child}' keeps changing")
+
+    def _changes(self, look: _Look) -> Mapping[str, Sequence[Change]]:
+        message, unit, child = look.message, look.unit, look.child
+        run = Run(message.child, 0 if child is None else child.run, message.correlation_id)
+        match look.deed:
+            case "make":
+                return self._made(look)
+            case "begin_again":
+                return self._begun_again(look)
+            case "keep":
+                plan = self._store.plan(message.child)
+                lineage = None if plan is None else plan.lineage
+                return {} if lineage is None else {message.execution: [_keep(lineage.root, run)]}
+            case "nothing" | "report":
+                return {}
+            case _:
+                pass
+        assert child is not None, "what is stopped or held is there"
+        if look.deed == "stop":
+            found: Sequence[Change] = mark(child, run, tending.stop_of(look.parent, unit.now))
+        elif look.deed == "pause":
+            plan = self._store.plan(message.child)
+            found = pausing.pause(child, run, unit.now, nests=plan is not None and plan.nests)
+        else:
+            found = pausing.resume(child, run, unit.now)
+        return {message.child: found} if found else {}
+
+    def _made(self, look: _Look) -> Mapping[str, Sequence[Change]]:
+        """The child, and its first run, which the node waits for from now on: it may have waited for a later
+        one of a child that is gone."""
+        message, now = look.message, look.unit.now
+        parent_plan = self._store.plan(message.execution)
+        parent = self._store.read_execution(message.execution)
+        awaited = look.node.child
+        if parent_plan is None or parent is None or awaited is None:
+            return {}
+        position = parent_plan.index[message.node]
+        reference = _reference(parent_plan, message.execution, position, look.node)
+        plan = parent_plan.group_at((position,)).within(reference)
+        encoded = encode_reference(reference)
+        record = _new(message, plan, now)
+        made = MakeChild(
+            message.node,
+            encoded,
+            reference.lineage.root,
+            message.execution,
+            len(plan.main),
+            message.correlation_id,
+            now,
+        )
+        begun = first_run(message.child, plan, record, f"{message.node}:1", now)
+        first = AwaitedChild(message.child, 1)
+        node = [] if awaited == first else [Write(message.node, replace(look.node, child=first))]
+        return {message.child: [made, *begun], message.execution: node}
+
+    def _begun_again(self, look: _Look) -> Mapping[str, Sequence[Change]]:
+        """The run that the node waits for: what has failed or was stopped begins again; of a child that had
+        completed, everything."""
+        message, now = look.message, look.unit.now
+        plan, record = self._store.plan(message.child), self._store.read_execution(message.child)
+        awaited = look.node.child
+        if plan is None or record is None or awaited is None:
+            return {}
+        names = [node.id for node in plan.nodes]
+        look.unit.extend([(message.child, name) for name in names])
+        nodes = look.unit.nodes
+        stored = {name: nodes[message.child, name] for name in names if (message.child, name) in nodes}
+        completed = record.status == "completed"
+        wanted = Wanted(mode="all") if completed else RETRY
+        again = Again(
+            "rerun" if completed else "trigger",
+            f"{message.node}:{awaited.run}",
+            rerun_of(plan, records_of(stored), wanted),
+            CONTINUED,
+            run=awaited.run,
+        )
+        return {message.child: begin_again(message.child, plan, record, stored, again, now)}
+
+    # -- the end of a child
+
+    def _callback(self, look: _Look) -> Callback | None:
+        """What ends the node; None where the child has gone meanwhile."""
+        outcome = self._outcome(look)
+        if outcome is None:
+            return None
+        message = look.message
+        return ending.callback_of(
+            message.execution, message.node, look.node, outcome, message.correlation_id, look.unit.now
+        )
+
+    def _outcome(self, look: _Look) -> Outcome | None:
+        child, awaited, parent = look.child, look.node.child, look.parent
+        assert parent is not None, "a node is ended where its execution is"
+        if child is None or awaited is None or child.run < awaited.run:
+            return ending.of_unmade()
+        if child.status == "cancelled":
+            return ending.of_cancelled(parent, child)
+        plan = self._store.plan(look.message.child)
+        if plan is None:
+            return None
+        if child.status == "completed":
+            return self._completed(plan, look.message.child, child)
+        records = self._store.read_nodes(look.message.child, [node.id for node in plan.nodes])
+        return ending.of_failed(plan, child, records_of(records))
+
+    def _completed(self, plan: Plan, execution: str, control: Control) -> Outcome:
+        source = source_of_outputs(plan, control)
+        if source is not None:
+            ((_, result),) = self._store.node_results(execution, [source])
+            given = None if result is None else _decode_outputs(result).result
+            return ending.of_completed(given or {}, self._store.max_result_bytes)
+        names = ending.last_nodes(plan)
+        sizes = self._store.result_sizes(execution, names)
+        if sum(sizes) > self._store.max_result_bytes:
+            return ending.too_large(sum(sizes), self._store.max_result_bytes)
+        outputs: dict[str, msgspec.Raw] = {}
+        for name, (record, result) in zip(names, self._store.node_results(execution, names), strict=True):
+            if counts_as_success(record.status) and result is not None:
+                outputs[name] = _primary_of(plan, name, result)
+        return ending.of_completed(outputs, self._store.max_result_bytes)
+
+    # -- tend_children
+
+    def tend_all(self, held: Held[TendChildren]) -> None:
+        """Have all children looked after that the nodes of an execution stand for. Raises ConflictError,
+        StoreUnavailableError."""
+        message = held.payload
+        plan, record = self._store.plans_and_executions([message.execution])[message.execution]
+        if plan is None or record is None or record.run != message.run or is_over(record.status):
+            self._store.acknowledge(held.acknowledge)
+            held.confirm()
+            return
+        names = plan.names(record.stage)
+        stored = self._store.read_nodes(message.execution, names)
+        sends = [
+            send
+            for name in names
+            for send in tend_open(
+                message.execution, name, stored.get(name, UNTOUCHED), message.correlation_id
+            )
+        ]
+        self._send(message.execution, sends, held)
+        held.confirm()
+
+    def _send(self, execution: str, sends: Sequence[Send], held: Held[TendChildren]) -> None:
+        chunk = self._sizes.chunk_nodes
+        groups = [sends[first : first + chunk] for first in range(0, len(sends), chunk)]
+        for group in groups:
+            unit = self._store.begin(Reading((), (execution,)))
+            # What they say is looked at when they come: a message too many does no harm.
+            if execution not in unit.controls or unit.commit({execution: list(group)}) is None:
+                unit.abandon()
+                raise ConflictError(f"execution '{execution}' keeps changing")
+        self._store.acknowledge(held.acknowledge)
+
+    # -- keep_children
+
+    def keep(self, held: Held[KeepChildren]) -> None:
+        """Let all below a root be kept as long as it is. Raises ConflictError, StoreUnavailableError."""
+        root, after = held.payload.execution, ""
+        while True:
+            children, after = self._store.children_of(root, after)
+            if children:
+                self._keep(root, children)
+            if not after:
+                break
+        self._store.acknowledge(held.acknowledge)
+        held.confirm()
+
+    def _keep(self, root: str, children: Sequence[str]) -> None:
+        for _ in range(TRIES):
+            unit = self._store.begin(Reading((), (root,)))
+            control = unit.controls.get(root)
+            if control is None:
+                unit.abandon()
+                return
+            # Read after the WATCH: what is written goes by what is true.
+            record = self._store.read_execution(root)
+            ended = None if record is None or not is_over(record.status) else record.finished_at
+            kept: dict[str, Sequence[Change]] = {child: [Keep(ended)] for child in children}
+            if unit.commit(kept) is not None:
+                return
+        raise ConflictError(f"execution '{root}' keeps changing")
+
+
+class _Look:
+    """One look at a node and its child, WATCHed, and what is missing."""
+
+    def __init__(self, store: AdvancingStore, message: TendChild) -> None:
+        key = (message.execution, message.node)
+        self.message = message
+        self.unit: Unit = store.begin(Reading((key,), (message.execution, message.child)), exact_time=True)
+        self.node: NodeRecord = self.unit.nodes.get(key, UNTOUCHED)
+        self.parent: Control | None = self.unit.controls.get(message.execution)
+        self.child: Control | None = self.unit.controls.get(message.child)
+        spoken = AwaitedChild(message.child, message.run)
+        self.deed = tending.missing(self.node, self.parent, self.child, spoken)
+
+
+def _reference(plan: Plan, execution: str, position: int, record: NodeRecord) -> Reference:
+    """What is stored in the place of the child's plan."""
+    above = plan.lineage
+    unseen = tuple([plan.nodes[at].id for at in record.unseen])
+    lineage = Lineage(
+        root=execution if above is None else above.root,
+        parent=execution,
+        node=plan.nodes[position].id,
+        chain=(*(() if above is None else above.chain), execution),
+        unseen=(*(() if above is None else above.unseen), *unseen),
+    )
+    return Reference(lineage, (*plan.path, position))
+
+
+def _new(message: TendChild, plan: Plan, now: int) -> ExecutionRecord:
+    """The record of a child before it begins."""
+    return ExecutionRecord(
+        status="pending",
+        run=0,
+        total=len(plan.main),
+        created_at=now,
+        started_at=0,
+        finished_at=0,
+        correlation_id=message.correlation_id,
+        name=message.node,
+        token="",
+    )
+
+
+def _keep(root: str, run: Run) -> Send:
+    return Send(KeepChildren(execution=root, run=run.run, correlation_id=run.correlation_id))
+
+
+def _primary_of(plan: Plan, name: str, result: bytes) -> msgspec.Raw:
+    """What `NAME.result` means of an output."""
+    primary = plan.nodes[plan.index[name]].work.primary
+    if not result.startswith(b"{"):
+        return msgspec.Raw(result)
+    fields = _decode_object(result)
+    for field in ("result", primary):
+        if field is not None and field in fields:
+            return fields[field]
+    return msgspec.Raw(result)

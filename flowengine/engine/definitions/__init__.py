@@ -1,0 +1,1 @@
+"""What is done with definitions: applied, shown, deleted, started."""

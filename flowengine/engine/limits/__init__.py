@@ -1,0 +1,1 @@
+"""Who runs next, and what may be seen of it."""

@@ -1,0 +1,1 @@
+"""What a worker does with the iterations of a node that repeats."""

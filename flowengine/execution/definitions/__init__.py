@@ -1,0 +1,1 @@
+"""Definitions: documents that are applied under their names, and their versions. Pure."""

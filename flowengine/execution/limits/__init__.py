@@ -1,0 +1,1 @@
+"""Lines: who may run, and who waits for a turn. Pure data."""

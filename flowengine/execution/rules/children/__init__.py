@@ -1,0 +1,1 @@
+"""Rules of nodes that run as child executions. Pure."""

@@ -1,0 +1,104 @@
+"""What the end of a child execution means for the node that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from flowengine.execution.error_codes import (
+    CHILD_CANCELLED,
+    EXECUTION_TIMEOUT,
+    GROUP_FAILED,
+    OUTPUT_FAILED,
+    RESULT_TOO_LARGE,
+    TIMEOUT,
+)
+from flowengine.execution.messages import Callback
+from flowengine.execution.records import Control, NodeError, NodeRecord
+from flowengine.execution.reports import ByChild, Cancelled, Completed, Failed, Outcome
+from flowengine.execution.rules.closing import ended_by_of, error_of
+from flowengine.execution.rules.readiness import Records
+from flowengine.workflow.plan import Plan
+
+ENDED: Final = "ended"
+MAX_MESSAGE_CHARS: Final = 2000
+
+
+def callback_of(
+    execution: str, node: str, record: NodeRecord, outcome: Outcome, correlation_id: str, now: int
+) -> Callback:
+    """What ends a node by the end of its child. `record`: the node's."""
+    return Callback(
+        execution=execution,
+        run=record.run,
+        node=node,
+        dispatch=record.dispatch,
+        attempt=record.attempt,
+        by=ByChild(record.started_at),
+        finished_at=now,
+        outcome=outcome,
+        correlation_id=correlation_id,
+    )
+
+
+def of_unmade() -> Outcome:
+    """The outcome of a node that is stopped before its child was made, or began."""
+    return Cancelled()
+
+
+def of_cancelled(parent: Control, control: Control) -> Outcome:
+    """The outcome of a cancelled child: cancelled with its parent, or alone."""
+    if parent.stop is not None:
+        return Cancelled()
+    stop = ended_by_of(control)
+    why = f": {stop.reason}" if stop is not None and stop.reason else ""
+    return Failed(
+        NodeError(CHILD_CANCELLED.code, f"somebody has cancelled its execution{why}"), permanent=True
+    )
+
+
+def of_failed(plan: Plan, control: Control, records: Records) -> Outcome:
+    """The outcome of a failed child. `records`: those of its nodes."""
+    stop = ended_by_of(control)
+    found = error_of(plan, control.status, stop, records)
+    if found is None:
+        return Failed(NodeError(GROUP_FAILED.code, "it has failed"))
+    if found.code == EXECUTION_TIMEOUT.code:
+        limit_s = plan.overall.timeout_ms / 1000
+        return Failed(NodeError(TIMEOUT.code, f"it did not end within its timeout_seconds ({limit_s:g} s)"))
+    if found.code == OUTPUT_FAILED.code:
+        return _failed(found.message, OUTPUT_FAILED.code)
+    error = None if found.node is None else records(found.node).error
+    status = msgspec.UNSET if error is None else error.status_code
+    if stop is not None and stop.cause == "end":
+        return _failed(f"'{found.node}' has ended it as failed: {found.message}", ENDED)
+    return _failed(f"'{found.node}' has failed with {found.code}: {found.message}", found.node, status)
+
+
+def _failed(message: str, cause: str | None, status: int | msgspec.UnsetType = msgspec.UNSET) -> Failed:
+    text = message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 3]}..."
+    return Failed(NodeError(GROUP_FAILED.code, text, caused_by=cause, status_code=status))
+
+
+def last_nodes(plan: Plan) -> list[str]:
+    """The nodes whose results a group without `outputs` gives: those that nothing depends on."""
+    return [plan.nodes[position].id for position in plan.main if not plan.children[position]]
+
+
+def of_completed(outputs: Mapping[str, msgspec.Raw], max_bytes: int) -> Outcome:
+    """The outcome of a completed child that gives these."""
+    result = msgspec.json.encode({"result": outputs})
+    if len(result) > max_bytes:
+        return too_large(len(result), max_bytes)
+    return Completed(msgspec.Raw(result))
+
+
+def too_large(size: int, max_bytes: int) -> Outcome:
+    """The outcome of one that gives too much."""
+    message = (
+        f"its outputs are {size} bytes, the limit is {max_bytes} (FLOWENGINE_MAX_RESULT_BYTES): let the "
+        "`outputs` of the group say less"
+    )
+    return Failed(NodeError(RESULT_TOO_LARGE.code, message))

@@ -1,0 +1,38 @@
+"""What is around the nodes of a group: the nodes of the lists outside, as its templates may read them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
+from flowengine.workflow.stages import Stage
+
+
+class OuterNode(msgspec.Struct, frozen=True):
+    """A node outside of a group. `up`: how many lists outside. `readable`: it is upstream of the group, or
+    otherwise readable there; `certain`: it has completed whenever the group runs."""
+
+    name: str
+    up: int
+    readable: bool = False
+    certain: bool = False
+    output: DeclaredOutput | None = None
+
+    @property
+    def primary(self) -> str | None:
+        """The field of its output that `X.result` means."""
+        return None if self.output is None else self.output.primary
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What is around one list of nodes. `group`: the id of the group that the list belongs to. `stage`: the
+    list of the document that this stands in, of the nodes of a group."""
+
+    nodes: tuple[OuterNode, ...] = ()
+    group: str = ""
+    stage: Stage | None = None
+
+
+NOTHING_AROUND: Final = Around()

@@ -1,0 +1,32 @@
+"""What the plan says of a group, and of a node in one that reads what is around it. Pure data."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+GROUP: Final = "group"
+"""What a group has for a handler's name. No document can name it."""
+PRIMARY: Final = "result"
+"""The field of a group's output that `X.result` means."""
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """The node runs as a child execution by this plan, which is encoded as stored plans are."""
+
+    plan: msgspec.Raw
+
+
+class Outer(msgspec.Struct, frozen=True, array_like=True):
+    """A node that is read, of an execution around the reader's own.
+
+    `up`: how many executions around; 1 is the parent. `primary`: the field that `X.result` means there.
+    `is_read`: its output is. `is_seen`: what became of it is, or its output may be missing.
+    """
+
+    up: int
+    node: str
+    primary: str | None
+    is_read: bool
+    is_seen: bool

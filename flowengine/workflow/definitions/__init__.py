@@ -1,0 +1,1 @@
+"""Documents that are applied under their names: read, checked, compared. Pure."""

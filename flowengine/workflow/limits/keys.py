@@ -1,0 +1,48 @@
+"""The key of a limit, made when an execution is triggered. Pure: all that it reads is an argument."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.template import Scope, TemplateError, render
+from flowengine.template.budget import Budget
+from flowengine.template.json_values import type_name
+from flowengine.workflow.limits.declared import MAX_KEY_CHARS
+from flowengine.workflow.limits.reading import wrong_key
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.problems import Problem
+
+POINTER: Final = "/concurrency/key"
+
+
+class KeyInvalidError(ValueError):
+    """A key cannot be made. `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.message)
+
+
+def made_key(plan: Plan, scope: Scope, budget: Budget) -> str | None:
+    """What the key gives; None where it needs no making. Raises KeyInvalidError."""
+    limit = plan.overall.concurrency
+    if limit is None or limit.key is None or not limit.makes_key:
+        return None
+    try:
+        value = render(limit.key, scope, budget=budget, pointer=POINTER)
+    except TemplateError as error:
+        raise KeyInvalidError(Problem(code="key_invalid", pointer=POINTER, message=error.message)) from error
+    text = _text_of(value)
+    wrong = f"a key is a text or a number, this is {type_name(value)}" if text is None else wrong_key(text)
+    if text is None or wrong is not None:
+        raise KeyInvalidError(Problem(code="key_invalid", pointer=POINTER, message=wrong or ""))
+    return text
+
+
+def _text_of(value: JsonValue) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)[: MAX_KEY_CHARS + 1]
+    return value if isinstance(value, str) else None

@@ -1,0 +1,75 @@
+"""A pass over a definition that is applied, started, followed by another version, and deleted."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from flowengine.engine.definitions.definitions import NewVersion, Start, StoredDefinitions
+from flowengine.errors import DefinitionNotFoundError
+from flowengine.execution.requests.idempotency import AlreadyAnsweredError
+from flowengine.workflow.posting.posted_document import JSON, PostedDocument
+from tests.fault.crash_scenes.reference import Reference, asked
+from tests.support.checks.invariants import check_everything
+from tests.support.checks.reference_model import Graph, expected_values
+from tests.support.faults import Gate
+from tests.support.rigs.harness import plan_of
+
+NAME: Final = "applied"
+FIRST: Final[Graph] = {"a": (), "b": ("a",)}
+SECOND: Final[Graph] = {"a": (), "b": ("a",), "c": ("a", "b")}
+
+
+class Applied(Reference):
+    """Two versions, an execution of each, and a deletion. The gate stands all the time: the client repeats
+    what it gets no answer to."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.harness.script = lambda context: None
+
+    def run(self) -> None:
+        """Each version is one, each start is done once, and both executions end as they began."""
+        started = {}
+        for number, graph in enumerate((FIRST, SECOND), 1):
+            assert self._apply(graph) == number
+            check_everything(self.harness.client)
+            started[self._start(f"start {number}")] = graph
+        assert self._apply(FIRST) == 1
+        self._delete()
+        self._to_the_end()
+        self._stand(Gate())
+        assert len(check_everything(self.harness.client)) == len(started)
+        for number, (execution, graph) in enumerate(started.items(), 1):
+            view = self.harness.api.executions.status(execution)
+            assert (view.status, view.version) == ("completed", number)
+            assert self.harness.results(execution) == expected_values(graph)
+        assert not self.harness.client.keys("fe:version:*")
+        assert self._api(lambda: self._definitions.list(limit=9)).items == ()
+
+    @property
+    def _definitions(self) -> StoredDefinitions:
+        return self.harness.api.executions.definitions
+
+    def _apply(self, graph: Graph) -> int:
+        said = ",".join(graph)
+        new = NewVersion(
+            plan=plan_of(graph, name=NAME), document=PostedDocument(said.encode(), JSON), value=said
+        )
+        return self._api(lambda: self._definitions.apply(new)).view.version
+
+    def _start(self, key: str) -> str:
+        request = asked(key)
+
+        def ask() -> str:
+            try:
+                return self._definitions.start(NAME, Start(correlation_id="c", request=request)).execution_id
+            except AlreadyAnsweredError as before:
+                return before.view.execution_id
+
+        return self._api(ask)
+
+    def _delete(self) -> None:
+        # A client that asks again may learn that it was heard.
+        with contextlib.suppress(DefinitionNotFoundError):
+            self._api(lambda: self._definitions.delete(NAME))

@@ -1,0 +1,65 @@
+"""The pass of the crash points over groups: one fails, the next run goes on, and all is deleted."""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+
+from flowengine.errors import ExecutionNotFoundError
+from flowengine.plugin import Context, HandlerError
+from flowengine.workflow.plan import Plan
+from tests.fault.crash_scenes.reference import Reference
+from tests.support.checks.invariants import check_everything
+from tests.support.faults import Gate
+from tests.support.group_plans import adds, group, plan_from
+
+
+def grouped() -> Plan:
+    """A group in a group, whose node fails in the first run."""
+    inner = group("inner", adds("deep", "x", "a", after=()), after=("x",))
+    outer = group("outer", adds("x", "a", after=()), inner, after=("a",), when="{{ a.result == 1 }}")
+    last = {"inputs": ["{{ outer.result.inner.deep }}"]}
+    return plan_from(
+        nodes=[adds("a"), outer, {"id": "z", "handler": "sum", "config": last, "dependencies": ["outer"]}]
+    )
+
+
+class Grouped(Reference):
+    """Two runs of it, and its deletion."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.plan = grouped()
+
+    def _script(self, context: Context) -> None:
+        if context.node_id == "deep" and context.run == 1:
+            raise HandlerError("boom", "failed on purpose")
+
+    def run(self) -> None:
+        """It fails by its innermost node, goes on from there, and leaves nothing when it is deleted."""
+        harness = self.harness
+        execution = self._api(lambda: self._create(self.plan))
+        self._trigger(execution)
+        self._to_the_end()
+        view = self._api(lambda: harness.api.executions.status(execution))
+        assert {node.id: node.status for node in view.nodes} == {
+            "a": "completed",
+            "outer": "failed",
+            "z": "failed",
+        }
+        check_everything(harness.client)
+        self._trigger(execution)
+        self._to_the_end()
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        assert msgspec.json.decode(found["z"]) == {"result": 5}
+        assert len(check_everything(harness.client)) == len(("root", "outer", "inner"))
+        with contextlib.suppress(ExecutionNotFoundError):
+            self._api(lambda: harness.delete(execution))
+        self._to_the_end()
+        left = list(harness.client.scan_iter("fe:x:*"))
+        assert left == [], left
+
+    def _to_the_end(self) -> None:
+        super()._to_the_end()
+        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"

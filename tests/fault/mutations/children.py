@@ -1,0 +1,119 @@
+"""Rules of nodes that run as child executions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+GROUPS: Final = ("tests/integration/engine/test_engine_groups.py",)
+CRASHES: Final = ("tests/integration/engine/test_engine_group_races.py",)
+
+
+def _in(rule: str, path: str, old: str, new: str, tests: tuple[str, ...] = GROUPS) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, tests)
+
+
+MUTANTS: Final = (
+    _in(
+        "an open node is ended by its child alone",
+        "execution/rules/finishing",
+        "if is_open(record.status) != isinstance(callback.by, ByChild) and not is_final(record.status):",
+        "if False:",
+        CRASHES,
+    ),
+    _in(
+        "the end of a child's earlier run ends nothing",
+        "execution/rules/children/tending",
+        "    if child.run < awaited.run:\n        return _of_earlier_run(parent, child)\n",
+        "",
+    ),
+    _in(
+        "a child whose node is stopped before it was made is not made",
+        "execution/rules/children/tending",
+        '        if parent.stop is not None:\n            return "report"\n        return "make"',
+        '        return "make"',
+        CRASHES,
+    ),
+    _in(
+        "nothing is made while the parent is paused",
+        "execution/rules/children/tending",
+        'return "make" if parent.lets_dispatch else "nothing"',
+        'return "make"',
+        CRASHES,
+    ),
+    _in(
+        "a child that nobody waits for is stopped",
+        "execution/rules/children/tending",
+        '        return "keep"\n    return "nothing" if child.stop is not None else "stop"\n',
+        '        return "keep"\n    return "nothing"\n',
+    ),
+    _in(
+        "what stops an execution stops its children",
+        "execution/rules/stopping",
+        "        return tend_open(execution, node, record, run.correlation_id)\n",
+        "        return ()\n",
+    ),
+    _in(
+        "a pause reaches the children",
+        "execution/rules/steering/pausing",
+        "*((Send(message),) if nests else ()),",
+        "",
+    ),
+    _in(
+        "a resume reaches the children",
+        "engine/advancing/resume_step",
+        "self._arm(run, [*again, *children_again(run, records_of(stored), names)])",
+        "self._arm(run, again)",
+    ),
+    _in(
+        "the last transaction of a child ends its node",
+        "execution/rules/concluding",
+        "        return (Send(ended),)\n",
+        "        return ()\n",
+    ),
+    _in(
+        "a trigger goes on with the old child",
+        "execution/rules/starting",
+        "child=before.child if goes_on else None,",
+        "child=None,",
+    ),
+    _in(
+        "a group below what is reset begins anew",
+        "execution/rules/steering/rerunning",
+        " and not any(at in touched for at in above)",
+        "",
+        CRASHES,
+    ),
+    _in(
+        "the end of the root lets its children expire",
+        "execution/rules/concluding",
+        "return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()))",
+        "return deliver(run, now) if control.notifies else ()",
+    ),
+    _in(
+        "the next run of the root lets its children stay",
+        "execution/rules/starting",
+        "kept = keep_children(plan, Run(execution, run, record.correlation_id))",
+        "kept = keep_children(plan, Run(execution, run, record.correlation_id))[:0]",
+    ),
+    _in(
+        "children go with their root",
+        "store/state",
+        "        self._remove_children(execution)\n",
+        "",
+    ),
+    _in(
+        "a child is in no list",
+        "store/committing/encode_changes",
+        "        if is_child(execution):\n            if is_over(status):",
+        "        if False:\n            if is_over(status):",
+    ),
+    _in(
+        "what had not ended when a group began stays undefined in it",
+        "execution/rules/dispatching",
+        "return outer if not unseen else tuple([each for each in outer if each.node not in unseen])",
+        "return outer",
+        CRASHES,
+    ),
+)

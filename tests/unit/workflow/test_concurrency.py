@@ -1,0 +1,116 @@
+"""`concurrency` of a document: what it may say, and the key that an execution stands under."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.workflow import Checked
+from flowengine.workflow.inputs.beginning import VarsInvalidError, begin, key_of_another_run
+from flowengine.workflow.inputs.values import Occasion
+from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.plan import Plan, decode_plan, encode_plan
+from tests.support.documents import JsonObject, checked, node, only, workflow
+
+OCCASION = Occasion({"id": "e1", "name": "test", "run": 1, "labels": {"team": "data"}}, 1_772_366_400_000)
+INPUTS: JsonObject = {
+    "day": {"type": "string"},
+    "count": {"type": "integer", "default": 3},
+    "token": {"type": "string", "secret": True, "required": False},
+}
+
+
+def document(**concurrency: JsonValue) -> Checked:
+    """What the validator says of a document with this limit."""
+    fields: JsonObject = {"inputs": INPUTS, "vars": {"url": "x/{{ inputs.day }}", "key": "{{ secrets.K }}"}}
+    return checked(workflow(node("a"), concurrency=concurrency, **fields))
+
+
+def plan_of(**concurrency: JsonValue) -> Plan:
+    """The plan of a right one, stored and read again."""
+    return right(document(**concurrency))
+
+
+def right(found: Checked) -> Plan:
+    """The plan of a document that is right, stored and read again."""
+    assert found.plan is not None, found.problems
+    return decode_plan(encode_plan(found.plan))
+
+
+def test_the_plan_has_what_the_document_says() -> None:
+    """A number is a key as well; what is left out has its default."""
+    assert plan_of(limit=2).overall.concurrency == Concurrency(2)
+    full = plan_of(limit=1000, key=7, on_limit="cancel_oldest", shared=True).overall.concurrency
+    assert full == Concurrency(1000, "7", "cancel_oldest", True)
+    assert right(checked(workflow(node("a"), concurrency=None))).overall.concurrency is None
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "pointer"),
+    [
+        ({}, "missing_field", "/limit"),
+        ({"limit": 0}, "out_of_range", "/limit"),
+        ({"limit": 1001}, "out_of_range", "/limit"),
+        ({"limit": 1.5}, "wrong_type", "/limit"),
+        ({"limit": True}, "wrong_type", "/limit"),
+        ({"limit": 1, "on_limit": "quque"}, "invalid_value", "/on_limit"),
+        ({"limit": 1, "on_limit": 1}, "wrong_type", "/on_limit"),
+        ({"limit": 1, "shared": "yes"}, "wrong_type", "/shared"),
+        ({"limit": 1, "kye": "x"}, "unknown_field", "/kye"),
+        ({"limit": 1, "key": ["x"]}, "wrong_type", "/key"),
+        ({"limit": 1, "key": " "}, "invalid_key", "/key"),
+        ({"limit": 1, "key": "x" * 201}, "invalid_key", "/key"),
+        ({"limit": 1, "key": "a\tb"}, "invalid_key", "/key"),
+        ({"limit": 1, "key": "{{ a.result }}"}, "unknown_node_reference", "/key"),
+        ({"limit": 1, "key": "{{ inputs.dya }}"}, "unknown_field", "/key"),
+        ({"limit": 1, "key": "{{ inputs.token }}"}, "secret_not_allowed", "/key"),
+        ({"limit": 1, "key": "{{ secrets.K }}"}, "secret_not_allowed", "/key"),
+        ({"limit": 1, "key": "{{ vars.key }}"}, "secret_not_allowed", "/key"),
+        ({"limit": 1, "key": "{{ execution.error }}"}, "unknown_field", "/key"),
+        ({"limit": 1, "key": "{{ inputs.day"}, "template_syntax", "/key"),
+    ],
+)
+def test_a_wrong_value_is_placed(said: JsonObject, code: str, pointer: str) -> None:
+    """Each problem says where it is."""
+    problem = only(document(**said))
+    assert (problem.code, problem.pointer) == (code, f"/concurrency{pointer}")
+
+
+def test_a_near_word_is_named() -> None:
+    """`quque` is meant to be `queue`."""
+    assert "did you mean 'queue'?" in only(document(limit=1, on_limit="quque")).message
+
+
+@pytest.mark.parametrize(
+    ("key", "made"),
+    [
+        ("{{ inputs.day }}", "2026-03-01"),
+        ("{{ vars.url }}", "x/2026-03-01"),
+        ("{{ inputs.count }}", "3"),
+        ("{{ execution.labels.team }}-{{ inputs.count }}", "data-3"),
+        ("{{ inputs.count > 2 }}", "true"),
+        ("plain", None),
+    ],
+)
+def test_the_key_is_made_of_what_is_given(key: str, made: str | None) -> None:
+    """At the trigger. One without a template needs no making."""
+    plan = plan_of(limit=1, key=key)
+    assert begin(plan, {"day": "2026-03-01"}, OCCASION).key == made
+
+
+@pytest.mark.parametrize("key", ["{{ inputs.token }}x", "{{ [1] }}", "{{ none }}", "{{ inputs.day }}"])
+def test_a_key_that_cannot_be_made_is_refused(key: str) -> None:
+    """With its place: it is no text, or empty, or reads what was not given."""
+    if "token" in key:
+        assert only(document(limit=1, key=key)).code == "secret_not_allowed"
+        return
+    with pytest.raises(VarsInvalidError) as refused:
+        begin(plan_of(limit=1, key=key), {"day": ""}, OCCASION)
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.pointer) == ("key_invalid", "/concurrency/key")
+
+
+def test_the_key_of_another_run_is_made_of_its_inputs() -> None:
+    """Where these have changed."""
+    plan = plan_of(limit=1, key="{{ inputs.day }}")
+    assert key_of_another_run(plan, {"day": "x"}, {}, OCCASION) == "x"

@@ -1,0 +1,218 @@
+"""Groups in documents: what is read of them, and where a problem is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from flowengine.settings import Limits
+from flowengine.workflow.children.group import GROUP, Outer
+from flowengine.workflow.plan import Plan, decode_plan, encode_plan
+from flowengine.workflow.schema import document_schema
+from tests.support.documents import catalog, checked, node, only, workflow
+
+
+def group(name: str, *nodes: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A group of these nodes."""
+    return {"id": name, "nodes": list(nodes), **fields}
+
+
+def says(name: str, value: str, *after: str, **fields: Any) -> dict[str, Any]:
+    """A node whose result is this."""
+    return {"id": name, "handler": "set", "config": {"value": value}, "dependencies": list(after), **fields}
+
+
+def plan_of(*nodes: dict[str, Any], **fields: Any) -> Plan:
+    """The plan of a right workflow."""
+    found = checked(workflow(*nodes, **fields))
+    assert found.plan is not None, found.problems
+    return found.plan
+
+
+def test_a_group_is_a_node_with_a_plan_of_its_own() -> None:
+    """It is stored in the node's policy, and read when a child needs it."""
+    plan = plan_of(says("a", "x"), group("g", says("b", "{{ a.result }}"), dependencies=["a"]))
+    assert plan.nests
+    assert plan.nodes[1].work.handler == GROUP
+    inner = plan.group_at((1,))
+    assert [each.id for each in inner.nodes] == ["b"]
+    assert inner.policy(0).outer == (Outer(1, "a", "result", True, False),)
+    assert plan.policy(1).sees == (0,)
+    assert decode_plan(encode_plan(plan)).group_at((1,)) == inner
+
+
+def test_a_plan_without_groups_says_nothing_of_them() -> None:
+    """Nothing of what is stored grows."""
+    plan = plan_of(says("a", "x"))
+    assert not plan.nests
+    assert encode_plan(plan).startswith(b"[2,")
+
+
+def test_a_node_deep_inside_reads_all_that_is_around() -> None:
+    """Each read says how many executions up the node lies."""
+    deep = group("h", says("c", "{{ a.result }} {{ b.result }}"), dependencies=["b"])
+    plan = plan_of(says("a", "x"), group("g", says("b", "y"), deep, dependencies=["a"]))
+    inner = plan.group_at((1, 1))
+    assert inner.policy(0).outer == (
+        Outer(1, "b", "result", True, False),
+        Outer(2, "a", "result", True, False),
+    )
+    assert plan.group_at((1,)).policy(1).outer == (Outer(1, "a", "result", False, True),)
+
+
+def test_outputs_and_fields_of_a_group_are_in_its_plan() -> None:
+    """Its time, whether the first failure stops it, and what it gives."""
+    fields = {"outputs": {"x": "{{ b.result }}"}, "timeout_seconds": 90_000, "on_node_failure": "stop"}
+    inner = plan_of(group("g", says("b", "y"), **fields)).group_at((0,))
+    assert (inner.overall.timeout_ms, inner.overall.stops_on_failure) == (90_000_000, True)
+    assert inner.stages.outputs == 1
+
+
+def test_what_is_given_reaches_the_group_itself() -> None:
+    """A rerun with other inputs begins it anew."""
+    inputs = {"day": {"type": "string"}}
+    plan = plan_of(group("g", says("b", "{{ inputs.day }}")), inputs=inputs)
+    assert plan.policy(0).given == ("inputs",)
+    assert plan.group_at((0,)).policy(0).given == ("inputs",)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "code", "pointer", "said"),
+    [
+        ([group("g")], "empty_group", "/nodes/0/nodes", "at least one node"),
+        ([{"id": "g", "nodes": 3}], "wrong_type", "/nodes/0/nodes", "must be a list"),
+        (
+            [group("g", node("a"), handler="set")],
+            "handler_and_nodes",
+            "/nodes/0/nodes",
+            "take one of them out",
+        ),
+        ([node("a", outputs={})], "handler_and_nodes", "/nodes/0/outputs", "a field of the workflow and of"),
+        ([group("g", node("a"), config={})], "unknown_field", "/nodes/0/config", "unknown field 'config'"),
+        (
+            [group("g", node("a"), output_schema={})],
+            "not_supported_yet",
+            "/nodes/0/output_schema",
+            "not have yet",
+        ),
+        ([group("g", node("a"), timeout_seconds=0)], "out_of_range", "/nodes/0/timeout_seconds", "is 1 to"),
+        (
+            [group("g", node("a"), on_node_failure="x")],
+            "invalid_value",
+            "/nodes/0/on_node_failure",
+            "'finish'",
+        ),
+        ([group("g", node("a"), outputs=[])], "wrong_type", "/nodes/0/outputs", "is an object"),
+        ([group("g", node("a", zz=1))], "unknown_field", "/nodes/0/nodes/0/zz", "unknown field 'zz'"),
+        ([node("a"), group("g", node("a"))], "duplicate_id", "/nodes/1/nodes/0/id", "around the group 'g'"),
+        ([group("g", node("g"))], "duplicate_id", "/nodes/0/nodes/0/id", "around the group 'g'"),
+        (
+            [group("g", node("a", dependencies=["b"])), node("b")],
+            "unknown_dependency",
+            "/nodes/0/nodes/0/dependencies/0",
+            "no node has the id 'b'",
+        ),
+        (
+            [says("a", "x"), group("g", says("b", "{{ a.result }}"))],
+            "not_an_ancestor",
+            "/nodes/1/nodes/0/config/value",
+            "add it to the dependencies of the group",
+        ),
+        (
+            [group("g", says("b", "y")), says("c", "{{ b.result }}", "g")],
+            "unknown_node_reference",
+            "/nodes/1/config/value",
+            "'b', which is no node",
+        ),
+        (
+            [group("g", says("b", "y"), outputs={"x": 1}), says("c", "{{ g.result.y }}", "g")],
+            "unknown_field",
+            "/nodes/1/config/value",
+            "'y'",
+        ),
+        (
+            [group("g", says("b", "{{ c.result }}"), says("c", "z"))],
+            "not_an_ancestor",
+            "/nodes/0/nodes/0/config/value",
+            "add it to the dependencies of 'b'",
+        ),
+        (
+            [group("g", says("b", "y"), outputs={"x": "{{ nope.result }}"})],
+            "unknown_node_reference",
+            "/nodes/0/outputs/x",
+            "which is no node",
+        ),
+        ([group("g", node("a"), map={})], "not_supported_yet", "/nodes/0/map", "does not have yet"),
+        ([group("g", node("a"), repeat={})], "not_supported_yet", "/nodes/0/repeat", "does not have yet"),
+    ],
+)
+def test_each_problem_is_told_at_its_place(
+    nodes: list[dict[str, Any]], code: str, pointer: str, said: str
+) -> None:
+    """In the group, or in a node in it."""
+    problem = only(checked(workflow(*nodes)))
+    assert (problem.code, problem.pointer) == (code, pointer), problem
+    assert said in problem.message, problem.message
+
+
+def test_groups_side_by_side_may_use_the_same_ids() -> None:
+    """None of them is around the other."""
+    assert plan_of(group("g", node("a")), group("h", node("a"))).nests
+
+
+def test_groups_are_nested_five_deep_at_most() -> None:
+    """The sixth is refused at its place."""
+    nested = node("a")
+    for depth in range(5):
+        nested = group(f"g{depth}", nested)
+    assert checked(workflow(nested)).plan is not None
+    problem = only(checked(workflow(group("g5", nested))))
+    assert (problem.code, problem.pointer) == ("nested_too_deep", "/nodes/0" + "/nodes/0" * 5 + "/nodes")
+
+
+def test_nodes_in_groups_count_to_those_of_the_workflow() -> None:
+    """With the group itself."""
+    limits = Limits(max_nodes=3)
+    assert checked(workflow(group("g", node("a"), node("b"))), limits).plan is not None
+    problem = only(checked(workflow(group("g", node("a"), node("b"), node("c"))), limits))
+    assert (problem.code, problem.pointer) == ("too_many_nodes", "/nodes")
+
+
+def test_hooks_in_groups_read_what_hooks_read() -> None:
+    """And nothing of it stands open to groups among the main nodes."""
+    inside = group("g", says("b", "{{ execution.status }}"))
+    hooks: dict[str, Any] = {"finally": [inside]}
+    found = checked(workflow(node("a"), **hooks))
+    assert found.plan is not None, found.problems
+    assert found.plan.group_at((1,)).policy(0).given == ("execution", "outcome")
+    assert only(checked(workflow(inside))).code == "unknown_field"
+
+
+def test_defaults_for_configs_hold_in_groups() -> None:
+    """As for any node of that handler."""
+    plan = plan_of(group("g", {"id": "a", "handler": "set"}), defaults={"config": {"set": {"x": 1}}})
+    assert bytes(plan.group_at((0,)).nodes[0].work.config) == b'{"x":1}'
+
+
+def test_what_may_be_missing_in_a_group_is_a_warning() -> None:
+    """Where the group can run though what it reads has not completed."""
+    inside = group("g", says("b", "{{ a.result }}"), dependencies=["a"], trigger_rule="all_done")
+    (warning,) = checked(workflow(says("a", "x"), inside)).warnings
+    assert (warning.code, warning.pointer) == ("may_be_missing", "/nodes/1/nodes/0/config/value")
+
+
+def test_the_schema_for_editors_knows_groups() -> None:
+    """What is right, and not what is wrong."""
+    validator = jsonschema_rs.validator_for(document_schema(catalog()))
+    right = group("g", node("a"), group("h", node("b")), outputs={"x": 1}, timeout_seconds=90_000)
+    assert validator.is_valid(workflow(right))
+    for wrong in (
+        group("g"),
+        group("g", node("a"), handler="set"),
+        group("g", node("a"), config={}),
+        group("g", {"id": "x"}),
+        node("a", timeout_seconds=90_000),
+    ):
+        assert not validator.is_valid(workflow(wrong)), wrong
