@@ -24,6 +24,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 import pytest
 
 from tests.fault.crash_scenes.applied import Applied
+from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.delivery import Delivered
 from tests.fault.crash_scenes.groups import Grouped
 from tests.fault.crash_scenes.lining import Lined
@@ -62,6 +63,7 @@ Scene: TypeAlias = Literal[
     "applied",
     "repeating",
     "grouped",
+    "rerun_together",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -118,6 +120,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Repeating(url, gate)
         case "grouped":
             passing = Grouped(url, gate)
+        case "rerun_together":
+            passing = RerunTogether(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -167,6 +171,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "definition-cut",
     "crash-between-iterations",
     "group-crash",
+    "bulk-again",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

@@ -117,6 +117,8 @@ def _print_in_full(item: Handler) -> None:
     lines += ["", f"queue: {item.queue}"]
     if not item.secrets:
         lines.append("takes no secrets")
+    if item.isolated:
+        lines.append("runs in a child process")
     click.echo(plain_text("\n".join(lines), keep_lines=True))
 
 

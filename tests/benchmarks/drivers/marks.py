@@ -16,12 +16,14 @@ from tests.benchmarks.drivers.lines import redis_url
 
 KEY = "bench:marks"
 WITHIN_S = 120.0
+CONNECTIONS = 10_000
+"""A client allows a hundred by itself."""
 
 
 @cache
 def client() -> redis.Redis:
-    """One client a process."""
-    return redis.Redis.from_url(redis_url(), protocol=2)
+    """One client a process, for as many threads as leave marks at once."""
+    return redis.Redis.from_url(redis_url(), protocol=2, max_connections=CONNECTIONS)
 
 
 def fresh() -> str:

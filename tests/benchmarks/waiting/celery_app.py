@@ -7,6 +7,7 @@ from celery import Celery
 
 from tests.benchmarks.drivers import marks
 from tests.benchmarks.drivers.lines import redis_url
+from tests.benchmarks.waiting.called import ended
 
 app = Celery("bench", broker=redis_url(), backend=redis_url())
 app.conf.update(
@@ -14,10 +15,10 @@ app.conf.update(
 )
 
 
-def _call(url: str, mark: str) -> None:
+def _call(url: str, batch: str) -> None:
     """A node that waits for a service."""
     requests.get(url, timeout=60).raise_for_status()
-    marks.leave(mark)
+    ended(batch)
 
 
 def _noop() -> None:

@@ -9,14 +9,17 @@ import os
 from typing import Any
 
 import dramatiq
+import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from tests.benchmarks.drivers import marks
 from tests.benchmarks.drivers.lines import redis_url
+from tests.benchmarks.waiting.called import ended
 
 IS_ASYNC = bool(os.environ.get("BENCH_ASYNC"))
 
-broker = RedisBroker(url=redis_url())
+# By itself a client allows a hundred connections, and each of Dramatiq's threads takes one.
+broker = RedisBroker(client=redis.Redis.from_url(redis_url(), max_connections=marks.CONNECTIONS))
 if IS_ASYNC:
     from dramatiq.middleware.asyncio import AsyncIO
 
@@ -26,7 +29,7 @@ dramatiq.set_broker(broker)
 _session: dict[str, Any] = {}
 
 
-async def call_async(url: str, mark: str) -> None:
+async def call_async(url: str, batch: str) -> None:
     """A node that waits for a service, on the event loop."""
     import aiohttp
 
@@ -35,15 +38,15 @@ async def call_async(url: str, mark: str) -> None:
     async with _session["only"].get(url) as answer:
         answer.raise_for_status()
         await answer.read()
-    marks.leave(mark)
+    ended(batch)
 
 
-def call_sync(url: str, mark: str) -> None:
+def call_sync(url: str, batch: str) -> None:
     """A node that waits for a service."""
     import requests
 
     requests.get(url, timeout=60).raise_for_status()
-    marks.leave(mark)
+    ended(batch)
 
 
 call = dramatiq.actor(actor_name="call")(call_async if IS_ASYNC else call_sync)

@@ -44,9 +44,8 @@ MUTANTS: Final = (
         "now + pause_ms > repeated.since + max_ms",
         "now > repeated.since + max_ms",
     ),
-    _engine(
+    _rule(
         "a condition is decided once a run",
-        "execution/rules/repeating",
         "when=True if policy.when is not None else None,",
         "when=None,",
     ),

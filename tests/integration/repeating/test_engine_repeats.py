@@ -130,6 +130,7 @@ def test_a_re_trigger_goes_on_after_the_last_iteration(harness: Harness) -> None
     assert shown.error.message == "'until' was not true after 3 iterations (repeat.max_iterations)"
     check(harness.client, execution)
     harness.trigger(execution)
+    check(harness.client, execution)
     harness.drain()
     assert output(harness, execution) == {"result": [2, 5, 9, 14, 20], "iterations": 5}
 
@@ -356,6 +357,22 @@ def test_a_cancel_ends_the_repetition_and_the_next_run_goes_on(harness: Harness,
     assert output(harness, execution) == {"result": [2, 5, 9, 14], "iterations": 4}
 
 
+@pytest.mark.proves("iteration-cancel")
+def test_the_report_of_an_iteration_ends_the_node_of_an_execution_that_is_stopped(harness: Harness) -> None:
+    """As what its worker says that has stopped: nobody waits for anything else."""
+    execution = harness.begin(looping(until="{{ iteration == 4 }}", delay_seconds=30))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.cancel(execution)
+    (callback,) = harness.callbacks()
+    for entry in harness.waiting("orchestrator"):
+        if entry.actor == "stop_execution":
+            assert harness.deliver(harness.orchestrators[0], entry)
+    assert harness.api.executions.status(execution).status == "cancelling"
+    assert harness.deliver(harness.orchestrators[0], callback)
+    assert harness.api.executions.status(execution).status == "cancelled"
+
+
 @pytest.mark.parametrize("word", [Complete(msgspec.Raw(b'{"result":7}')), Skip(), Fail()])
 def test_an_operator_ends_a_node_that_repeats(harness: Harness, word: Word) -> None:
     """While it waits between two iterations; what is kept of these goes, unless it failed."""
@@ -380,6 +397,8 @@ def test_a_rerun_of_the_node_begins_anew(harness: Harness) -> None:
     check(harness.client, execution)
     harness.drain()
     assert output(harness, execution) == {"result": [2, 5, 9], "iterations": 3}
+    attempts = harness.api.executions.node(execution, "loop").attempts
+    assert [each.iteration for each in attempts] == [1, 2, 3, 1, 2, 3]
     harness.api.executions.rerun(execution, RerunAsked(Wanted("all")))
     harness.drain()
     assert output(harness, execution) == {"result": [2, 5, 9], "iterations": 3}
@@ -474,6 +493,27 @@ def test_the_sweep_arms_a_timer_again_that_is_lost(harness: Harness) -> None:
     assert sweep.repaired == 1
     harness.drain()
     assert output(harness, execution)["iterations"] == 2
+
+
+def test_a_node_of_a_group_repeats_as_any_other(harness: Harness) -> None:
+    """Its iterations are those of the group's own execution, and go with it."""
+    inner: JsonValue = {
+        "id": "inner",
+        "handler": "sum",
+        "config": TOTAL,
+        "repeat": {"until": "{{ iteration == 3 }}", "collect": True, "delay_seconds": 1},
+    }
+    group: JsonValue = {"id": "group", "nodes": [inner], "outputs": {"all": "{{ inner.result }}"}}
+    checked = check_document({"name": "loop", "nodes": [group]}, registry(), Limits())
+    assert checked.plan is not None, checked.problems
+    execution = harness.begin(checked.plan)
+    harness.drain()
+    found = harness.api.executions.results(execution).results["group"]
+    assert msgspec.json.decode(found)["result"] == {"all": [2, 5, 9]}
+    assert not list(harness.client.scan_iter("fe:x:*:collected:*"))
+    harness.delete(execution)
+    harness.drain()
+    assert not list(harness.client.scan_iter("fe:x:*"))
 
 
 def test_nothing_is_left_of_a_deleted_execution(harness: Harness) -> None:

@@ -280,6 +280,14 @@ def test_handlers_are_listed_without_acting_on_the_terminal(monkeypatch: pytest.
         assert shown.replace("\n", "").isprintable()
 
 
+def test_a_handler_in_full_says_that_it_runs_in_a_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a process that a worker needs memory for."""
+    registry = load_registry(("tests.e2e.isolated_handlers",))
+    monkeypatch.setattr("flowengine.cli.commands.handlers_and_schema._registry", lambda: registry)
+    assert "runs in a child process" in run("handlers", "isolated_pid").output
+    assert "runs in a child process" not in run("handlers", "compute").output
+
+
 def _hostile_handler() -> Handler:
     item = next(iter(load_registry()))
     return msgspec.structs.replace(item, summary=HOSTILE)

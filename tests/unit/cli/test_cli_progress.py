@@ -263,13 +263,18 @@ def test_a_node_that_waits_says_why_and_until_when() -> None:
     waiting = msgspec.structs.replace(
         node("a", "waiting", error=ERROR), waiting_for=WaitingForView(kind="retry", until=soon)
     )
+    loops = msgspec.structs.replace(
+        node("a", "waiting"), iteration=3, waiting_for=WaitingForView(kind="repeat", until=soon)
+    )
     late = msgspec.structs.replace(waiting, waiting_for=WaitingForView(kind="retry", until=moment(BEGIN)))
     with Lines(target) as lines:
         lines.show(view(waiting))
         lines.show(view(msgspec.structs.replace(late, attempt=2)))
-    first, second = printed(target).splitlines()
+        lines.show(view(loops))
+    first, second, third = printed(target).splitlines()
     assert re.fullmatch(r"waiting   a  failed with http_status  next try in 3\d\d\d\.\d s", first)
     assert second == "waiting   a  attempt 2  failed with http_status  next try is due"
+    assert re.fullmatch(r"waiting   a  iteration 3  next iteration in 3\d\d\d\.\d s", third)
 
 
 def test_a_tolerated_failure_is_told_as_one() -> None:

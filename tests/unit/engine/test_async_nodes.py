@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -106,12 +107,14 @@ class Holding:
 
     def __init__(self) -> None:
         self.let_go_of: dict[str, BaseException | None] = {}
+        self.times: Counter[str] = Counter()
         self.handed_back: set[str] = set()
         self.weights: dict[str, int] = {}
         self.most_bytes = 10**9
 
     def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
         self.let_go_of |= {each.payload.node: error for each in held}
+        self.times.update(each.payload.node for each in held)
 
     def is_handed_back(self, held: Held[Any]) -> bool:
         return held.payload.node in self.handed_back
@@ -241,6 +244,7 @@ def test_a_handler_that_ignores_the_end_of_its_time_is_let_go_of(rig: Rig) -> No
     rig.end("deaf", "fine")
     rig.wait_for("fine")
     assert rig.store.reported == [["fine"]]
+    assert rig.holding.times == {"deaf": 1, "fine": 1}
 
 
 def test_what_another_process_has_by_now_is_not_reported(rig: Rig) -> None:

@@ -15,7 +15,7 @@ export function changesBy(event, node) {
   if (kind === "node_started") return began(node, attempt, at);
   if (at < lastOf(node)) return null;
   switch (kind) {
-    case "node_queued": return { ...CLEAR, status: "queued", attempt, queued_at: at };
+    case "node_queued": return { ...CLEAR, status: "queued", attempt, queued_at: at, ...nextIteration(node) };
     case "node_opened": return { ...CLEAR, status: "running", attempt, child: event.child, queued_at: node.attempt === attempt ? node.queued_at ?? at : at, started_at: at };
     case "node_completed": return { status: "completed", attempt, finished_at: at, error: null, waiting_for: undefined };
     case "node_failed": return { status: "failed", attempt, finished_at: at, waiting_for: undefined, error: errorOf(event, node) };
@@ -27,6 +27,9 @@ export function changesBy(event, node) {
     default: return null;
   }
 }
+
+/** @param {Node} node One that waits without an error goes on with its next iteration. */
+const nextIteration = (node) => (node.status === "waiting" && node.iteration && !node.error ? { iteration: node.iteration + 1 } : {});
 
 /**
  * A worker tells of a start beside any transaction: it may come late, after the node's end.
@@ -59,5 +62,6 @@ export function same(one, other) {
   return one.status === other.status && one.attempt === other.attempt && one.queued_at === other.queued_at
     && one.started_at === other.started_at && one.finished_at === other.finished_at && one.skipped === other.skipped
     && one.tolerated === other.tolerated && one.error?.code === other.error?.code && one.error?.message === other.error?.message
-    && one.error?.caused_by === other.error?.caused_by && one.waiting_for?.until === other.waiting_for?.until;
+    && one.error?.caused_by === other.error?.caused_by && one.waiting_for?.until === other.waiting_for?.until
+    && one.iteration === other.iteration;
 }

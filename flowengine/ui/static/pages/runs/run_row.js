@@ -58,7 +58,7 @@ function cause(run) {
   if (!waits) return null;
   const left = at(waits.until) - exactNow();
   const when = left > 0 ? `in ${duration(left)}` : "now";
-  return html`<span class="cut say" title=${exact(waits.until)}><bdi>${cutMiddle(waits.node, 60)}</bdi> is tried again ${when}</span>`;
+  return html`<span class="cut say" title=${exact(waits.until)}><bdi>${cutMiddle(waits.node, 60)}</bdi> ${waits.kind === "repeat" ? "repeats" : "is tried again"} ${when}</span>`;
 }
 
 /** @param {{run: Row}} props */

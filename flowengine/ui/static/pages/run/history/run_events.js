@@ -17,6 +17,7 @@ import { pagedFeed } from "./paged_feed.js";
  * @property {string} [stage]
  * @property {string} [status]
  * @property {string} [said]
+ * @property {number} [iteration]
  */
 
 /** @type {WeakMap<object, import("./paged_feed.js").Feed<RunEvent>>} */
