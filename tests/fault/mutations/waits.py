@@ -35,7 +35,7 @@ MUTANTS: Final = (
         '"call_again", record.attempt + 1,',
     ),
     _in(
-        "a call that was put off keeps its moment",
+        "a call that was put off is no further try",
         "execution/rules/dispatching",
         '("dispatch_again", "call_again")',
         '("dispatch_again",)',
@@ -111,6 +111,13 @@ MUTANTS: Final = (
         "            names += self._signals(execution, plan)\n",
         "",
         SIGNALS,
+    ),
+    Mutant(
+        "signals of a child expire with its root",
+        "flowengine/store/committing/children.py",
+        "        nodes += [names.signals(child)] if plan.signal_nodes else []\n",
+        "",
+        ("tests/integration/waits/test_engine_waits_in_groups.py",),
     ),
     Mutant(
         "signals stay while their execution runs again",

@@ -49,6 +49,7 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
+from flowengine.handlers.builtin import waiting as waiting_handlers
 from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.set_values import set_values
 from flowengine.jsonvalue import JsonValue
@@ -175,6 +176,7 @@ def registry() -> Registry:
     """The handlers of the harness's workers."""
     made = Registry()
     made.collect(Handlers)
+    made.collect(waiting_handlers)
     return made
 
 

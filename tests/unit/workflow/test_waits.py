@@ -10,7 +10,7 @@ from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.support.documents import JsonObject, accepted, checked, only, reading, workflow
 
 A_DAY = 86_400
-CARD = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+CARD: JsonObject = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
 
 
 def waiting(handler: str, config: JsonValue = None, node_id: str = "hold", **fields: JsonValue) -> JsonObject:
