@@ -19,6 +19,7 @@ from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
+from flowengine.execution.limits.starts import Starts
 from flowengine.execution.messages import Callback, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
@@ -50,7 +51,7 @@ class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
     noted a start. `signals`: executions, and the names of the signals kept of them that it WATCHes and
-    reads."""
+    reads. `lines`: of which it reads the starts, and WATCHes them; so many at most of each."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
@@ -58,6 +59,7 @@ class Reading(msgspec.Struct, frozen=True):
     unwatched: tuple[NodeKey, ...] = ()
     starts: tuple[tuple[str, str, int], ...] = ()
     signals: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    lines: tuple[tuple[str, int], ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -87,6 +89,10 @@ class Unit(Protocol):
     def begun(self) -> Collection[tuple[str, str, int]]: ...
     @property
     def signals(self) -> Mapping[str, KeptSignals]: ...
+    @property
+    def starts_of(self) -> Mapping[str, Starts]:
+        """The newest starts of lines."""
+
     @property
     def now(self) -> int: ...
     def signal(self, execution: str, number: int) -> Sent | None:

@@ -262,6 +262,8 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
 
 def waiting_for(record: NodeRecord) -> WaitingForView:
     """What a waiting node waits for, as it is shown."""
+    if (turn := record.pace or record.turn) is not None:
+        return WaitingForView(kind="turn", until=None, key=shown_key(turn.line))
     until, waits = moment_or_none(record.until), record.waits
     if waits is None:
         return WaitingForView(kind=wait_kind(record), until=until)

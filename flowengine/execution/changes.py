@@ -13,7 +13,7 @@ import msgspec
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import EndedRun, Why
-from flowengine.execution.limits.lines import InLine
+from flowengine.execution.limits.lines import InLine, Pace
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
@@ -348,6 +348,32 @@ class LeaveLine(msgspec.Struct, frozen=True):
     member: str
 
 
+class ExpectStart(msgspec.Struct, frozen=True):
+    """A node is put in flight whose start counts: from its worker's note on, at a time that only that tells.
+
+    `now`: what started more than `per_ms` before it is not remembered.
+    """
+
+    pace: Pace
+    member: str
+    now: int
+
+
+class CountStart(msgspec.Struct, frozen=True):
+    """Such a start was at this time at the latest, if nobody has told."""
+
+    pace: Pace
+    member: str
+    at: int
+
+
+class HoldStarts(msgspec.Struct, frozen=True):
+    """None of a line starts before `until`, milliseconds since the epoch, or later if that is known."""
+
+    line: str
+    until: int
+
+
 class Stand(msgspec.Struct, frozen=True):
     """The execution's own record says that it stands there; None: it stands in no line."""
 
@@ -439,6 +465,9 @@ Change: TypeAlias = (
     | TakeSignal
     | EnterLine
     | LeaveLine
+    | ExpectStart
+    | CountStart
+    | HoldStarts
     | Stand
     | Admit
     | Withdraw

@@ -27,6 +27,7 @@ EventKind: TypeAlias = Literal[
     "node_skipped",
     "node_waiting",
     "node_iterated",
+    "node_in_line",
     "node_cancelled",
     "node_overruled",
     "signal_received",
@@ -114,6 +115,7 @@ _STATUS: Final[Mapping[EventKind, StoredNodeStatus]] = MappingProxyType(
         "node_skipped": "skipped",
         "node_waiting": "waiting",
         "node_iterated": "waiting",
+        "node_in_line": "waiting",
         "node_cancelled": "cancelled",
     }
 )

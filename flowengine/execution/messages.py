@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
+from flowengine.execution.limits.lines import Pace
 from flowengine.execution.records import Repeated, WaitKind
 from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
@@ -140,9 +141,10 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given. `repeat`: what the node says about its
-    iterations; `repeated`: how far it is with them. `chain`: the executions around its own,
-    the parent last; what is given is that of the first. `outer`: what it reads of nodes there. `opens`: there
-    is no handler to call; once its condition is true, the node runs as a child execution.
+    iterations; `repeated`: how far it is with them. `chain`: the executions around its own, the parent last;
+    what is given is that of the first. `outer`: what it reads of nodes there. `opens`: there is no handler to
+    call; once its condition is true, the node runs as a child execution. `pace`: as what its start is
+    counted.
     """
 
     execution: str
@@ -169,6 +171,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     chain: tuple[str, ...] = ()
     outer: tuple[Outer, ...] = ()
     opens: bool = False
+    pace: Pace | None = None
 
     @property
     def home(self) -> str:
@@ -263,6 +266,14 @@ class HooksTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="hooks", tag_f
     run: int
 
 
+class StartsDue(msgspec.Struct, frozen=True, kw_only=True, tag="starts", tag_field="kind"):
+    """Those that wait to start in a line may start now, or some of them."""
+
+    line: str
+    execution: str = ""
+    run: int = 0
+
+
 class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag_field="kind"):
     """The results of a run are to be sent to the execution's `callback_url`, as attempt `number`."""
 
@@ -271,7 +282,9 @@ class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag
     number: int
 
 
-Timer: TypeAlias = Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
+Timer: TypeAlias = (
+    Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue | StartsDue
+)
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -329,6 +342,7 @@ MESSAGES: Final = (
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(DeliveryDue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop, and workers"),
+    MessageKind(StartsDue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
 )
 
 _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
@@ -358,7 +372,7 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case TendChild() | TendChildren() | KeepChildren():
             return FORMAT
-        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
+        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue() | StartsDue():
             return FORMAT
         case DeliverResults() | DeliveryAttempted():
             return FORMAT
@@ -380,7 +394,8 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.chain,
         task.outer,
         task.opens,
+        task.pace,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False)
+_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, None)

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.limits.lines import InLine
+from flowengine.execution.limits.lines import InLine, NodeTurn, Pace
 from flowengine.execution.status import (
     ExecutionStatus,
     SkipReason,
@@ -132,6 +132,8 @@ class NodeRecord(
         "waits": "x",
         "repeated": "l",
         "child": "h",
+        "turn": "j",
+        "pace": "J",
     },
 ):
     """One node: the field `state` of its key.
@@ -155,6 +157,8 @@ class NodeRecord(
     `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
     `child`: the execution that it stands for while it is open, and after that the one that it stood for last,
     if it may go on.
+    `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
+    waits to start, and, in flight, as what its start is counted.
     """
 
     status: StoredNodeStatus = "pending"
@@ -180,6 +184,13 @@ class NodeRecord(
     waits: Waits | None = None
     repeated: Repeated | None = None
     child: AwaitedChild | None = None
+    turn: NodeTurn | None = None
+    pace: Pace | None = None
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it stands in a line, or did so to be put in flight."""
+        return self.turn is not None or self.pace is not None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -65,6 +65,7 @@ NodeStep: TypeAlias = Literal[
     "skip",
     "open",
     "wait",
+    "line_up",
     "try_again",
     "call_again",
     "iterate",
@@ -84,6 +85,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
     {
         "pending": {
             "dispatch": "queued",
+            "line_up": "waiting",
             "inherit_failure": "failed",
             "skip": "skipped",
             "cancel": "cancelled",
@@ -110,6 +112,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         },
         # `complete` and `fail` by what it has waited for, or by the end of its time; `wait`: once more.
         "waiting": {
+            "line_up": "waiting",
             "try_again": "queued",
             "call_again": "queued",
             "iterate": "queued",

@@ -249,9 +249,10 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["api", "parent"]
 
 
-WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval"]
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "turn"]
 """`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
-handler has asked; `wait`: a time; `signal`; `approval`: a person's decision."""
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `turn`: its turn among the nodes
+of a key."""
 
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,7 +260,7 @@ class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
     `node` after a failure; `repeat`, its next iteration; what else a node may wait for; or its `turn` to
     begin, among the executions with its `key`."""
 
-    kind: WaitingKind | Literal["turn"]
+    kind: WaitingKind
     node: str | msgspec.UnsetType = msgspec.UNSET
     until: Moment | msgspec.UnsetType = msgspec.UNSET
     key: str | msgspec.UnsetType = msgspec.UNSET
@@ -370,12 +371,14 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
-    what is no retry and no iteration. `prompt`: what a person is asked."""
+    what is no retry and no iteration. `prompt`: what a person is asked. `key`: of the limit under which it
+    waits for its turn."""
 
     kind: WaitingKind
     until: Moment | None
     since: Moment | msgspec.UnsetType = msgspec.UNSET
     prompt: str | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class TurnView(msgspec.Struct, frozen=True, kw_only=True):

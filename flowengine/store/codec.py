@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from flowengine.engine.ports import Begun
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.limits.lines import InLine
+from flowengine.execution.limits.starts import EXPECTED_AT, HELD, Starts
 from flowengine.execution.records import (
     UNTOUCHED,
     Attempt,
@@ -133,6 +134,18 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         line=None if values[15] is None else _line_decoder.decode(values[15]),
         version=None if values[16] is None else int(values[16]),
     )
+
+
+def parse_starts(pairs: Sequence[bytes]) -> Starts:
+    """The newest starts of a line: members and their times."""
+    found = [(member.decode(errors="replace"), int(float(at))) for member, at in _pairs(pairs)]
+    times = tuple([at for member, at in found if member != HELD])
+    held = max([at for member, at in found if member == HELD], default=0)
+    return Starts(times, held, tuple([member for member, at in found if at >= EXPECTED_AT]))
+
+
+def _pairs(values: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(values[::2], values[1::2], strict=True)
 
 
 def parse_kept_creation(value: bytes | None) -> KeptCreation | None:

@@ -46,6 +46,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:bulks | zset | those that are not finished, by when they last moved |
 | fe:line:LINE | list | who may run of a limit, and behind them who waits (`execution.limits.lines`) |
 | fe:lines | zset | the lines in which somebody stands, all scores 0 |
+| fe:starts:LINE | zset | members of a line, by when they started; `held`: until when none does; expires |
 | fe:limits | hash | LINE -> how many of its first may run |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
@@ -69,12 +70,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar, assert_never, get_args
 
+from flowengine.execution.limits.lines import is_of_starts
 from flowengine.execution.messages import (
     Deadline,
     DeliveryDue,
     HooksTimeout,
     NextTry,
     RunTimeout,
+    StartsDue,
     StopOverdue,
     Timer,
     WaitOver,
@@ -300,6 +303,10 @@ class Keys:
         """List: who stands in a line."""
         return f"{self._prefix}line:{owned(line, self.owner)}"
 
+    def starts(self, line: str) -> str:
+        """Sorted set: the starts of those that stood in a line, by their times."""
+        return f"{self._prefix}starts:{owned(line, self.owner)}"
+
     def ended(self, hour: int) -> str:
         """Hash: how many executions ended in this hour since the epoch, and how."""
         return f"{self._prefix}ended:{hour}"
@@ -468,6 +475,8 @@ def member_of(timer: Timer) -> str:
             return f"{timer.execution}|{timer.run}"
         case DeliveryDue():
             return f"{timer.execution}|{timer.run}|{timer.number}"
+        case StartsDue(line=line):
+            return line
         case _ as never:
             assert_never(never)
 
@@ -489,6 +498,8 @@ def timer_kind(timer: Timer) -> str:
             return "hooks"
         case DeliveryDue():
             return "delivery"
+        case StartsDue():
+            return "starts"
         case _ as never:
             assert_never(never)
 
@@ -547,6 +558,16 @@ def parse_wait_over(member: bytes) -> WaitOver | None:
 
 
 _WAIT_KINDS: Final[dict[str, WaitKind]] = {kind: kind for kind in get_args(WaitKind)}
+
+
+def parse_starts_due(member: bytes) -> StartsDue | None:
+    """Reads the timers of lines; None for one that is not one of ours."""
+    try:
+        line = member.decode()
+    except UnicodeDecodeError:
+        return None
+    return StartsDue(line=line) if is_of_starts(line) else None
+
 
 parse_deadline: Final = parser_of(Deadline)
 parse_next_try: Final = parser_of(NextTry)

@@ -254,6 +254,13 @@ class RedisState:
         replies = self.sessions.retrying_read([self.execution_read(execution) for execution in executions])
         return [parse_execution(reply) for reply in replies]
 
+    def read_records(self, nodes: Sequence[NodeKey]) -> list[NodeRecord]:
+        """The records of nodes of any executions, in one round trip."""
+        if not nodes:
+            return []
+        reads = [("HGET", self.keys.node(execution, node), keys.STATE) for execution, node in nodes]
+        return [decode_record(state) for state in self.sessions.retrying_read(reads)]
+
     def execution_read(self, execution: str) -> Command:
         """The command whose reply `parse_execution` takes."""
         return ("HMGET", self.keys.control(execution), *EXECUTION_FIELDS)

@@ -11,6 +11,7 @@ import msgspec
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events, kept_entries
 from flowengine.execution.history.spoken import Said
+from flowengine.execution.limits.lines import Member, Pace
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
@@ -27,6 +28,7 @@ from flowengine.store.codec import (
 )
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.history.output_writer import OutputWriter
+from flowengine.store.limits.line_commands import start_counted
 from flowengine.store.state import RedisState
 
 MANY_READS = 16
@@ -63,11 +65,18 @@ class RedisWorkerState:
     def note_commands(self, task: RunNode, begun: Begun) -> list[Command]:
         """What notes a start: the mark, then the timer, which looks for the mark when it fires, the event."""
         due = backstop_due(begun.at, task.timeout_ms, self._state.lease_ms)
+        pace = task.pace
         return [
             ("HSET", self._keys.started(task.execution), _field(task), format_begun(begun)),
             ("ZADD", self._keys.deadlines, due, _member(task)),
             self._event("node_started", task, begun.at),
+            *([] if pace is None else [self._counts(task, pace, begun.at)]),
         ]
+
+    def _counts(self, task: RunNode, pace: Pace, at: int) -> Command:
+        """What tells when a start was that counts. That of a task which is delivered again counts once."""
+        member = str(Member(task.execution, task.run, task.node, pace.ticket))
+        return start_counted(self._keys, pace, member, at)
 
     def _event(self, kind: EventKind, task: RunNode, at: int) -> Command:
         """What appends an event. It makes no stream: that of an execution that has expired stays gone."""

@@ -39,8 +39,6 @@ FUTURE_WORKFLOW_FIELDS: Final = (
 FUTURE_NODE_FIELDS: Final = (
     "map",
     "wait_for_callback",
-    "concurrency",
-    "rate_limit",
     "cache",
 )
 """Fields of the language that are not built yet: refused with a word of their own."""

@@ -183,6 +183,17 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         )
 
     @Derived
+    def limited(self) -> frozenset[int]:
+        """The nodes that join a line in place of being put in flight."""
+        return frozenset(
+            [
+                position
+                for position, policy in self.policies.items()
+                if policy.concurrency is not None or policy.rate_limit is not None
+            ]
+        )
+
+    @Derived
     def index(self) -> dict[str, int]:
         """Node id -> index."""
         return {node.id: position for position, node in enumerate(self.nodes)}

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from flowengine.workflow.children.group import Group, Outer
-from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
@@ -69,6 +69,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
     `waits`: what it waits for once it has run. `repeat`: it runs again and again. `group`: it runs as a child
     execution. `outer`: what it reads of the executions around its own.
+    `concurrency`: how many of its kind run at once; `rate_limit`: how often they start.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -84,6 +85,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     repeat: Repeat | None = None
     group: Group | None = None
     outer: tuple[Outer, ...] = ()
+    concurrency: NodeConcurrency | None = None
+    rate_limit: RateLimit | None = None
 
 
 PLAIN: Final = Policy()

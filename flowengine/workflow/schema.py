@@ -18,8 +18,9 @@ from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
-from flowengine.workflow.limits.reading import FIELD as CONCURRENCY
-from flowengine.workflow.limits.schema import concurrency_schema
+from flowengine.workflow.limits.declared import FIELD as CONCURRENCY
+from flowengine.workflow.limits.declared import RATE_FIELD as RATE_LIMIT
+from flowengine.workflow.limits.schema import concurrency_schema, node_concurrency_schema, rate_limit_schema
 from flowengine.workflow.stages import HOOKS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -157,6 +158,8 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
                 "description": "Ids of the nodes that must have ended before this one starts.",
             },
             **policy_schema.properties(limits.max_template_chars),
+            CONCURRENCY: node_concurrency_schema(),
+            RATE_LIMIT: rate_limit_schema(),
             "output_schema": {
                 "type": ["object", "null"],
                 "description": "The JSON Schema of its primary value; a mismatch fails the node.",

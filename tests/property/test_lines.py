@@ -24,6 +24,7 @@ from flowengine.workflow.limits.declared import ON_LIMIT, Concurrency, OnLimit
 from flowengine.workflow.policy import ExecutionPolicy
 from tests.property.machine_book import Crash, crashes, struck
 from tests.support.checks.invariants import check_everything, check_moment
+from tests.support.checks.reference_model import Says
 from tests.support.rigs.harness import Entry, Harness, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
@@ -31,6 +32,7 @@ EXAMPLES = int(os.environ.get("FLOWENGINE_FAULT_EXAMPLES", "50"))
 PHASES = (Phase.generate, *([Phase.shrink] if "FLOWENGINE_FAULT_SHRINK" in os.environ else []))
 STEPS = 40
 EXECUTIONS = 4
+WINDOW_MS = 3_600_000
 OPEN = ("running", "paused", "cancelling")
 
 
@@ -51,18 +53,31 @@ class LineMachine(RuleBasedStateMachine):
         self.executions: list[str] = []
         self.triggered: set[str] = set()
         self.limit = 1
-        self.on_limit: OnLimit = "queue"
+        self.whole = True
 
     def _script(self, context: Context) -> None:
         if context.execution_id in self.fails and context.run == 1:
             raise HandlerError("boom", "failed on purpose")
 
-    @initialize(limit=st.integers(1, 2), on_limit=st.sampled_from(ON_LIMIT), fails=st.integers(0, 2))
-    def create(self, limit: int, on_limit: OnLimit, fails: int) -> None:
-        """Executions of which so many run at once; the first ones fail."""
-        self.limit, self.on_limit = limit, on_limit
-        overall = ExecutionPolicy(concurrency=Concurrency(limit, on_limit=on_limit))
-        plan = plan_of({"a": (), "b": ("a",)}, overall=overall)
+    @initialize(
+        limit=st.integers(1, 2),
+        on_limit=st.sampled_from(ON_LIMIT),
+        fails=st.integers(0, 2),
+        whole=st.booleans(),
+        nodes=st.booleans(),
+        rated=st.booleans(),
+    )
+    def create(
+        self, limit: int, on_limit: OnLimit, fails: int, whole: bool, nodes: bool, rated: bool
+    ) -> None:
+        """Executions of which so many run at once, or so many of their nodes, or both; the first ones
+        fail."""
+        self.limit = limit
+        self.whole = whole or not nodes
+        rate = (limit, WINDOW_MS, "k") if rated else None
+        says = {name: Says(limit=limit, key="k", tries=2, rate=rate) for name in ("a", "b", "c")}
+        overall = ExecutionPolicy(concurrency=Concurrency(limit, on_limit=on_limit) if self.whole else None)
+        plan = plan_of({"a": (), "b": ("a",), "c": ()}, overall=overall, says=says if nodes else None)
         self.executions = [self.harness.create(plan) for _ in range(EXECUTIONS)]
         self.fails = set(self.executions[:fails])
 
@@ -76,6 +91,23 @@ class LineMachine(RuleBasedStateMachine):
     def cancel(self, at: int, crash: Crash) -> None:
         """One that runs, one that waits, or one that was never triggered."""
         self._ask(lambda: self.harness.cancel(self.executions[at]), crash)
+
+    @rule(at=st.integers(0, EXECUTIONS - 1), crash=crashes(8), goes_on=st.booleans())
+    def hold(self, at: int, crash: Crash, goes_on: bool) -> None:
+        """Pause one, or let it go on."""
+        executions = self.harness.api.executions
+        steer = executions.resume if goes_on else executions.pause
+        self._ask(lambda: steer(self.executions[at]), crash)
+
+    @rule()
+    def end_starts(self) -> None:
+        """A day passes for those that wait to start."""
+        self.harness.end_starts()
+
+    @rule()
+    def end_pauses(self) -> None:
+        """The pauses before other tries are over."""
+        self.harness.end_pauses()
 
     @rule(crash=crashes(8), force=st.booleans())
     def delete(self, crash: Crash, force: bool) -> None:
@@ -111,13 +143,22 @@ class LineMachine(RuleBasedStateMachine):
         """No more run than may; everything that is stored is right."""
         stored = check_moment(self.harness.client)
         running = [each.id for each in stored if each.status in OPEN]
-        assert len(running) <= self.limit, f"{running} run, the limit is {self.limit}"
+        assert not self.whole or len(running) <= self.limit, f"{running} run, the limit is {self.limit}"
+        flying = [record for each in stored for record in each.nodes.values() if record.turn is not None]
+        starts = self.harness.client.zrange("fe:starts:r:k", 0, -1, withscores=True)
+        recent = [at for _, at in starts if at > self.harness.now() - WINDOW_MS]
+        assert len(recent) <= self.limit, f"{len(recent)} have started, the limit is {self.limit}"
+        in_flight = [record for record in flying if record.status == "queued"]
+        assert len(in_flight) <= self.limit, f"{len(in_flight)} are in flight, the limit is {self.limit}"
 
     def teardown(self) -> None:
         """All that was triggered ends, and nobody stands in the line."""
         try:
             for process in (self.harness.api, *self.harness.orchestrators, *self.harness.workers):
                 process.reborn()
+            self.harness.drain()
+            for each in self.executions:
+                self._ask(lambda each=each: self.harness.api.executions.resume(each), None)
             self.harness.drain()
             stored = check_everything(self.harness.client)
             left = [each.id for each in stored if each.status in OPEN or each.waits]

@@ -243,6 +243,8 @@ def waiting_words(waits: WaitingForView) -> str:
             return _due("next iteration", waits.until)
         case "signal":
             return f"waits for a signal, until {waits.until}"
+        case "turn":
+            return f"waits for its turn: {plain_text(waits.key or '')}"
         case "approval":
             return f"waits for a decision, until {waits.until}"
         case _ as never:

@@ -10,7 +10,8 @@ from flowengine.engine.ports import AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED
-from flowengine.execution.rules.dispatching import Run, Sizes, go_on
+from flowengine.execution.rules.dispatching import Run, Sizes
+from flowengine.execution.rules.limits.node_turns import go_on_in_turn
 from flowengine.execution.rules.waits.waiting_timer import awaits_timer
 
 TRIES: Final = 12
@@ -42,7 +43,7 @@ class NextTryStep:
             if not control.lets_dispatch:
                 break
             run = Run(timer.execution, control.run, execution.correlation_id)
-            changes = {timer.execution: go_on(plan, plan.index[timer.node], record, run, unit.now)}
+            changes = {timer.execution: go_on_in_turn(plan, plan.index[timer.node], record, run, unit.now)}
             ahead = expected({timer.execution: plan}, changes, self._sizes)
             if unit.commit(changes, held.acknowledge, ahead) is not None:
                 held.confirm()

@@ -26,7 +26,8 @@ from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether
-from flowengine.engine.limits.line_step import LineStep, LineStore
+from flowengine.engine.limits.line_step import LineStep
+from flowengine.engine.limits.standers import LineStore
 from flowengine.engine.ports import Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.messages import (
@@ -44,6 +45,7 @@ from flowengine.execution.messages import (
     RunTimeout,
     SignalKept,
     StartExecution,
+    StartsDue,
     StopExecution,
     StopOverdue,
     TendChild,
@@ -278,6 +280,8 @@ class Orchestrator:
                 self._stops.time_out(held.of(timeout))
             case StopOverdue() as overdue:
                 self._stops.fire(held.of(overdue))
+            case StartsDue() as due:
+                self.lines.let_start(held.of(due))
             case DeliveryDue() as due:
                 self._deliveries.fire(held.of(due))
             case _ as never:

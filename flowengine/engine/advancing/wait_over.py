@@ -11,7 +11,8 @@ from flowengine.engine.ports import AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.messages import Callback, WaitOver
 from flowengine.execution.records import UNTOUCHED
-from flowengine.execution.rules.dispatching import Run, Sizes, call_again
+from flowengine.execution.rules.dispatching import Run, Sizes
+from flowengine.execution.rules.limits.node_turns import call_again_in_turn
 from flowengine.execution.rules.waits.time_over import calls_again, time_over
 from flowengine.execution.rules.waits.waiting_timer import awaits_timer
 
@@ -56,7 +57,7 @@ class WaitOverStep:
                 self._report([held.of(time_over(policy, timer, record, unit.now, said))])
                 return
             run = Run(timer.execution, control.run, execution.correlation_id)
-            changes = {timer.execution: call_again(plan, position, record, run, unit.now)}
+            changes = {timer.execution: call_again_in_turn(plan, position, record, run, unit.now)}
             ahead = expected({timer.execution: plan}, changes, self._sizes)
             if unit.commit(changes, held.acknowledge, ahead) is not None:
                 held.confirm()

@@ -7,27 +7,32 @@ WATCH of its own record, which says that it still stands there. To look twice do
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
 from flowengine.engine.held import Held
-from flowengine.engine.ports import AdvancingStore, Reading
+from flowengine.engine.limits.standers import (
+    LineStore,
+    Stander,
+    read_standers,
+    reading_of,
+    stands,
+    waits,
+)
+from flowengine.engine.limits.start_step import StartStep
+from flowengine.engine.ports import Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change, LeaveLine
-from flowengine.execution.limits.lines import Member, parse_member
-from flowengine.execution.messages import LineMoved
-from flowengine.execution.records import Control, ExecutionRecord, Stop
+from flowengine.execution.limits.lines import Member, is_of_starts, parse_member
+from flowengine.execution.messages import LineMoved, StartsDue
+from flowengine.execution.records import UNTOUCHED, Control, ExecutionRecord, NodeRecord, Stop
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.rules.limits.queueing import (
-    admit,
-    note_cancelled,
-    stands_in,
-    waits_for_turn,
-)
+from flowengine.execution.rules.limits.node_turns import step_aside, take_turn
+from flowengine.execution.rules.limits.queueing import admit, note_cancelled, waits_for_turn
 from flowengine.execution.rules.stopping import cancel_before_start, mark
+from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
 
@@ -39,54 +44,12 @@ MOST_BEFORE: Final = 2000
 TAKEN_OVER: Final = "a newer execution took its place (concurrency: cancel_oldest)"
 
 
-class Lines(Protocol):
-    """Lines as they are read, without WATCH."""
-
-    def front(self, line: str) -> list[str]:
-        """Those that may run, the first first."""
-
-    def before(self, line: str, member: str, most: int) -> tuple[list[str], int]:
-        """Those that stand before a member, so many at most, the first first; and how many may run."""
-
-
-class LineStore(AdvancingStore, Protocol):
-    """State as this needs it."""
-
-    @property
-    def lines(self) -> Lines: ...
-    def read_executions(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
-        """Their own records."""
-
-
-class _Stander(msgspec.Struct, frozen=True):
-    """A member of a line, who that is, and that one's own record."""
-
-    member: str
-    of: Member | None
-    record: ExecutionRecord | None
-
-    def stands(self, line: str) -> bool:
-        """Whether its record says so."""
-        return (
-            self.of is not None
-            and self.record is not None
-            and stands_in(self.record.control, self.of.run, line)
-        )
-
-    def waits(self, line: str) -> bool:
-        """Whether its turn to run is all that it waits for."""
-        return (
-            self.of is not None
-            and self.record is not None
-            and waits_for_turn(self.record.control, self.of.run, line)
-        )
-
-
 class LineStep:
     """Carries out the messages of lines."""
 
     def __init__(self, store: LineStore) -> None:
         self._store = store
+        self._starts = StartStep(store)
 
     def fire(self, held: Held[LineMoved]) -> None:
         """Deal with one message. Raises ConflictError, StoreUnavailableError."""
@@ -96,11 +59,20 @@ class LineStep:
         self._store.acknowledge(held.acknowledge)
         held.confirm()
 
+    def let_start(self, held: Held[StartsDue]) -> None:
+        """The time has come at which the next of a line may start. Raises ConflictError,
+        StoreUnavailableError."""
+        self.look(held.payload.line, whole=True)
+        self._store.acknowledge(held.acknowledge)
+        held.confirm()
+
     def look(self, line: str, *, whole: bool) -> int:
         """Admit those among the first that wait; returns how many were admitted or removed.
 
         From the back on, where they are: those that have come to the front last. `whole`: all are looked at.
         """
+        if is_of_starts(line):
+            return self._starts.look(line) + self._remove_strangers(line)
         changed = 0
         while True:
             front = self._store.lines.front(line)
@@ -113,65 +85,69 @@ class LineStep:
             if not removed:
                 return changed
 
+    def _remove_strangers(self, line: str) -> int:
+        """Take out those among the first that wait to start who do not stand there by their own records."""
+        found = read_standers(self._store, self._store.lines.first(line, AT_ONCE))
+        return sum([self._remove(line, each) for each in found if not each.stands(line)])
+
     def due(self, line: str) -> list[str]:
-        """Those among the first that wait, or do not stand there by their own records."""
+        """Those among the first that wait, or do not stand there by their own records.
+
+        Of those that wait to start: all, as only a look tells whether they may.
+        """
         front = self._store.lines.front(line)
         return [
             stander.member
             for first in range(0, len(front), AT_ONCE)
-            for stander in self._read(front[first : first + AT_ONCE])
+            for stander in read_standers(self._store, front[first : first + AT_ONCE])
             if not stander.stands(line) or stander.waits(line)
         ]
 
     def _look_at(self, line: str, members: Sequence[str]) -> tuple[int, int]:
         """How many were admitted, and how many removed."""
         admitted, removed = 0, 0
-        for stander in self._read(members):
+        for stander in read_standers(self._store, members):
             if not stander.stands(line):
                 removed += self._remove(line, stander)
             elif stander.waits(line):
                 admitted += self._admit(line, stander)
         return admitted, removed
 
-    def _read(self, members: Sequence[str]) -> list[_Stander]:
-        known = {member: parse_member(member) for member in members}
-        found = [each for each in known.values() if each is not None]
-        records = iter(self._store.read_executions([each.execution for each in found]))
-        return [
-            _Stander(member, each, None if each is None else next(records)) for member, each in known.items()
-        ]
-
-    def _admit(self, line: str, stander: _Stander) -> bool:
-        """Whether it begins now."""
-        member, record = stander.of, stander.record
+    def _admit(self, line: str, stander: Stander) -> bool:
+        """Whether it begins now, or gives its place to others."""
+        member, record = stander.of, stander.execution
         assert member is not None, "who waits is known"
         assert record is not None, "who waits is known"
         plan = self._store.plan(member.execution)
-        run = Run(member.execution, member.run, record.correlation_id)
+        reading = reading_of(member)
         for _ in range(TRIES):
-            unit = self._store.begin(Reading((), (member.execution,)))
+            unit = self._store.begin(reading)
             control = unit.controls.get(member.execution)
-            if plan is None or control is None or not waits_for_turn(control, member.run, line):
+            node = unit.nodes.get((member.execution, member.node or ""), UNTOUCHED)
+            if plan is None or control is None or not waits(member, line, control, node):
                 unit.abandon()
                 return False
-            changes = admit(plan, run, control, record.total, unit.now)
+            run = Run(member.execution, control.run, record.correlation_id)
+            changes = _admission(plan, run, control, record, member, node, unit.now)
             if unit.commit({member.execution: changes}) is not None:
-                log.info(
-                    "execution.admitted",
-                    execution_id=member.execution,
-                    correlation_id=record.correlation_id,
-                    run=member.run,
-                )
+                if member.node is None:
+                    log.info(
+                        "execution.admitted",
+                        execution_id=member.execution,
+                        correlation_id=record.correlation_id,
+                        run=member.run,
+                    )
                 return True
         raise ConflictError(f"execution '{member.execution}' keeps changing")
 
-    def _remove(self, line: str, stander: _Stander) -> bool:
+    def _remove(self, line: str, stander: Stander) -> bool:
         """Take out what does not stand there by its own record (it should not be)."""
         member, found = stander.member, stander.of
         execution = "" if found is None else found.execution
-        unit = self._store.begin(Reading((), (execution,)))
+        unit = self._store.begin(reading_of(found or Member("", 0)))
         control = unit.controls.get(execution)
-        if found is not None and control is not None and stands_in(control, found.run, line):
+        node = UNTOUCHED if found is None else unit.nodes.get((execution, found.node or ""), UNTOUCHED)
+        if found is not None and control is not None and stands(found, line, control, node):
             unit.abandon()
             return False
         log.error("line.member_removed", line=line, member=member[:100])
@@ -213,6 +189,23 @@ class LineStep:
                 log.info("execution.took_place", execution_id=newcomer, cancelled=victim.execution)
                 return True
         raise ConflictError(f"execution '{victim.execution}' keeps changing")
+
+
+def _admission(
+    plan: Plan,
+    run: Run,
+    control: Control,
+    record: ExecutionRecord,
+    member: Member,
+    node: NodeRecord,
+    now: int,
+) -> tuple[Change, ...]:
+    """Whose turn has come begins; a node of a paused execution steps aside."""
+    if member.node is None:
+        return admit(plan, run, control, record.total, now)
+    if not control.lets_dispatch:
+        return step_aside(run, member.node, node, now)
+    return take_turn(plan, plan.index[member.node], node, run, now)
 
 
 def _makes_room(control: Control, message: LineMoved) -> bool:

@@ -38,7 +38,7 @@ from flowengine.execution.rules.readiness import (
     records_of,
 )
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, waiting_timer
+from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, has_timer, waiting_timer
 from flowengine.execution.status import is_final, is_in_flight, is_open, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
@@ -218,7 +218,7 @@ class Sweep:
             self._check_messages(plan, run, queued)
         if plan.signal_nodes:
             self._check_signals(plan, run, record)
-        self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
+        self._check_pauses(run, {n: r for n, r in stored.items() if has_timer(r)})
         self._check_children(run, {n: r for n, r in stored.items() if is_open(r.status)})
 
     def _oldest_callback(self) -> int | None:

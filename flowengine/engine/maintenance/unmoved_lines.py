@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from flowengine.engine.limits.line_step import Lines, LineStep, LineStore
+from flowengine.engine.limits.line_step import LineStep
+from flowengine.engine.limits.standers import Lines, LineStore
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
 AT_ONCE: Final = 1000

@@ -154,7 +154,9 @@ class Outcomes:
         if isinstance(error, EndedError):
             return self._ended(task, error, start)
         if isinstance(error, HandlerError):
-            if not task.tries_once:  # nobody asks, and an older orchestrator would not understand it
+            if (
+                not task.tries_once and task.pace is None
+            ):  # nobody asks, and an older orchestrator would not understand it
                 return Failed(self.error(error))
             return Failed(self.error(error), error.permanent is True, _retry_after_ms(error.retry_after_s))
         if isinstance(error, TemplateError):

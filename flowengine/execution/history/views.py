@@ -147,6 +147,7 @@ def event_view(place: Place, event: Event) -> EventView:
             | "execution_resumed"
             | "node_reset"
             | "node_queued"
+            | "node_in_line"
             | "node_started"
             | "node_returned"
             | "node_completed"

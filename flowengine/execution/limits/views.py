@@ -8,15 +8,17 @@ from flowengine.execution.limits.lines import LineKind
 
 
 class StanderView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who stands in a line: a run of an execution."""
+    """Who stands in a line: a run of an execution, or a `node` of it."""
 
     execution_id: str
     run: int
+    node: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class LimitView(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that somebody runs under or waits for. `kind`: of one `workflow`, or `shared` by all that say
-    its `key`. `holding` and `waiting`: how many; `holders` and `waiters`: the first of them."""
+    """A limit that somebody runs under or waits for. `kind`: of executions of one `workflow`, or `shared` by
+    all that say its `key`; of one `node` of a workflow, or of all `nodes` with its `key`. `holding` and
+    `waiting`: how many; `holders` and `waiters`: the first of them."""
 
     kind: LineKind
     key: str

@@ -74,7 +74,7 @@ def call_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int
 def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
     """Put a node in flight for its next iteration. After the wait before the first one that is the same
     attempt."""
-    first = record.repeated is None or not record.repeated.ended
+    first = record.repeated is None or not record.repeated.number
     attempt = record.attempt if first else record.attempt + 1
     queued = _queued(plan, position, record, now, "iterate", attempt, record.unseen)
     return _send_task(plan, position, queued, run, now)
@@ -142,6 +142,8 @@ def _queued(
         counted=record.counted,
         repeated=None if policy.repeat is None else sent(policy.repeat, record, now),
         child=record.child,
+        turn=record.turn,
+        pace=record.pace,
     )
 
 
@@ -193,6 +195,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         core,
         when=_condition_of(policy, queued),
         tries_once=policy.retry is not None,
+        pace=queued.pace,
         sees=tuple([nodes[at].id for at in policy.sees if at not in unseen]),
         unseen=(*[nodes[at].id for at in unseen], *(() if lineage is None else lineage.unseen)),
         retry_when=None if policy.retry is None else policy.retry.when,

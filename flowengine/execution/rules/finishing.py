@@ -51,6 +51,7 @@ from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
+from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
@@ -110,6 +111,8 @@ def finish(
     record = records(callback.node)
     if record.dispatch != callback.dispatch:
         return Decision("stale", forget)
+    if record.status == "waiting" and record.in_line:
+        return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if record.status == "waiting" and not isinstance(callback.by, ByEvent):
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
@@ -130,7 +133,8 @@ def finish(
     run = Run(callback.execution, callback.run, callback.correlation_id)
     may_send = dispatches and control.lets_dispatch
     grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, may_send)
-    report = _Report(position, callback, record, control, grounds, forget)
+    left = _left(callback, record, now) if record.in_line else ()
+    report = _Report(position, callback, record, control, grounds, (*forget, *left))
     match callback.outcome:
         case Completed(result=result):
             return _complete(report, result)
@@ -150,9 +154,23 @@ def finish(
             assert_never(never)
 
 
+def _left(callback: Callback, record: NodeRecord, now: int) -> tuple[Change, ...]:
+    """What the end of a task means for the lines in which its node stands."""
+    at = started_at_of(callback.by)
+    left = leave_turn(
+        callback.execution,
+        callback.node,
+        record,
+        now if at is None else min(at, now),
+        callback.correlation_id,
+    )
+    held = hold_starts(record, callback.outcome, now) if isinstance(callback.outcome, Failed) else ()
+    return (*left, *held)
+
+
 class _Report(msgspec.Struct, frozen=True):
     """A report that counts: the node in flight that it tells of, and what decisions go by. `forget`: what
-    takes back its worker's start."""
+    takes back its worker's start, and frees its place in a line."""
 
     position: int
     callback: Callback
@@ -187,7 +205,14 @@ def _ended(report: _Report) -> NodeRecord:
     reported = started_at_of(callback.by)
     started = None if reported is None else min(max(reported, queued), now)
     finished = min(max(callback.finished_at, started or queued), now)
-    return replace(record, started_at=started, finished_at=finished, delivery=delivery_of(callback.by))
+    return replace(
+        record,
+        started_at=started,
+        finished_at=finished,
+        delivery=delivery_of(callback.by),
+        turn=None,
+        pace=None,
+    )
 
 
 def _waited(report: _Report) -> NodeRecord:
@@ -275,7 +300,9 @@ def _iterate(report: _Report, again: Again) -> Decision:
         return _cancel(report, record, replace(iteration, attempt=None), more)
     if again.exhausted is not None:
         return _exhaust(report, again.exhausted, record, replace(iteration, attempt=None), more)
-    if again.pause_ms or not report.control.lets_dispatch:
+    # Where starts or turns are limited, each iteration waits for its own.
+    limited = report.position in report.grounds.plan.limited
+    if again.pause_ms or limited or not report.control.lets_dispatch:
         return _pause(report, record, iteration, report.grounds.now + again.pause_ms, more)
     grounds = report.grounds
     told = _iterated(report, record)
@@ -356,7 +383,7 @@ def _send_again(report: _Report) -> Decision:
     """Its worker has stopped for a mark that is not there: the server has lost it."""
     grounds = report.grounds
     if not grounds.dispatches:
-        return Decision("stale", report.forget)
+        return Decision("stale", forget_start(report.callback))
     changes = dispatch_again(grounds.plan, report.position, report.before, grounds.run, grounds.now)
     return Decision("accepted", changes, continues=True)
 

@@ -29,8 +29,9 @@ from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, S
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.limits.queueing import leave_line
-from flowengine.execution.rules.waits.waiting_timer import waiting_timer
+from flowengine.execution.rules.waits.waiting_timer import has_timer, waiting_timer
 from flowengine.execution.status import (
     ExecutionStatus,
     ExecutionStep,
@@ -156,8 +157,9 @@ def stop_node(
         event = Event("node_skipped", now, node, record.attempt, record.dispatch, "ended_early")
         return (Write(node, skipped), Happened(event), Tally(unfinished=-1))
     dropped: list[Change] = []
-    if record.status == "waiting":
+    if has_timer(record):
         dropped.append(DropTimer(waiting_timer(execution, node, record)))
+    dropped += leave_turn(execution, node, record, now)
     if is_in_flight(record.status):
         dropped.append(ForgetStart(node, record.run, record.dispatch))
     event = Event("node_cancelled", now, node, record.attempt, record.dispatch)
@@ -168,10 +170,20 @@ def cancelled(record: NodeRecord, now: int) -> NodeRecord:
     """The record of a node that was stopped before it had a result."""
     status = after(record.status, "cancel")
     if is_in_flight(record.status) or is_open(record.status):
-        return replace(record, status=status, finished_at=now, moment=first_sent(record))
+        return replace(
+            record, status=status, finished_at=now, moment=first_sent(record), turn=None, pace=None
+        )
     if record.waits is not None:
-        return replace(record, status=status, finished_at=now, until=None, waits=None)
+        return replace(record, status=status, finished_at=now, until=None, waits=None, turn=None, pace=None)
     # Of one that waits for another try, the last attempt is kept already.
     return replace(
-        record, status=status, queued_at=None, started_at=None, finished_at=now, error=None, until=None
+        record,
+        status=status,
+        queued_at=None,
+        started_at=None,
+        finished_at=now,
+        error=None,
+        until=None,
+        turn=None,
+        pace=None,
     )

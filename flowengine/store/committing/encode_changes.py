@@ -18,16 +18,19 @@ from flowengine.execution.changes import (
     Change,
     ChangeStatus,
     CountDown,
+    CountStart,
     Create,
     Dispatch,
     Doom,
     DropTimer,
     EnterLine,
     EnterStage,
+    ExpectStart,
     Finish,
     ForgetIterations,
     ForgetStart,
     Happened,
+    HoldStarts,
     Keep,
     KeepSignal,
     LeaveLine,
@@ -50,7 +53,16 @@ from flowengine.execution.changes import (
 from flowengine.execution.events import DECIDED, Event, encode_events, kept_entries
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
 from flowengine.execution.history.runs import KEPT_RUNS
-from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer, kind_of
+from flowengine.execution.limits.lines import is_of_nodes
+from flowengine.execution.messages import (
+    HooksTimeout,
+    LineMoved,
+    Payload,
+    RunTimeout,
+    StopOverdue,
+    Timer,
+    kind_of,
+)
 from flowengine.execution.records import is_failure
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.readiness import step_of_counter
@@ -65,7 +77,7 @@ from flowengine.store.committing.removal import removing
 from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
-from flowengine.store.limits.line_commands import entering, standing
+from flowengine.store.limits.line_commands import entering, expecting, holding, standing, start_counted
 from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
@@ -127,6 +139,7 @@ class ChangeEncoder:
         self._counter_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
         self._place_replies: dict[str, int] = {}
+        self._lines_told: set[str] = set()
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
         self._timers: dict[str, list[int | str]] = {}
@@ -219,6 +232,12 @@ class ChangeEncoder:
                     self.commands += entering(self._keys, change)
                 case LeaveLine(line=line, member=member):
                     self.commands.append(("LREM", self._keys.line(line), 1, member))
+                case ExpectStart():
+                    self.commands += expecting(self._keys, change)
+                case CountStart(pace=pace, member=member, at=at):
+                    self.commands.append(start_counted(self._keys, pace, member, at))
+                case HoldStarts():
+                    self.commands += holding(self._keys, change)
                 case Stand(place=place):
                     self.commands.append(standing(self._keys, execution, place))
                 case Admit(status=status, at=at, run=run):
@@ -270,7 +289,11 @@ class ChangeEncoder:
                 self._finish(execution, change)
             case Begin():
                 self._persist(execution, change)
+            case Send(message=LineMoved(line=line)) if line in self._lines_told:
+                pass  # one look sees all that this transaction has moved there
             case Send(message=message):
+                if type(message) is LineMoved and is_of_nodes(message.line):
+                    self._lines_told.add(message.line)
                 queue = kind_of(message).queue or ORCHESTRATOR_QUEUE
                 self._post(self.commands, queue, message, self._keys.partition)
 
@@ -462,12 +485,12 @@ class ChangeEncoder:
         control, gone = self._keys.control(execution), change.created_at // 1000 + self._lifetimes.retention_s
         later = gone + CONTROL_LEAD_S
         names = [*self._keys.own(execution), *self._keys.sent(execution)]
+        ends = dict.fromkeys(self._keys.with_control(execution), gone) | dict.fromkeys(names, later)
+        ends[self._keys.listed(execution)] = later + LISTED_LONGER_S
         self.commands += [
             ("HSET", control, "status", change.status, "run", 0, "token", ""),
             ("ZADD", self._keys.index(change.status), change.created_at, execution),
-            *(("EXPIREAT", name, gone) for name in self._keys.with_control(execution)),
-            *(("EXPIREAT", name, later) for name in names),
-            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
+            *(("EXPIREAT", name, at) for name, at in ends.items()),
             *(("DEL", self._keys.node(execution, node)) for node in change.written),
         ]
         self._changed(execution, change.status, change.created_at, 0)

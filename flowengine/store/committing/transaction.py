@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
+from flowengine.execution.limits.starts import Starts
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.store import keys
@@ -20,6 +21,7 @@ from flowengine.store.codec import (
     parse_counts,
     parse_sent,
     parse_signals,
+    parse_starts,
 )
 from flowengine.store.committing.encode_changes import ChangeEncoder
 from flowengine.store.connection.sessions import Command, Session, WatchedReads
@@ -61,6 +63,10 @@ class Found:
                 execution: parse_signals(names, values)
                 for (execution, names), values in zip(reading.signals, left, strict=False)
             }
+        self.starts_of: dict[str, Starts] = {}
+        if reading.lines:
+            found = zip(reading.lines, left, strict=False)
+            self.starts_of = {line: parse_starts(pairs) for (line, _), pairs in found}
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -78,14 +84,16 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
-    if not reading.signals:
-        return WatchedReads((*nodes, *controls), tuple(reads), reading)
     kept = [names.signals(execution) for execution, _ in reading.signals]
     reads += [
         ("HMGET", name, *keys.SIGNAL_NUMBERS, *map(keys.signal_queue, wanted))
         for name, (_, wanted) in zip(kept, reading.signals, strict=True)
     ]
-    return WatchedReads((*nodes, *controls, *kept), tuple(reads), reading)
+    names_of_starts = [names.starts(line) for line, _ in reading.lines]
+    if reading.lines:
+        pairs = zip(names_of_starts, reading.lines, strict=True)
+        reads += [("ZRANGE", name, -most, -1, "WITHSCORES") for name, (_, most) in pairs]
+    return WatchedReads((*nodes, *controls, *kept, *names_of_starts), tuple(reads), reading)
 
 
 _NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer, Keep)
@@ -115,6 +123,7 @@ class RedisUnit:
         self.counts = found.counts
         self.begun = found.begun
         self.signals = found.signals
+        self.starts_of = found.starts_of
         self.now = now
         self._session = session
         self._epoch = session.epoch

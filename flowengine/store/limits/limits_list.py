@@ -6,6 +6,8 @@ import base64
 import binascii
 from typing import Final
 
+from msgspec import UNSET
+
 from flowengine.errors import BadCursorError
 from flowengine.execution.limits.lines import parse_line, parse_member
 from flowengine.execution.limits.views import LimitsView, LimitView, StanderView
@@ -49,7 +51,14 @@ class LimitsList:
 
 def _standers(members: list[str]) -> tuple[StanderView, ...]:
     known = [found for member in members if (found := parse_member(member)) is not None]
-    return tuple([StanderView(execution_id=each.execution, run=each.run) for each in known])
+    return tuple(
+        [
+            StanderView(
+                execution_id=each.execution, run=each.run, node=UNSET if each.node is None else each.node
+            )
+            for each in known
+        ]
+    )
 
 
 def _cursor(line: str) -> str:

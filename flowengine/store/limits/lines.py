@@ -40,6 +40,11 @@ class RedisLines:
             (members,) = self._sessions.retrying_read([("LRANGE", self._keys.line(line), 0, limit - 1)])
         return _decoded(members[:limit])
 
+    def first(self, line: str, count: int) -> list[str]:
+        """So many members, the first first."""
+        (members,) = self._sessions.retrying_read([("LRANGE", self._keys.line(line), 0, count - 1)])
+        return _decoded(members)
+
     def before(self, line: str, member: str, most: int) -> tuple[list[str], int]:
         """Those that stand before a member, so many at most, the first first; and how many may run."""
         members, limit = self._sessions.retrying_read(

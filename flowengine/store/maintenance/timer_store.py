@@ -20,6 +20,7 @@ from flowengine.store.keys import (
     parse_deadline,
     parse_delivery_due,
     parse_next_try,
+    parse_starts_due,
     parse_wait_over,
     run_parser_of,
 )
@@ -39,6 +40,7 @@ PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType
         "stop": run_parser_of(StopOverdue),
         "hooks": run_parser_of(HooksTimeout),
         "delivery": parse_delivery_due,
+        "starts": parse_starts_due,
     }
 )
 

@@ -15,6 +15,9 @@ from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.checking.conditions import read_condition
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.limits.declared import FIELD as CONCURRENCY
+from flowengine.workflow.limits.declared import RATE_FIELD, NodeConcurrency, RateLimit
+from flowengine.workflow.limits.plain import read_node_concurrency, read_rate_limit
 from flowengine.workflow.policy import (
     ANY_CODE,
     RULES_WITHOUT_DEPENDENCIES,
@@ -26,7 +29,7 @@ from flowengine.workflow.problems import did_you_mean, quoted
 from flowengine.workflow.repeating.reading import read_repeat
 from flowengine.workflow.repeating.repeat import Repeat
 
-FIELDS: Final = ("when", "trigger_rule", "retry", "on_error", "repeat")
+FIELDS: Final = ("when", "trigger_rule", "retry", "on_error", "repeat", CONCURRENCY, RATE_FIELD)
 RETRY_FIELDS: Final = (
     "max_attempts",
     "delay_seconds",
@@ -64,6 +67,8 @@ class PolicyFields(msgspec.Struct, frozen=True):
     tolerates: bool | tuple[str, ...] = False
     retry_pointer: str = ""
     repeat: Repeat | None = None
+    concurrency: NodeConcurrency | None = None
+    rate_limit: RateLimit | None = None
 
 
 NO_POLICY: Final = PolicyFields()
@@ -82,6 +87,8 @@ def read_policy(node: JsonObject, pointer: str, report: Report, given: PolicyFie
         if "on_error" in node
         else given.tolerates,
         repeat=read_repeat(node, pointer, report),
+        concurrency=read_node_concurrency(node, pointer, report),
+        rate_limit=read_rate_limit(node, pointer, report),
     )
 
 

@@ -16,6 +16,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.node_policy import PolicyFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
@@ -28,10 +29,13 @@ from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.output_schema import OutputSchema
-from flowengine.workflow.plan import PlanNode
-from flowengine.workflow.policy import Policy
+from flowengine.workflow.plan import PlanNode, Task
+from flowengine.workflow.policy import Policy, Retry
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import OUTPUTS_NODE
+
+_TRY_BY_THEMSELVES: Final = ("http_request", "call_external_service", "llm_service")
+"""Handlers that repeat a call which has failed, unless the engine does."""
 
 END: Final = "end"
 """The handler whose nodes end the execution."""
@@ -79,7 +83,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         trigger_rule=said.trigger_rule,
         when=said.when,
         tolerates=said.tolerates,
-        retry=said.retry,
+        retry=_retry_of(said, does),
         sees=reads.sees,
         output_schema=node.output_schema,
         given=reads.given,
@@ -89,8 +93,17 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         repeat=None if said.repeat is None else replace(said.repeat, reads_previous=reads.previous),
         group=group,
         outer=reads.outer,
+        concurrency=said.concurrency,
+        rate_limit=said.rate_limit,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
+
+
+def _retry_of(said: PolicyFields, does: Task) -> Retry | None:
+    """Where starts are limited, the engine tries again, and not the handler: each try counts then."""
+    if said.retry is None and said.rate_limit is not None and does.handler in _TRY_BY_THEMSELVES:
+        return Retry()
+    return said.retry
 
 
 def ends_without_outputs(work: DraftWork | None) -> bool:

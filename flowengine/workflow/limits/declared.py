@@ -9,6 +9,7 @@ import msgspec
 OnLimit: TypeAlias = Literal["queue", "reject", "cancel_oldest"]
 ON_LIMIT: Final[tuple[OnLimit, ...]] = get_args(OnLimit)
 
+FIELD: Final = "concurrency"
 MAX_LIMIT: Final = 1000
 MAX_KEY_CHARS: Final = 200
 
@@ -29,3 +30,26 @@ class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
     def makes_key(self) -> bool:
         """Whether the key is made of what an execution is given."""
         return self.key is not None and "{{" in self.key
+
+
+class NodeConcurrency(msgspec.Struct, frozen=True, array_like=True):
+    """At most `limit` nodes of one `key` run at once, of all executions. Without a key it is this node of
+    this workflow."""
+
+    limit: int
+    key: str | None = None
+
+
+RATE_FIELD: Final = "rate_limit"
+MAX_STARTS: Final = 10_000
+MIN_PER_S: Final = 0.1
+MAX_PER_S: Final = 86_400
+
+
+class RateLimit(msgspec.Struct, frozen=True, array_like=True):
+    """In any time of `per_ms` at most `limit` nodes of one `key` start, of all executions. Without a key it
+    is this node of this workflow."""
+
+    limit: int
+    per_ms: int
+    key: str | None = None

@@ -9,7 +9,7 @@ from flowengine.template import Scope, TemplateError, render
 from flowengine.template.budget import Budget
 from flowengine.template.json_values import type_name
 from flowengine.workflow.limits.declared import MAX_KEY_CHARS
-from flowengine.workflow.limits.reading import wrong_key
+from flowengine.workflow.limits.plain import wrong_key
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 

@@ -17,10 +17,10 @@ from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknow
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.inputs.template_work import TemplateWork
-from flowengine.workflow.limits.declared import MAX_KEY_CHARS, MAX_LIMIT, ON_LIMIT, Concurrency, OnLimit
+from flowengine.workflow.limits.declared import FIELD, ON_LIMIT, Concurrency, OnLimit
+from flowengine.workflow.limits.plain import read_limit, read_plain_key
 from flowengine.workflow.problems import did_you_mean, quoted
 
-FIELD: Final = "concurrency"
 FIELDS: Final = ("key", "limit", "on_limit", "shared")
 _GIVEN: Final = (INPUTS, VARS, EXECUTION)
 
@@ -43,47 +43,16 @@ def read_concurrency(
     return Concurrency(limit, key, on_limit, _flag(said, "shared", pointer, report))
 
 
-def read_limit(said: JsonObject, pointer: str, report: Report, most: int = MAX_LIMIT) -> int:
-    """How many; 1 where that is missing or wrong."""
-    place = pointer_to(pointer, "limit")
-    if "limit" not in said:
-        report.add("missing_field", place, "the field 'limit' is required: how many may run at once")
-        return 1
-    limit = said["limit"]
-    if not isinstance(limit, int) or isinstance(limit, bool):
-        report.add("wrong_type", place, f"'limit' must be a whole number, it is {type_name(limit)}")
-    elif not 1 <= limit <= most:
-        report.add("out_of_range", place, f"'limit' is 1 to {most}, not {limit}")
-    else:
-        return limit
-    return 1
-
-
 def read_key(
     said: JsonObject, pointer: str, given: GivenCheck, report: Report, work: TemplateWork
 ) -> str | None:
     """The key as it is written; None where it is missing or wrong."""
     key = said.get("key")
     place = pointer_to(pointer, "key")
-    if key is None:
-        return None
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(key)
-    if not isinstance(key, str):
-        report.add("wrong_type", place, f"'key' is a text, this is {type_name(key)}")
-        return None
-    if is_template(key):
+    if isinstance(key, str) and is_template(key):
         _check_template(key, place, given, report, work)
-    elif (wrong := wrong_key(key)) is not None:
-        report.add("invalid_key", place, wrong)
-    return key
-
-
-def wrong_key(key: str) -> str | None:
-    """Why a text cannot be a key; None: it can."""
-    if not key.strip() or len(key) > MAX_KEY_CHARS:
-        return f"a key has 1 to {MAX_KEY_CHARS} characters, this one {len(key)}"
-    return None if key.isprintable() else "a key is one line of printable characters"
+        return key
+    return read_plain_key(key, place, report)
 
 
 def _check_template(key: str, place: str, given: GivenCheck, report: Report, work: TemplateWork) -> None:

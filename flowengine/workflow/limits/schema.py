@@ -3,7 +3,61 @@
 from __future__ import annotations
 
 from flowengine.workflow.kinds.config_schema import Schema
-from flowengine.workflow.limits.declared import MAX_LIMIT, ON_LIMIT
+from flowengine.workflow.limits.declared import MAX_LIMIT, MAX_PER_S, MAX_STARTS, MIN_PER_S, ON_LIMIT
+
+
+def node_concurrency_schema() -> Schema:
+    """`concurrency` of a node."""
+    return {
+        "type": ["object", "null"],
+        "required": ["limit"],
+        "additionalProperties": False,
+        "description": "How many nodes of one key run at once, of all executions.",
+        "properties": {
+            "limit": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_LIMIT,
+                "description": "So many at most.",
+            },
+            "key": {
+                "type": ["string", "integer", "null"],
+                "minLength": 1,
+                "description": "Those with the same key count together, of all workflows. Without it, "
+                "it is this node of this workflow.",
+            },
+        },
+    }
+
+
+def rate_limit_schema() -> Schema:
+    """`rate_limit` of a node."""
+    return {
+        "type": ["object", "null"],
+        "required": ["limit", "per_seconds"],
+        "additionalProperties": False,
+        "description": "How often nodes of one key start, of all executions.",
+        "properties": {
+            "limit": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_STARTS,
+                "description": "So many starts at most,",
+            },
+            "per_seconds": {
+                "type": "number",
+                "minimum": MIN_PER_S,
+                "maximum": MAX_PER_S,
+                "description": "in any time of so many seconds.",
+            },
+            "key": {
+                "type": ["string", "integer", "null"],
+                "minLength": 1,
+                "description": "Those with the same key count together, of all workflows. Without it, "
+                "it is this node of this workflow.",
+            },
+        },
+    }
 
 
 def concurrency_schema() -> Schema:

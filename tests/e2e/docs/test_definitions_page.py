@@ -38,6 +38,8 @@ def test_folder_is_applied_and_a_definition_is_started(dev_url: str, shell: Shel
     assert set(re.findall(r"`(\w+)`", page.text)) >= {"document", "media_type", "graph", "input_schema"}
     assert {"document", "media_type", "graph", "input_schema", "current"} <= set(shown)
     assert shown["input_schema"]["properties"]["day"]["format"] == "date"
+    own = httpx.post(f"{dev_url}/definitions/invoice-total/trigger", params={"wait": 60}).json()
+    assert own["outputs"]["invoice"]["made_by"] == "invoice-total, version 1"
     listed = shell("flowengine definitions", FLOWENGINE_URL=dev_url).stdout
     assert "Report with parameters\t1\t" in listed
     (command,) = [code for code in TOPICS["api"].inline if code.endswith("--definitions 'etl-*'")]

@@ -48,7 +48,9 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "parameters": {"over_threshold": ["bergen"]},
     "approval": {"publish": "nobody has decided"},
     "waiting": {"look_again": "first, then later: true"},
+    "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
     "one_at_a_time": {"store": "acme: 65"},
+    "rate_limited_calls": {"total": 21},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 PAGES = (

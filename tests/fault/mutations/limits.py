@@ -7,10 +7,22 @@ from typing import Final
 from tests.fault.mutations.mutant import Mutant
 
 QUEUED: Final = ("tests/integration/limits/test_queued_executions.py",)
+TURNS: Final = ("tests/integration/limits/test_node_turns.py",)
+
+
+STARTS: Final = ("tests/integration/limits/test_starts.py",)
+
+
+def _of_starts(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, STARTS)
 
 
 def _in(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, QUEUED)
+
+
+def _of_nodes(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, TURNS)
 
 
 MUTANTS: Final = (
@@ -65,7 +77,7 @@ MUTANTS: Final = (
     _in(
         "who is admitted still waits, under the WATCH of its record",
         "engine/limits/line_step",
-        "control is None or not waits_for_turn(control, member.run, line):",
+        "control is None or not waits(member, line, control, node):",
         "control is None:",
     ),
     _in(
@@ -83,13 +95,8 @@ MUTANTS: Final = (
     _in(
         "what is withdrawn expires again",
         "store/committing/encode_changes",
-        '            *(("EXPIREAT", name, gone) for name in self._keys.with_control(execution)),\n'
-        '            *(("EXPIREAT", name, later) for name in names),\n'
-        '            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),\n'
-        '            *(("DEL"',
-        '            *(("EXPIREAT", name, later) for name in names),\n'
-        '            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),\n'
-        '            *(("DEL"',
+        '            *(("EXPIREAT", name, at) for name, at in ends.items()),\n',
+        "",
     ),
     _in(
         "a newcomer has one cancelled, and no more",
@@ -126,5 +133,107 @@ MUTANTS: Final = (
         "engine/limits/line_step",
         "                removed += self._remove(line, stander)\n",
         "                continue\n",
+    ),
+    _of_nodes(
+        "a node with a limit joins its line in place of being put in flight",
+        "execution/rules/descent",
+        "        if position in plan.limited:\n",
+        "        if False:\n",
+    ),
+    _of_nodes(
+        "a report frees the place of its node",
+        "execution/rules/finishing",
+        "grounds, (*forget, *left))",
+        "grounds, forget)",
+    ),
+    _of_nodes(
+        "what a stop ends leaves its line",
+        "execution/rules/stopping",
+        "    dropped += leave_turn(execution, node, record, now)\n",
+        "",
+    ),
+    _of_nodes(
+        "what an operator ends leaves its line",
+        "execution/rules/steering/overruling",
+        "        *leave_turn(run.execution, node.id, before, now),\n",
+        "",
+    ),
+    _of_nodes(
+        "another try waits for its turn again",
+        "execution/rules/limits/node_turns",
+        "    if not is_limited(plan.policy(position)):\n        return go_on(",
+        "    if True:\n        return go_on(",
+    ),
+    _of_nodes(
+        "the end of a pause is nothing to one that waits for its turn",
+        "execution/rules/waits/waiting_timer",
+        "    if record.in_line or not may(",
+        "    if not may(",
+    ),
+    _of_nodes(
+        "one whose execution is paused steps aside",
+        "engine/limits/standers",
+        "goes_on = control.lets_dispatch or node_turns.steps_aside(control)",
+        "goes_on = control.lets_dispatch",
+    ),
+    _of_nodes(
+        "a task that is sent again keeps its place",
+        "execution/rules/dispatching",
+        "        turn=record.turn,\n",
+        '        turn=None if step == "dispatch_again" else record.turn,\n',
+    ),
+    _of_nodes(
+        "one message of a transaction speaks of a line",
+        "store/committing/encode_changes",
+        "                    self._lines_told.add(message.line)\n",
+        "                    self._lines_told.discard(message.line)\n",
+    ),
+    _of_starts(
+        "no more start in a window than may",
+        "execution/limits/starts",
+        "    if len(recent) < pace.limit:\n",
+        "    if len(recent) <= pace.limit:\n",
+    ),
+    _of_starts(
+        "those that start at once count for one another",
+        "engine/limits/start_step",
+        "            starts = with_expected(starts)\n",
+        "",
+    ),
+    _of_starts(
+        "a start that is on its way counts as to come",
+        "store/limits/line_commands",
+        '("ZADD", key, EXPECTED_AT, change.member)',
+        '("ZADD", key, change.now, change.member)',
+    ),
+    _of_starts(
+        "the starts of a line are WATCHed",
+        "store/committing/transaction",
+        "WatchedReads((*nodes, *controls, *names_of_starts), tuple(reads), reading)",
+        "WatchedReads((*nodes, *controls), tuple(reads), reading)",
+    ),
+    _of_starts(
+        "the earliest of what is told of a start counts",
+        "store/limits/line_commands",
+        '"XX", "LT", at, member',
+        '"XX", at, member',
+    ),
+    _of_starts(
+        "a service that is called too often holds its key",
+        "execution/rules/limits/node_turns",
+        "    return (HoldStarts(pace.line, now + min(wait_ms, MAX_HOLD_MS)),)",
+        "    return ()",
+    ),
+    _of_starts(
+        "an hour is the longest that a service holds a key",
+        "execution/rules/limits/node_turns",
+        "now + min(wait_ms, MAX_HOLD_MS)",
+        "now + wait_ms",
+    ),
+    _of_starts(
+        "a line comes back when its next one may start",
+        "engine/limits/start_step",
+        "changes[member.execution] += [timer, *self._lost",
+        "changes[member.execution] += [*self._lost",
     ),
 )

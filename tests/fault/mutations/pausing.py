@@ -53,8 +53,8 @@ MUTANTS: Final = (
     _in(
         "a try that was due during a pause comes after it",
         "execution/rules/steering/pausing",
-        'if (record := records(name)).status == "waiting"]',
-        'if (record := records(name)).status == "queued"]',
+        "if has_timer(record)]",
+        "if not has_timer(record)]",
     ),
     _in(
         "a resume speaks of its own run",

@@ -52,8 +52,8 @@ MUTANTS: Final = (
     _engine(
         "a paused execution begins no iteration",
         "execution/rules/finishing",
-        "if again.pause_ms or not report.control.lets_dispatch:",
-        "if again.pause_ms:",
+        "if again.pause_ms or limited or not report.control.lets_dispatch:",
+        "if again.pause_ms or limited:",
     ),
     _engine(
         "a report during a stop ends the node",

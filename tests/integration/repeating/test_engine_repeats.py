@@ -495,6 +495,20 @@ def test_the_sweep_arms_a_timer_again_that_is_lost(harness: Harness) -> None:
     assert output(harness, execution)["iterations"] == 2
 
 
+def test_a_limited_node_waits_for_its_turn_in_each_iteration(harness: Harness) -> None:
+    """In another run too, where the iteration that has failed is one attempt more."""
+    harness.script = failing_at(1)
+    limit = {"concurrency": {"key": "db", "limit": 1}}
+    execution = harness.begin(looping(until="{{ iteration == 2 }}", node=limit))
+    harness.drain()
+    assert harness.statuses(execution)["loop"] == "failed"
+    harness.trigger(execution)
+    harness.drain()
+    assert output(harness, execution) == {"result": 5, "iterations": 2}
+    attempts = harness.api.executions.node(execution, "loop").attempts
+    assert [(each.attempt, each.iteration) for each in attempts] == [(1, 1), (2, 1), (3, 2)]
+
+
 def test_a_node_of_a_group_repeats_as_any_other(harness: Harness) -> None:
     """Its iterations are those of the group's own execution, and go with it."""
     inner: JsonValue = {

@@ -75,7 +75,7 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
     re.compile(
-        rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"
+        rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery|starts)(@[0-9a-f]{27})?|odd)"
     ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+(:async|:crowd|:async:crowd)(@[0-9a-f]{27})?"): b"stream",
@@ -84,7 +84,8 @@ _TYPES: Final = {
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:(stopping|deleting|bulks|delivering)"): b"zset",
     re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
-    re.compile(rb"fe:line:[xs]:.+"): b"list",
+    re.compile(rb"fe:line:[xsmnqr]:.+"): b"list",
+    re.compile(rb"fe:starts:[qr]:.+"): b"zset",
     re.compile(rb"fe:lines(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:limits(@[0-9a-f]{27})?"): b"hash",
     re.compile(rb"fe:(definition:|version:[1-9][0-9]*:).+"): b"hash",
@@ -99,7 +100,7 @@ _TYPES: Final = {
     re.compile(rb"fe:janitor:[^:@]+(:async)?(:crowd)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
-_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
+_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:|starts:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
@@ -125,6 +126,8 @@ _LEGAL: Final = {
     ("waiting", "node_waiting"): "waiting",
     ("queued", "node_iterated"): "waiting",
     ("waiting", "node_queued"): "queued",
+    ("pending", "node_in_line"): "waiting",
+    ("waiting", "node_in_line"): "waiting",
     ("completed", "node_reset"): "pending",
     ("skipped", "node_reset"): "pending",
     ("failed", "node_reset"): "pending",
@@ -174,6 +177,21 @@ class Stored(msgspec.Struct, dict=True):
         if "line" not in self.control or not (self.waits or self.status in OPEN):
             return None
         return msgspec.json.decode(self.control["line"])["line"], f"{self.id}|{self.control['run']}"
+
+    @property
+    def turns(self) -> dict[tuple[str, str], bool]:
+        """The lines in which it and its nodes stand, with the members that they are there, and whether they
+        wait for nothing else."""
+        found = {} if self.place is None else {self.place: self.waits}
+        for name, record in self.nodes.items():
+            if record.turn is not None:
+                member = f"{self.id}|{record.run}|{name}|{record.turn.ticket}"
+                free = record.status == "waiting" and record.pace is None
+                found[record.turn.line, member] = free and not self.is_stopped
+            if record.pace is not None and record.status == "waiting":
+                member = f"{self.id}|{record.run}|{name}|{record.pace.ticket}"
+                found[record.pace.line, member] = not self.is_stopped
+        return found
 
     @property
     def is_stopped(self) -> bool:
@@ -455,10 +473,10 @@ def _check_kept_requests(found: Snapshot, known: Collection[str]) -> None:
 def _check_lines(found: Snapshot, checked: Sequence[Stored]) -> None:
     """Assert that who stands in a line is who says so, that no more run than may, and that a free place is
     taken, or a message tells of it."""
-    standing: dict[str, dict[str, Stored]] = defaultdict(dict)
+    standing: dict[str, dict[str, bool]] = defaultdict(dict)
     for stored in checked:
-        if stored.place is not None:
-            standing[stored.place[0]][stored.place[1]] = stored
+        for (line, member), waits in stored.turns.items():
+            standing[line][member] = waits
     limits = _text(found.hgetall("fe:limits"))
     listed = {line.decode() for line in found.zrange("fe:lines", 0, -1)}
     lines = {key.decode().removeprefix("fe:line:") for key in found.starting_with("fe:line:")}
@@ -469,8 +487,12 @@ def _check_lines(found: Snapshot, checked: Sequence[Stored]) -> None:
         members = [member.decode() for member in found.lrange(f"fe:line:{line}")]
         assert sorted(members) == sorted(stand), f"in {line} are {members}, there should be {sorted(stand)}"
         first = members[: int(limits[line])]
-        waiting = [member for member in first if stand[member].waits]
+        waiting = [member for member in first if stand[member]]
         moved = msgspec.json.encode(line)[1:-1] in told
+        if line.startswith(("q:", "r:")):
+            due = found.zscore("fe:timers:starts", line) is not None
+            assert moved or due or not any(stand.values()), f"in {line} nothing lets {members} start"
+            continue
         assert moved or not waiting, f"in {line} nothing lets {waiting} run"
 
 
@@ -564,6 +586,8 @@ def _records(stored: Stored) -> Iterable[str]:
     run = int(stored.control["run"])
     for node in stored.plan.nodes:
         record = stored.record(node.id)
+        if record.in_line and record.status not in ("waiting", "queued"):
+            yield f"{node.id} is {record.status} and stands in a line: {record.turn}, {record.pace}"
         parents = [stored.fate(stored.plan.nodes[p].id) for p in node.parents]
         yield from _decision(stored, node.id, parents)
         if record.status == "failed" and record.error is None:
@@ -831,7 +855,7 @@ def _stuck(found: Snapshot, stored: Stored) -> Iterable[str]:
         if stored.id.encode() in _payload(fields)
     ]
     timers = _timers(found, stored)
-    if not messages and not timers:
+    if not messages and not timers and not any(stored.turns.values()):
         yield "running, but no message and no timer will ever move it"
 
 

@@ -48,7 +48,9 @@ def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Stat
 class Says(NamedTuple):
     """What a node says about when it runs, and about its failures. `when`: what its condition gives; `again`:
     what that for another try gives. `waits`: what it waits for once it has run. It repeats so many `times`,
-    with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them gave."""
+    with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them gave.
+    `limit`: so many nodes with its `key` run at once. `rate`: so many starts in so many milliseconds, of
+    which key."""
 
     rule: str = "all_success"
     when: bool | None = None
@@ -59,6 +61,9 @@ class Says(NamedTuple):
     times: int = 1
     delayed: bool = False
     collects: bool = False
+    limit: int | None = None
+    key: str | None = None
+    rate: tuple[int, int, str | None] | None = None
 
 
 PLAIN = Says()

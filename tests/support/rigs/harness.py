@@ -44,6 +44,7 @@ from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import FlowEngineError
+from flowengine.execution.limits.starts import EXPECTED_AT
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
@@ -83,6 +84,7 @@ from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
 from flowengine.store.operations.stats import Stats
 from flowengine.store.worker_state import RedisWorkerState
+from flowengine.workflow.limits.declared import NodeConcurrency, RateLimit
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
@@ -260,6 +262,8 @@ def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
         else Repeat(
             f"{{{{ iteration >= {said.times} }}}}", delay_s=int(said.delayed), collects=said.collects
         ),
+        concurrency=None if said.limit is None else NodeConcurrency(said.limit, said.key),
+        rate_limit=None if said.rate is None else RateLimit(*said.rate),
     )
 
 
@@ -900,7 +904,14 @@ class Harness:
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
-            if waiting or tasks or self.end_pauses() or self.end_waits() or self.end_stops():
+            if (
+                waiting
+                or tasks
+                or self.end_pauses()
+                or self.end_waits()
+                or self.end_stops()
+                or self.end_starts()
+            ):
                 continue
             if not self.end_delivery_pauses():
                 return
@@ -978,6 +989,25 @@ class Harness:
             except ProcessDied:
                 self.orchestrators[0].reborn()
         return len(members)
+
+    def end_starts(self) -> int:
+        """Let a day pass since all starts that are limited, for those that wait to start; returns of how many
+        lines these are."""
+        timers = self.keys.timers("starts")
+        lines = self.client.zrange(timers, 0, -1)
+        for line in lines:
+            self.starts_ago(line.decode(), 86_400_000)
+        if lines:
+            self.client.zadd(timers, dict.fromkeys(lines, 1))
+            self.fire_timers()
+        return len(lines)
+
+    def starts_ago(self, line: str, ms: int) -> None:
+        """Let so long pass since all starts of a line that somebody has told of."""
+        name = self.keys.starts(line)
+        for member, at in self.client.zrange(name, 0, -1, withscores=True):
+            if at < EXPECTED_AT:
+                self.client.zadd(name, {member: at - ms})
 
     def end_stops(self, *, for_a_lease: bool = True) -> int:
         """Let the time be over that workers have to say that they have stopped; returns how many executions

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from flowengine.cli.tool import tool
+from flowengine.errors import StoreUnavailableError
 from tests.support.servers.served_api import ServedApi, served_api
 
 
@@ -145,6 +146,25 @@ def test_many_files_go_in_several_requests(api: ServedApi) -> None:
     assert len(versions(api)) == 230
     write("w205").write_text("name: w205\nnodes: []\n")
     assert "flows/w205.yaml:2:8: empty_workflow" in run("apply", "flows", code=2).stderr
+
+
+def test_a_stack_that_fails_in_the_middle_is_told_of(api: ServedApi) -> None:
+    """With exit code 3; run again, what is left is applied."""
+    for number in range(40):
+        write(f"w{number:02}")
+    seen: list[int] = []
+
+    def fail_later() -> None:
+        seen.append(1)
+        if len(seen) > 10:
+            raise StoreUnavailableError("Redis does not answer")
+
+    api.store.before = fail_later
+    assert "Redis does not answer" in run("apply", "flows", code=3).stderr
+    api.store.before = lambda: None
+    assert 0 < len(versions(api)) < 40
+    run("apply", "flows")
+    assert versions(api) == {f"w{number:02}": 1 for number in range(40)}
 
 
 def test_json_and_yaml_that_begins_with_a_brace_are_applied(api: ServedApi) -> None:

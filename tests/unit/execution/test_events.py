@@ -83,6 +83,7 @@ def test_every_event_of_a_node_that_is_stored_folds() -> None:
         "node_opened",
         "node_waiting",
         "node_iterated",
+        "node_in_line",
         "node_completed",
         "node_failed",
         "node_skipped",

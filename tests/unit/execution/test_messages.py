@@ -16,6 +16,7 @@ from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.execution.delivery.records import DeliveryAttempt
+from flowengine.execution.limits.lines import Pace
 from flowengine.execution.messages import (
     MESSAGES,
     Callback,
@@ -26,6 +27,7 @@ from flowengine.execution.messages import (
     DeliveryDue,
     HooksTimeout,
     KeepChildren,
+    LineMoved,
     NextTry,
     NodeOverruled,
     Payload,
@@ -36,6 +38,7 @@ from flowengine.execution.messages import (
     RunTimeout,
     SignalKept,
     StartExecution,
+    StartsDue,
     StopExecution,
     StopOverdue,
     TendChild,
@@ -161,6 +164,7 @@ NEWER: Final[dict[str, Payload]] = {
     "delete": DeleteExecution(execution="x", run=2, correlation_id="c"),
     "overruled": NodeOverruled(execution="x", run=2, node="a", correlation_id="c"),
     "signal": SignalKept(execution="x", run=2, correlation_id="c"),
+    "line": LineMoved(line="s:a", execution="x", run=2, correlation_id="c"),
     "resume": ResumeExecution(execution="x", run=2, correlation_id="c"),
     "run timeout": RunTimeout(execution="x", run=2),
     "stop overdue": StopOverdue(execution="x", run=2),
@@ -175,6 +179,8 @@ NEWER: Final[dict[str, Payload]] = {
         retry_after_ms=5000,
     ),
     "delivery due": DeliveryDue(execution="x", run=2, number=3),
+    "starts due": StartsDue(line="r:api"),
+    "task whose start counts": msgspec.structs.replace(TASK, pace=Pace("r:api", 60, 60_000, 7)),
 }
 """What only processes of format 3 understand."""
 

@@ -77,6 +77,8 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("waiting", "wait"): "waiting",
     ("waiting", "iterate"): "queued",
     ("queued", "iterate"): "queued",
+    ("pending", "line_up"): "waiting",
+    ("waiting", "line_up"): "waiting",
     ("pending", "cancel"): "cancelled",
     ("queued", "cancel"): "cancelled",
     ("waiting", "cancel"): "cancelled",
@@ -107,6 +109,7 @@ ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "skip",
     "open",
     "wait",
+    "line_up",
     "try_again",
     "call_again",
     "iterate",
@@ -119,6 +122,12 @@ ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
 
 EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStatus]] = {
     ("pending", "trigger"): "running",
+    ("pending", "queue"): "pending",
+    ("pending", "admit"): "running",
+    ("pending", "withdraw"): "pending",
+    ("completed", "queue"): "pending",
+    ("failed", "queue"): "pending",
+    ("cancelled", "queue"): "pending",
     ("running", "complete"): "completed",
     ("running", "fail"): "failed",
     ("failed", "trigger"): "running",
@@ -143,6 +152,9 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
 ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (
     "trigger",
     "rerun",
+    "queue",
+    "admit",
+    "withdraw",
     "pause",
     "resume",
     "stop",
@@ -297,7 +309,8 @@ def test_predicates_and_tables_say_the_same() -> None:
         assert before not in FINAL or after in {before, "pending"}
     for was, taken in EXECUTION_STEPS:
         assert (was in TAKES_REPORTS) == (
-            taken not in ("trigger", "rerun", "end_cancelled") or was == "cancelling"
+            taken not in ("trigger", "rerun", "queue", "admit", "withdraw", "end_cancelled")
+            or was == "cancelling"
         )
     assert LETS_DISPATCH < LETS_DECIDE < TAKES_REPORTS
     assert not TAKES_REPORTS & OVER

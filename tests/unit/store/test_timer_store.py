@@ -153,7 +153,16 @@ def test_a_kind_of_a_later_version_waits_for_its_own_processes(redis: FakeRedis,
     timers.fire_due()
     assert [timer.node for timer in sent(redis)] == ["b"]
     assert redis.zcard(NAMES.timers("later")) == 1
-    assert set(PARSERS) == {"deadline", "retry", "wait", "timeout", "stop", "hooks", "delivery"}
+    assert set(PARSERS) == {
+        "deadline",
+        "retry",
+        "wait",
+        "timeout",
+        "stop",
+        "hooks",
+        "delivery",
+        "starts",
+    }
 
 
 def test_the_end_of_a_pause_becomes_a_message_of_its_own_format(

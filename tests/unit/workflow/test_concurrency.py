@@ -8,8 +8,9 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.workflow import Checked
 from flowengine.workflow.inputs.beginning import VarsInvalidError, begin, key_of_another_run
 from flowengine.workflow.inputs.values import Occasion
-from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
 from flowengine.workflow.plan import Plan, decode_plan, encode_plan
+from flowengine.workflow.policy import Policy, Retry
 from tests.support.documents import JsonObject, checked, node, only, workflow
 
 OCCASION = Occasion({"id": "e1", "name": "test", "run": 1, "labels": {"team": "data"}}, 1_772_366_400_000)
@@ -114,3 +115,47 @@ def test_the_key_of_another_run_is_made_of_its_inputs() -> None:
     """Where these have changed."""
     plan = plan_of(limit=1, key="{{ inputs.day }}")
     assert key_of_another_run(plan, {"day": "x"}, {}, OCCASION) == "x"
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "code", "pointer"),
+    [
+        ("concurrency", {}, "missing_field", "/limit"),
+        ("concurrency", {"limit": 1, "key": "{{ inputs.day }}"}, "not_supported_yet", "/key"),
+        ("concurrency", {"limit": 1, "on_limit": "queue"}, "unknown_field", "/on_limit"),
+        ("concurrency", {"limit": 1001}, "out_of_range", "/limit"),
+        ("concurrency", 3, "wrong_type", ""),
+        ("rate_limit", {"limit": 1}, "missing_field", "/per_seconds"),
+        ("rate_limit", {"per_seconds": 1}, "missing_field", "/limit"),
+        ("rate_limit", {"limit": 10_001, "per_seconds": 1}, "out_of_range", "/limit"),
+        ("rate_limit", {"limit": 1, "per_seconds": 0}, "out_of_range", "/per_seconds"),
+        ("rate_limit", {"limit": 1, "per_seconds": "1m"}, "wrong_type", "/per_seconds"),
+        ("rate_limit", {"limit": 1, "per_seconds": 1, "key": ""}, "invalid_key", "/key"),
+        ("rate_limit", {"limit": 1, "per_seconds": 1, "key": "{{ a }}"}, "not_supported_yet", "/key"),
+    ],
+)
+def test_a_wrong_limit_of_a_node_is_placed(field: str, said: JsonValue, code: str, pointer: str) -> None:
+    """Each problem says where it is."""
+    problem = only(checked(workflow(node("a", **{field: said}))))
+    assert (problem.code, problem.pointer) == (code, f"/nodes/0/{field}{pointer}")
+
+
+def test_the_limits_of_a_node_are_in_its_policy() -> None:
+    """Of an HTTP node whose starts are limited the engine tries again, so that each try counts."""
+    limits: JsonObject = {
+        "concurrency": {"limit": 2, "key": "crm"},
+        "rate_limit": {"limit": 60, "per_seconds": 0.5},
+    }
+    calls: JsonObject = {"id": "b", "handler": "http_request", "config": {"url": "http://x/"}, **limits}
+    plan = right(checked(workflow(node("a", **limits), calls)))
+    assert plan.policy(0) == Policy(concurrency=NodeConcurrency(2, "crm"), rate_limit=RateLimit(60, 500))
+    assert plan.policy(1).retry == Retry()
+    assert plan.limited == {0, 1}
+
+
+@pytest.mark.parametrize("field", ["concurrency", "rate_limit"])
+def test_an_end_takes_no_limit(field: str) -> None:
+    """It ends its execution, whoever else runs."""
+    said: JsonObject = {"limit": 1, "per_seconds": 1} if field == "rate_limit" else {"limit": 1}
+    end: JsonObject = {"id": "a", "handler": "end", "config": {}, field: said}
+    assert only(checked(workflow(end))).code == "not_with_end"

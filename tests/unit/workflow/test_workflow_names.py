@@ -98,7 +98,8 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
-        "timeout_seconds, when, trigger_rule, retry, on_error, repeat, output_schema"
+        "timeout_seconds, when, trigger_rule, retry, on_error, repeat, concurrency, rate_limit, "
+        "output_schema"
     )
 
 
@@ -108,7 +109,7 @@ def test_workflow_has_words_of_its_own(word: str) -> None:
     problem = only(checked(workflow(node("a"), **{word: {}})))
     known = (
         "name, description, labels, inputs, vars, defaults, timeout_seconds, on_node_failure, "
-        "hooks_timeout_seconds, nodes, on_failure, finally, outputs"
+        "hooks_timeout_seconds, concurrency, nodes, on_failure, finally, outputs"
     )
     assert problem.message == f"unknown field '{word}'. Known fields: {known}"
 
@@ -120,11 +121,10 @@ def test_what_other_tools_call_inputs_is_answered_with_inputs(word: str) -> None
 
 
 WORKFLOW_LATER = (
-    "concurrency", "priority", "schedules", "after",
+    "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "map", "wait_for_callback", "concurrency", "rate_limit",
-    "cache",
+    "map", "wait_for_callback", "cache",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 TOGETHER: Final = 100
 """So many files go in one request, at most."""
+AT_ONCE: Final = 4
+"""So many files are sent at once."""
 TOGETHER_BYTES: Final = 4 * 1024 * 1024
 _TEST: Final = ".test"
 _PLACE: Final = "/documents/"
@@ -116,12 +119,26 @@ class FileSet:
         return [*planned, *(self._absent(client) if prune else ())]
 
     def carry_out(self, client: Client, planned: Sequence[Planned]) -> None:
-        """Do it: apply what is new or other than it was, then delete."""
-        for each in planned:
-            if each.change == "deleted":
-                client.delete_definition(each.name)
-            elif each.change != "same":
-                client.apply(each.name, self._files[self._by_name[each.name][0]][1])
+        """Do it: apply what is new or other than it was, some at a time, then delete.
+
+        Raises what the first one that fails raises; those that have not begun by then are left out.
+        """
+        applied = [each.name for each in planned if each.change not in ("same", "deleted")]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            asked = [pool.submit(client.apply, name, self._body(name)) for name in applied]
+            try:
+                for each in asked:
+                    each.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        for plan in planned:
+            if plan.change == "deleted":
+                client.delete_definition(plan.name)
+
+    def _body(self, name: str) -> bytes:
+        """The text of the file that has this name."""
+        return self._files[self._by_name[name][0]][1]
 
     def _absent(self, client: Client) -> Iterator[Planned]:
         for item in client.definitions(limit=500):

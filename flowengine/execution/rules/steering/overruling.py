@@ -40,6 +40,7 @@ from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import tolerates
 from flowengine.execution.rules.finishing import Decision, end_of_node
+from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.readiness import Records, ends_of
 from flowengine.execution.rules.repeating import forget
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
@@ -90,7 +91,7 @@ def refusal(
     """Why a node of an execution that has not ended is not ended by an operator; None: it is."""
     name = plan.nodes[position].id
     if control.status == "pending":
-        return f"execution '{execution}' has not been triggered: nothing of it runs or waits"
+        return f"execution '{execution}' has not been triggered, or waits for its turn: nothing of it runs"
     if not control.lets_decide:
         return f"execution '{execution}' is being stopped: its nodes end by that"
     if position not in plan.positions(control.stage):
@@ -133,6 +134,7 @@ def overrule(
         Happened(overruled(node.id, record, said, by, now)),
         *_let_go(run, node.id, before, now),
         *(() if record.status == "failed" else forget(plan.policy(position), node.id, before)),
+        *leave_turn(run.execution, node.id, before, now),
         Happened(event_of(node.id, record, said.word, now)),
     )
     failed = record.status == "failed" and not record.tolerated
@@ -193,11 +195,13 @@ def _ended(before: NodeRecord, now: int) -> NodeRecord:
     if before.status == "pending":
         return replace(carried_on(before, before.status), finished_at=now)
     if is_in_flight(before.status) or is_open(before.status):
-        return replace(before, finished_at=now, moment=first_sent(before))
+        return replace(before, finished_at=now, moment=first_sent(before), turn=None, pace=None)
     if before.waits is not None:
-        return replace(before, finished_at=now, until=None, waits=None)
+        return replace(before, finished_at=now, until=None, waits=None, turn=None, pace=None)
     # Of one that waits for another try, the last attempt is kept already.
-    return replace(before, queued_at=None, started_at=None, finished_at=now, error=None, until=None)
+    return replace(
+        before, queued_at=None, started_at=None, finished_at=now, error=None, until=None, turn=None, pace=None
+    )
 
 
 def _others_wait(plan: Plan, position: int, records: Records, ended: NodeRecord) -> bool:

@@ -13,7 +13,7 @@ from flowengine.execution.records import Control
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
-from flowengine.execution.rules.waits.waiting_timer import waiting_timer
+from flowengine.execution.rules.waits.waiting_timer import has_timer, waiting_timer
 from flowengine.execution.status import execution_after
 from flowengine.workflow.plan import Plan
 
@@ -59,5 +59,6 @@ def children_again(run: Run, records: Records, names: list[str]) -> list[Change]
 
 def timers_again(plan: Plan, execution: str, records: Records, names: list[str]) -> list[Change]:
     """The timers of the nodes that wait: those that were due meanwhile have fired in vain."""
-    waiting = [(name, record) for name in names if (record := records(name)).status == "waiting"]
+    found = [(name, records(name)) for name in names]
+    waiting = [(name, record) for name, record in found if has_timer(record)]
     return [ArmTimer(waiting_timer(execution, name, record), record.until or 0) for name, record in waiting]

@@ -19,6 +19,13 @@ def waiting_timer(execution: str, node: str, record: NodeRecord) -> WaitingTimer
     return WaitOver(execution=execution, run=run, node=node, dispatch=dispatch, waits=record.waits.kind)
 
 
+def has_timer(record: NodeRecord) -> bool:
+    """Whether a node waits for a time, and not for its turn."""
+    return record.status == "waiting" and not record.in_line
+
+
 def awaits_timer(record: NodeRecord, timer: WaitingTimer) -> bool:
     """Whether a node still waits for this timer."""
-    return may(record.status, "try_again") and waiting_timer(timer.execution, timer.node, record) == timer
+    if record.in_line or not may(record.status, "try_again"):
+        return False
+    return waiting_timer(timer.execution, timer.node, record) == timer

@@ -21,6 +21,7 @@ export function changesBy(event, node) {
     case "node_failed": return { status: "failed", attempt, finished_at: at, waiting_for: undefined, error: errorOf(event, node) };
     case "node_skipped": return { status: "skipped", finished_at: at, skipped: event.reason };
     case "node_iterated": return { status: "waiting", attempt, iteration: event.iteration, error: null };
+    case "node_in_line": return { ...CLEAR, status: "waiting" };
     case "node_waiting": return { status: "waiting", attempt };
     case "node_cancelled": return { status: "cancelled", finished_at: at, waiting_for: undefined };
     case "node_reset": return { ...CLEAR, status: "pending", attempt: 0, queued_at: null };

@@ -185,7 +185,7 @@ export function runStore(id) {
       const changes = changesBy(event, node);
       if (changes) change(node.id, changes);
     }
-    if (kind.startsWith("execution_") || kind === "node_failed" || kind === "node_waiting" || kind === "node_iterated") snapshotSoon();
+    if (kind.startsWith("execution_") || kind === "node_failed" || kind === "node_waiting" || kind === "node_iterated" || kind === "node_in_line") snapshotSoon();
   }
 
   /**

@@ -56,6 +56,7 @@ function cause(run) {
     return html`<span class=${run.status === "failed" || !run.finished_at ? "cut" : "cut say"} title=${`${error.code}: ${text}`}><bdi>${text}</bdi></span>`;
   }
   if (!waits) return null;
+  if (waits.kind === "turn") return html`<span class="cut say">waits for its turn: <bdi>${cutMiddle(waits.key ?? "", 60)}</bdi></span>`;
   const left = at(waits.until) - exactNow();
   const when = left > 0 ? `in ${duration(left)}` : "now";
   return html`<span class="cut say" title=${exact(waits.until)}><bdi>${cutMiddle(waits.node, 60)}</bdi> ${waits.kind === "repeat" ? "repeats" : "is tried again"} ${when}</span>`;

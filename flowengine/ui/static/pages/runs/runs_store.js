@@ -13,7 +13,7 @@ import { paced } from "./paced.js";
  * @property {number | null} version
  * @property {string} status
  * @property {{kind: string} | null} trigger
- * @property {{kind: string, node: string, until: string} | null} waiting_for
+ * @property {{kind: string, node: string, until: string, key?: string} | null} waiting_for
  * @property {number} run
  * @property {{total: number, unfinished: number, failed: number}} counts
  * @property {{code: string, node: string | null, message: string} | null} error

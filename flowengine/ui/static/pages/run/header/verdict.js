@@ -96,6 +96,7 @@ function progressOf(nodes) {
 
 /** @param {Node} node @param {number} count */
 function waitOf(node, count) {
+  if (node.waiting_for?.kind === "turn") return `${cutMiddle(node.id, 60)} waits for its turn${count > 1 ? `; ${counted(count - 1, "other node waits", "other nodes wait")}` : ""}.`;
   const until = node.waiting_for?.until ? ` in ${duration(at(node.waiting_for.until) - now.value)}` : "";
   const what = node.waiting_for?.kind === "repeat" ? "repeats" : "is tried again";
   return `${cutMiddle(node.id, 60)} ${what}${until}${node.error ? `, after ${node.error.code}` : ""}${count > 1 ? `; ${counted(count - 1, "other node waits", "other nodes wait")}` : ""}.`;

@@ -17,9 +17,9 @@ export const GROUPS = [
 /** @type {Record<string, string>} */
 const LOOKS = {
   execution_started: "running", execution_rerun: "running", node_reset: "pending", node_queued: "queued", node_opened: "running", node_started: "running",
-  node_returned: "queued", node_completed: "completed", node_failed: "failed", node_waiting: "waiting", node_iterated: "waiting", node_skipped: "skipped",
+  node_returned: "queued", node_completed: "completed", node_failed: "failed", node_waiting: "waiting", node_iterated: "waiting", node_in_line: "waiting", node_skipped: "skipped",
   node_cancelled: "cancelled", node_overruled: "paused", execution_paused: "paused", execution_resumed: "running",
-  execution_stopping: "cancelled", stage_started: "running",
+  execution_stopping: "cancelled", stage_started: "running", execution_queued: "pending", execution_admitted: "running",
 };
 
 /** @type {Record<string, string>} */
@@ -61,6 +61,8 @@ export function eventWords(event) {
     case "execution_rerun": return `${capital(event.by ? who : "somebody")} asked for a rerun${event.mode ? ` (${event.mode})` : ""}.`;
     case "execution_paused": return `The run was paused${event.by ? ` by ${who}` : ""}: nothing new begins.`;
     case "execution_resumed": return `The run goes on${event.by ? `: ${who} resumed it` : ""}.`;
+    case "execution_queued": return "The run waits for its turn.";
+    case "execution_admitted": return "Its turn has come.";
     case "execution_stopping": return stoppedWords(event, who);
     case "execution_finished": return `The run ended: ${event.status}.`;
     case "stage_started": return STAGES[event.stage ?? ""] ?? `${event.stage} begins.`;
@@ -73,6 +75,7 @@ export function eventWords(event) {
     case "node_failed": return event.code === "upstream_failed" ? "did not run: what it depends on failed." : `failed${tried}: ${errorWords({ code: event.code ?? "unknown" })}.`;
     case "node_waiting": return event.code ? `failed${tried}: ${errorWords({ code: event.code })}. It is tried again.` : `waits${tried}.`;
     case "node_iterated": return `has ended iteration ${event.iteration}: another one follows.`;
+    case "node_in_line": return `waits for its turn${tried}.`;
     case "node_skipped": return `was skipped: ${skippedWords(event.reason)}.`;
     case "node_cancelled": return "was cancelled.";
     case "node_overruled": return `was decided by ${who}, who ${SAID[event.said ?? ""] ?? event.said}${event.reason ? `: “${event.reason}”` : "."}`;

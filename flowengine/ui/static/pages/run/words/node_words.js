@@ -49,7 +49,8 @@ export function causeOf(node, now) {
  * @param {number} now ms
  */
 export function waitWords(node, now) {
-  const { kind, until } = node.waiting_for ?? {};
+  const { kind, until, key } = node.waiting_for ?? {};
+  if (kind === "turn") return `waits for its turn${key ? ` (limit ${key})` : ""}`;
   const left = at(until) - now;
   const when = !until ? "" : left > 0 ? ` in ${duration(left)}` : " now";
   if (!kind || kind === "retry") return node.error ? `next try${when}, after ${errorWords(node.error)}` : `next try${when}`;
