@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
@@ -15,6 +15,7 @@ from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.limits.views import LimitsView
+from flowengine.execution.map_views import ItemPage, ItemStatus
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -235,6 +236,18 @@ class Executions(Protocol):
 
     def node(self, execution_id: str, node: str) -> NodeDetailView:
         """Everything of one node, its config rendered now. Raises NodeNotFoundError."""
+
+    def items(
+        self,
+        execution_id: str,
+        node: str,
+        *,
+        statuses: Collection[ItemStatus],
+        limit: int,
+        cursor: str | None,
+    ) -> ItemPage:
+        """At most so many items of a map, in one of these statuses, or in any. Raises NodeNotFoundError,
+        BadCursorError."""
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """At most so many of its events, those that follow a place."""

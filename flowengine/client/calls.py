@@ -15,6 +15,7 @@ from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.limits.views import LimitsView
+from flowengine.execution.map_views import ItemPage, ItemStatus
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -420,6 +421,20 @@ def logs_page(
     path = _execution(execution_id) + ("/logs" if node is None else f"/nodes/{path_part(node)}/logs")
     query = (*given_query(attempt=None if attempt is None else str(attempt)), *paging(limit, cursor))
     return Call(method="GET", path=path, answer=LinePage, query=query)
+
+
+def items_page(
+    execution_id: str,
+    node: str,
+    *,
+    status: Sequence[ItemStatus] = (),
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> Call[ItemPage]:
+    """The items of a map, in their order. `status`: only those in one of these."""
+    path = f"{_execution(execution_id)}/nodes/{path_part(node)}/items"
+    query = (*(("status", each) for each in status), *paging(limit, cursor))
+    return Call(method="GET", path=path, answer=ItemPage, query=query)
 
 
 def dead_letters_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[DeadLettersView]:

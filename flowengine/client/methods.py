@@ -152,6 +152,8 @@ class Methods:
     runs_page = Method(calls.runs_page)
     events = Iteration(calls.events_page)
     events_page = Method(calls.events_page)
+    items = Iteration(calls.items_page)
+    items_page = Method(calls.items_page)
     logs = Iteration(calls.logs_page)
     logs_page = Method(calls.logs_page)
     dead_letters = Iteration(calls.dead_letters_page)

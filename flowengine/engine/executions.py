@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from flowengine.engine import history, queries, waiting_nodes
+from flowengine.engine import history, map_items, queries, waiting_nodes
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
@@ -32,6 +32,7 @@ from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.map_views import ItemPage, ItemStatus
 from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
@@ -267,6 +268,20 @@ class StoredExecutions:
         from flowengine.engine import node_detail
 
         return node_detail.show(self._store, _checked(execution_id), node, self._limits)
+
+    def items(
+        self,
+        execution_id: str,
+        node: str,
+        *,
+        statuses: Collection[ItemStatus],
+        limit: int,
+        cursor: str | None,
+    ) -> ItemPage:
+        """A page of the items of a map. Raises NodeNotFoundError, BadCursorError."""
+        page = map_items.items
+        execution = _checked(execution_id)
+        return page(self._store, execution, node, statuses=statuses, limit=limit, cursor=cursor)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """What has happened in it, after a place."""

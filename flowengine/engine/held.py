@@ -102,3 +102,28 @@ class HeldTogether:
         """Hand all of them back: none has been begun."""
         if self._receipt is not None:
             self._receipt.hand_back(self._entries)
+
+
+class _NoReceipt:
+    """Of what comes from no queue."""
+
+    def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
+        """There is nothing to settle."""
+
+    def confirm(self, entries: Sequence[int]) -> None:
+        """There is nothing to settle."""
+
+    def is_lost(self, entry: int) -> bool:
+        """Nobody else can have it."""
+        return False
+
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """There is nothing to hand back."""
+
+    def pass_on(self, entries: Sequence[int]) -> None:
+        """There is nothing to pass on."""
+
+
+def unheld(payload: PayloadT) -> Held[PayloadT]:
+    """What the engine tells itself: no message has brought it."""
+    return Held(payload, 1, "", _NoReceipt())

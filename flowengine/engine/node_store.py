@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from flowengine.engine.ports import Given, NodeState, QueryStore
+from flowengine.execution.map_views import StoredItemState
 from flowengine.execution.records import Attempt, NodeRecord
 
 
@@ -38,4 +39,7 @@ class NodeStore(QueryStore, Protocol):
 
     def now(self) -> int: ...
     def stored_node(self, execution: str, node: str) -> StoredNode: ...
+    def item_states(
+        self, execution: str, node: str, record: NodeRecord, indexes: Sequence[int]
+    ) -> list[StoredItemState]: ...
     def readable(self, execution: str, nodes: Sequence[str]) -> Readable: ...

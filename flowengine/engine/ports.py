@@ -20,9 +20,9 @@ from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.limits.starts import Starts
-from flowengine.execution.messages import Callback, Payload, RunNode
+from flowengine.execution.messages import Callback, ItemTry, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
-from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.execution.signals import KeptSignals, Sent
@@ -32,6 +32,9 @@ from flowengine.workflow.plan import Plan
 
 NodeKey: TypeAlias = tuple[str, str]
 """An execution and one of its nodes."""
+
+ItemKey: TypeAlias = tuple[str, str, int]
+"""An execution, one of its maps, and the index of an item."""
 
 Acknowledge: TypeAlias = Callable[[Sink], None]
 
@@ -51,7 +54,10 @@ class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
     noted a start. `signals`: executions, and the names of the signals kept of them that it WATCHes and
-    reads. `lines`: of which it reads the starts, and WATCHes them; so many at most of each."""
+    reads. `lines`: of which it reads the starts, and WATCHes them; so many at most of each. `maps`: nodes of
+    which it WATCHes how many items have been sent, and reads how many have ended. `items`: of these it reads
+    whether they have ended, and of their maps how many have been sent. `tries`: items of which it WATCHes
+    how they stand between their tries."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
@@ -60,22 +66,50 @@ class Reading(msgspec.Struct, frozen=True):
     starts: tuple[tuple[str, str, int], ...] = ()
     signals: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lines: tuple[tuple[str, int], ...] = ()
+    maps: tuple[NodeKey, ...] = ()
+    items: tuple[ItemKey, ...] = ()
+    tries: tuple[ItemKey, ...] = ()
+
+
+class ItemToSend(msgspec.Struct, frozen=True):
+    """An item of a map: its index, how often its failures were answered, and the item as it is stored."""
+
+    index: int
+    answered: int
+    stored: bytes
+
+
+class MapNumbers(msgspec.Struct, frozen=True):
+    """How far the items of a map are: how many of them have been sent and have ended. `failures`: how many
+    are noted as failed, which may be too many. `counted`: the bytes of their results that count."""
+
+    sent: int = 0
+    ended: int = 0
+    failures: int = 0
+    counted: int = 0
+
+
+NO_ITEMS: Final = MapNumbers()
 
 
 class Committed(msgspec.Struct, frozen=True):
     """The numbers that a transaction left: counters by (execution, node), unfinished by execution. `places`:
-    of what has joined a line, by its member there; 1 is the first."""
+    of what has joined a line, by its member there; 1 is the first. `ended`: items that have ended, by
+    (execution, node)."""
 
     counters: Mapping[NodeKey, int]
     unfinished: Mapping[str, int]
     places: Mapping[str, int] = {}
+    ended: Mapping[NodeKey, int] = {}
 
 
 class Unit(Protocol):
     """One optimistic transaction: what it read, and its only chance to write.
 
     `nodes` lacks what was never written; `controls` and `counts` lack executions that are not there. `begun`
-    has those of the `starts` that a worker has noted.
+    has those of the `starts` that a worker has noted; `maps` the numbers of the `maps`, `ended` those
+    of the `items` that have ended, `sent` how many items of their maps have been sent,
+    `tries` the records of those that have been tried before.
     `now` is Redis's clock in milliseconds since the epoch.
     """
 
@@ -89,6 +123,14 @@ class Unit(Protocol):
     def begun(self) -> Collection[tuple[str, str, int]]: ...
     @property
     def signals(self) -> Mapping[str, KeptSignals]: ...
+    @property
+    def maps(self) -> Mapping[NodeKey, MapNumbers]: ...
+    @property
+    def ended(self) -> Collection[ItemKey]: ...
+    @property
+    def sent(self) -> Mapping[NodeKey, int]: ...
+    @property
+    def tries(self) -> Mapping[ItemKey, NodeRecord]: ...
     @property
     def starts_of(self) -> Mapping[str, Starts]:
         """The newest starts of lines."""
@@ -181,7 +223,24 @@ class AdvancingStore(DeletingStore, Protocol):
         self, executions: Sequence[str]
     ) -> Mapping[str, tuple[Plan | None, ExecutionRecord | None]]: ...
     def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]: ...
-    def begun(self, execution: str, node: str, dispatch: int) -> Begun | None: ...
+    def begun(
+        self, execution: str, node: str, dispatch: int, item: ItemTry | None = None
+    ) -> Begun | None: ...
+    def items_to_send(
+        self, execution: str, node: str, first: int, count: int, *, again: bool
+    ) -> list[ItemToSend]:
+        """The next items of a map that are to be sent, from this place of the order. `again`: of those that a
+        run before has left."""
+
+    def noted_failures(self, execution: str, node: str) -> dict[int, ItemRecord]:
+        """The records of the items that are noted as failed."""
+
+    def stored_items(self, execution: str, node: str, indexes: Sequence[int]) -> list[bytes]:
+        """These items of a map."""
+
+    def has_items_begun(self, execution: str, node: str, dispatch: int) -> bool:
+        """Whether a worker has noted that it runs an item of this dispatch."""
+
     def task_state(self, queue: str, begun: Begun) -> TaskState: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
 
@@ -242,6 +301,10 @@ class RunningStore(Protocol):
     def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
+    def items_left(self, task: RunNode) -> list[tuple[int, int]]:
+        """The items of a map that the run before has left, each with how many of its failures were
+        answered."""
+
     def collected(self, task: RunNode) -> bytes:
         """What the iterations of a node have given that collects, as JSON, each behind a comma."""
 
@@ -419,10 +482,12 @@ class LetterStore(Protocol):
 
 
 class NodeState(msgspec.Struct, frozen=True):
-    """A node's record and, while it is in flight, when a worker noted its start."""
+    """A node's record and, while it is in flight, when a worker noted its start. `map`: how far the items of
+    a map are that has not ended by itself."""
 
     record: NodeRecord
     begun_at: int | None = None
+    map: MapNumbers = NO_ITEMS
 
 
 class StoredRuns(msgspec.Struct, frozen=True):
@@ -438,6 +503,8 @@ class ResultsStore(Protocol):
     def plan(self, execution: str) -> Plan | None: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+    def map_results(self, execution: str, node: str, primary: str | None) -> bytes | None:
+        """What the items of a completed map gave, and their numbers, as JSON."""
 
 
 class QueryStore(ResultsStore, Protocol):

@@ -12,6 +12,7 @@ from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.limits.lines import Member, shown_key
+from flowengine.execution.map_views import map_view
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
@@ -39,7 +40,7 @@ from flowengine.execution.views import (
     moment,
     moment_or_none,
 )
-from flowengine.execution.work import handler_of
+from flowengine.execution.work import handler_of, primary_of
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
@@ -100,6 +101,8 @@ def results(store: ResultsStore, execution: str) -> ResultsView:
     record, plan = known(store, execution)
     names = [*plan.names("main"), *[name for stage in HOOKS for name in plan.names(stage)]]
     stored = list(zip(names, store.node_results(execution, names), strict=True))
+    maps = _of_maps(store, execution, plan, stored)
+    stored = [(name, (found, maps.get(name, result))) for name, (found, result) in stored]
     main, hooks = _results(stored[: len(plan.main)]), _results(stored[len(plan.main) :])
     outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
     if outputs is None and record.status == "completed":
@@ -142,6 +145,20 @@ def deliveries(store: QueryStore, execution: str) -> DeliveriesView:
     if not is_there:
         raise ExecutionNotFoundError.of(execution)
     return deliveries_view(execution, url or "", found)
+
+
+def _of_maps(
+    store: ResultsStore,
+    execution: str,
+    plan: Plan,
+    stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]],
+) -> dict[str, bytes | None]:
+    """What the maps have given that have completed by themselves."""
+    return {
+        name: store.map_results(execution, name, primary_of(plan.nodes[plan.index[name]]))
+        for name, (record, result) in stored
+        if record.map is not None and result is None and counts_as_success(record.status)
+    }
 
 
 def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> NodeResultsView:
@@ -256,6 +273,7 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         tolerated=record.tolerated or msgspec.UNSET,
         waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
         iteration=(record.repeated.number if record.repeated is not None else 0) or msgspec.UNSET,
+        map=map_view(record, state.map.sent, state.map.ended, state.map.failures),
         child=msgspec.UNSET if record.child is None else record.child.execution,
     )
 

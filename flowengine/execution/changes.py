@@ -18,6 +18,7 @@ from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
     DeliverResults,
+    ItemTry,
     KeepChildren,
     LineMoved,
     NodeOverruled,
@@ -30,7 +31,7 @@ from flowengine.execution.messages import (
     TendChildren,
     Timer,
 )
-from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
+from flowengine.execution.records import Attempt, Closing, ItemRecord, NodeRecord, Stop
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.signals import KeptSignal
 from flowengine.execution.status import ExecutionStatus
@@ -228,6 +229,71 @@ class ForgetStart(msgspec.Struct, frozen=True):
     node: str
     run: int
     dispatch: int
+    item: ItemTry | None = None
+
+
+class OpenMap(msgspec.Struct, frozen=True):
+    """Store the items of a map, each a StoredItem as JSON: none has been sent, and none has ended."""
+
+    node: str
+    items: tuple[bytes, ...]
+
+
+class ReopenMap(msgspec.Struct, frozen=True):
+    """The items that are `left` of a run before are sent in this one; what has become of them goes."""
+
+    node: str
+    left: tuple[tuple[int, int], ...]
+
+
+class WriteTry(msgspec.Struct, frozen=True):
+    """Store how an item stands between its tries, and after the first of them.
+
+    `until`: when that is of no use any more, in milliseconds since the epoch, however things go on.
+    """
+
+    node: str
+    index: int
+    record: NodeRecord
+    until: int
+
+
+class SendItems(msgspec.Struct, frozen=True):
+    """Send tasks of items of a map. `sent`: so many items in all have been sent then; None: as before."""
+
+    node: str
+    sent: int | None
+    tasks: tuple[RunNode, ...]
+    queue: str
+    waits: bool = False
+    crowd: bool = False
+
+
+class EndItem(msgspec.Struct, frozen=True):
+    """An item of a map has ended so, unless it had ended before: the first counts.
+
+    One that has failed is noted among the failures of its map, even if it had ended before: who counts these
+    looks at the items' own records (`rules.maps.ending`). `counted`: the bytes of its result that count
+    towards the execution's limit. `tried`: how it stood between its tries is stored, and goes.
+    """
+
+    node: str
+    index: int
+    record: ItemRecord
+    counted: int = 0
+    tried: bool = False
+
+
+class CountItems(msgspec.Struct, frozen=True):
+    """Ask how many items of a map have ended, after all else."""
+
+    node: str
+
+
+class DropMap(msgspec.Struct, frozen=True):
+    """The items of a map go, and what has become of them."""
+
+    node: str
 
 
 class ArmTimer(msgspec.Struct, frozen=True):
@@ -453,6 +519,13 @@ Change: TypeAlias = (
     | SetCounts
     | Tally
     | ForgetStart
+    | OpenMap
+    | ReopenMap
+    | WriteTry
+    | SendItems
+    | EndItem
+    | CountItems
+    | DropMap
     | ArmTimer
     | DropTimer
     | MarkStop

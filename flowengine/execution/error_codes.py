@@ -60,6 +60,15 @@ RESULTS_TOO_LARGE: Final = ErrorCode(
     "results_too_large", "The node's result would take the execution's results over their limit."
 )
 
+MAP_FAILED: Final = ErrorCode(
+    "map_failed", "More items of the node's `map` failed than it tolerates.", permanent=True
+)
+MAP_INVALID: Final = ErrorCode(
+    "map_invalid",
+    "The node's `map` gives no list or object, too many items, or keys that are not unique.",
+    permanent=True,
+)
+
 OUTPUT_INVALID: Final = ErrorCode(
     "output_invalid", "The node's primary value is not what its output_schema says.", permanent=True
 )

@@ -131,6 +131,31 @@ OUTCOME: Final = "outcome"
 """What an execution is given, as `given` of a task names it: the words that templates have for it."""
 
 
+class ItemTry(msgspec.Struct, frozen=True, array_like=True):
+    """One try of one item of a map: the item's index, and the number of the try, from 1 on in each run.
+
+    `answered`: how many of its failures were certain to be the end of what was asked, which its idempotency
+    key counts. `moment`: when a task with this key was first sent. Whatever tells of the try carries both, as
+    an item has no record while it runs.
+    """
+
+    index: int
+    number: int = 1
+    answered: int = 0
+    moment: int = 0
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """An item of a map, as its task carries it. `name`: what templates call it."""
+
+    index: int
+    number: int
+    key: str
+    value: msgspec.Raw
+    name: str = "item"
+    answered: int = 0
+
+
 class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The task of running one node.
 
@@ -144,7 +169,10 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iterations; `repeated`: how far it is with them. `chain`: the executions around its own, the parent last;
     what is given is that of the first. `outer`: what it reads of nodes there. `opens`: there is no handler to
     call; once its condition is true, the node runs as a child execution. `pace`: as what its start is
-    counted.
+    counted. `expands`: it is the task that renders the items of a map, `config` holds their templates, and
+    these call an item `item_name`. `item`: it is the task of this item of an open map. `maps`: those nodes
+    among the `reads` that are maps. `keeps`: its items are those of the run before, of which it says what is
+    left to do.
     """
 
     execution: str
@@ -172,6 +200,17 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outer: tuple[Outer, ...] = ()
     opens: bool = False
     pace: Pace | None = None
+    expands: bool = False
+    item: Item | None = None
+    maps: tuple[str, ...] = ()
+    item_name: str = "item"
+    keeps: bool = False
+
+    @property
+    def item_try(self) -> ItemTry | None:
+        """Which try of which item it is, if it is one."""
+        item = self.item
+        return None if item is None else ItemTry(item.index, item.number, item.answered, self.moment)
 
     @property
     def home(self) -> str:
@@ -183,8 +222,9 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.chain[-up]
 
 
-class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one dispatch of a node. `finished_at` in milliseconds since the epoch."""
+class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one dispatch of a node, or of a try of one of its items. `finished_at` in milliseconds
+    since the epoch."""
 
     execution: str
     run: int
@@ -195,6 +235,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: int
     outcome: Outcome
     correlation_id: str
+    item: ItemTry | None = None
 
 
 class DeliverResults(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,21 +259,23 @@ class DeliveryAttempted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="deadline", tag_field="kind"):
-    """A node's time is over, by the timer's account."""
+    """The time of a node, or of a try of one of its items, is over, by the timer's account."""
 
     execution: str
     run: int
     node: str
     dispatch: int
+    item: ItemTry | None = None
 
 
 class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field="kind"):
-    """The pause after a failed attempt is over. `dispatch` is that of the attempt."""
+    """The pause after a failed attempt is over. `dispatch` is that of the attempt, or of its map."""
 
     execution: str
     run: int
     node: str
     dispatch: int
+    item: ItemTry | None = None
 
 
 class WaitOver(msgspec.Struct, frozen=True, kw_only=True, tag="wait", tag_field="kind"):
@@ -356,6 +399,8 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
+        case Callback(item=ItemTry()) | Deadline(item=ItemTry()):
+            return FORMAT
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
         case Callback(by=ByEvent() | ByChild()):
@@ -395,7 +440,10 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.outer,
         task.opens,
         task.pace,
+        task.expands,
+        task.item,
+        task.maps,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, None)
+_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, None, False, None, ())

@@ -15,6 +15,7 @@ from flowengine.execution.status import (
     ExecutionStatus,
     SkipReason,
     StoredNodeStatus,
+    is_open,
     lets_decide,
     lets_dispatch,
 )
@@ -49,6 +50,53 @@ class ExecutionError(msgspec.Struct, frozen=True):
     code: str
     message: str
     node: str | None = None
+
+
+class MapRecord(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={
+        "total": "t",
+        "at_once": "w",
+        "tolerated": "f",
+        "kept": "k",
+        "completed": "c",
+        "failed": "e",
+        "again": "a",
+    },
+):
+    """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
+    as workers take; `tolerated`: how many may fail; `kept`: how many had completed before this run. Once it
+    has ended, `completed` and `failed` say how many have. `again`: only those run that the run before has
+    left.
+    """
+
+    total: int
+    at_once: int = 0
+    tolerated: int = 0
+    kept: int = 0
+    completed: int = 0
+    failed: int = 0
+    again: bool = False
+
+
+class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An item of a map that has ended: a field of one hash for all items of the map.
+
+    `tries`: how often it was tried in the run in which it ended. `delivery`: the one whose outcome was
+    accepted. `answered` counts the failures that were certain to be the end of what was asked. `result` is
+    the handler's output; null of one that has failed.
+    """
+
+    status: Literal["completed", "failed"]
+    started_at: int | None
+    finished_at: int
+    tries: int
+    delivery: int
+    answered: int
+    error: NodeError | None
+    result: msgspec.Raw
 
 
 WaitKind: TypeAlias = Literal["later", "wait", "signal", "approval"]
@@ -134,6 +182,7 @@ class NodeRecord(
         "child": "h",
         "turn": "j",
         "pace": "J",
+        "map": "p",
     },
 ):
     """One node: the field `state` of its key.
@@ -156,7 +205,7 @@ class NodeRecord(
     `repeated`: how far it is, of a node that repeats; `tried` and `since` speak of one iteration then, and
     `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
     `child`: the execution that it stands for while it is open, and after that the one that it stood for last,
-    if it may go on.
+    if it may go on. `map`: of a map, from when its items are known.
     `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
     waits to start, and, in flight, as what its start is counted.
     """
@@ -184,6 +233,7 @@ class NodeRecord(
     waits: Waits | None = None
     repeated: Repeated | None = None
     child: AwaitedChild | None = None
+    map: MapRecord | None = None
     turn: NodeTurn | None = None
     pace: Pace | None = None
 
@@ -217,6 +267,11 @@ def attempt_of(record: NodeRecord) -> Attempt:
         record.error,
         0 if record.repeated is None else record.repeated.number,
     )
+
+
+def is_open_map(record: NodeRecord) -> bool:
+    """Whether it is a map whose items run: any other open node stands for a child."""
+    return is_open(record.status) and record.map is not None
 
 
 def is_failure(record: NodeRecord) -> bool:

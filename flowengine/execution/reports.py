@@ -73,7 +73,37 @@ class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome"):
     """What has to be rendered is: the node is to run as a child execution."""
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again | Child
+class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):
+    """The items of a map are known; each as JSON. `keys`: theirs, if they have other keys than their indexes.
+
+    `left`: the items are those of the run before, and these are run again, each with how many of its failures
+    were answered. `at_once`: how many may run at a time; 0: as many as workers take. `tolerated`: how many
+    may fail.
+    """
+
+    items: tuple[msgspec.Raw, ...]
+    keys: tuple[str, ...] = ()
+    at_once: int = 0
+    tolerated: int = 0
+    left: tuple[tuple[int, int], ...] | None = None
+
+
+class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outcome"):
+    """All items of a map have ended that were begun, and no other begins. Told by the engine itself.
+
+    `error`: why the map has failed, if it has. `counted`: the bytes of their results that count towards the
+    execution's limit.
+    """
+
+    completed: int
+    failed: int
+    error: NodeError | None = None
+    counted: int = 0
+
+
+Outcome: TypeAlias = (
+    Completed | Failed | Skipped | Cancelled | Waiting | Again | Child | Expanded | ItemsEnded
+)
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
     {
@@ -84,6 +114,8 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Waiting: "waiting",
         Again: "again",
         Child: "opened",
+        Expanded: "expanded",
+        ItemsEnded: "items_ended",
     }
 )
 """What each outcome is called."""

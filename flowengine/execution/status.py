@@ -17,7 +17,8 @@ StoredNodeStatus: TypeAlias = Literal[
 ]
 """`running` is never stored: it is a queued node whose start a worker has noted, or an open one.
 
-`open`: what the node stands for runs, a child execution, and no worker has a task of it.
+`open`: what the node stands for runs, a child execution or the items of a map. No worker has a task of the
+node itself.
 """
 
 SkipReason: TypeAlias = Literal["when", "upstream_skipped", "trigger_rule", "ended_early", "operator"]

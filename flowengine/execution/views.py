@@ -7,34 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from flowengine.execution.map_views import MapView
 from flowengine.execution.records import Decided, ExecutionError, NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
+from flowengine.execution.times import Moment as Moment
+from flowengine.execution.times import moment as moment
+from flowengine.execution.times import moment_or_none as moment_or_none
 from flowengine.workflow.problems import Problem
-
-Moment: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-"""A time in UTC with milliseconds, always: `2026-11-28T13:03:53.000Z` (RFC 3339)."""
-
-
-def moment(milliseconds: int) -> Moment:
-    """Milliseconds since the epoch as a text."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
-
-
-@lru_cache(maxsize=256)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
-
-
-def moment_or_none(milliseconds: int | None) -> Moment | None:
-    """The same; None, and 0 for a time that has not come, stay None."""
-    return moment(milliseconds) if milliseconds else None
 
 
 class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -317,8 +300,8 @@ class ChildrenView(msgspec.Struct, frozen=True, kw_only=True):
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
     on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
-    that repeats; `child`: the execution that it stands for, or stood for last. Each is there only of a node
-    of which it is true."""
+    that repeats; `child`: the execution that it stands for, or stood for last; `map`: how far its items are.
+    Each is there only of a node of which it is true."""
 
     id: str
     handler: str
@@ -334,6 +317,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
     iteration: int | msgspec.UnsetType = msgspec.UNSET
     child: str | msgspec.UnsetType = msgspec.UNSET
+    map: MapView | msgspec.UnsetType = msgspec.UNSET
 
 
 NULL: Final = msgspec.Raw(b"null")

@@ -21,6 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_nodes: int = 1000
+    max_map_items: int = 10_000
     max_config_bytes: int = 10 * 1024
     max_template_chars: int = 500
     max_body_bytes: int = 12 * 1024 * 1024

@@ -226,6 +226,7 @@ SETTINGS: tuple[Setting, ...] = (
         "How long the nodes that run get to end when their execution is stopped.",
     ),
     Setting("FLOWENGINE_MAX_NODES", "limits.max_nodes", whole(1, 10_000), "Nodes of one workflow."),
+    Setting("FLOWENGINE_MAX_MAP_ITEMS", "limits.max_map_items", whole(1, 100_000), "Items of one map."),
     Setting(
         "FLOWENGINE_MAX_CONFIG_BYTES",
         "limits.max_config_bytes",

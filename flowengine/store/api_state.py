@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from flowengine.access.acting import Note
 from flowengine.engine.held import Sink
 from flowengine.engine.node_store import Readable, StoredNode
@@ -24,6 +26,7 @@ from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.places import Place
+from flowengine.execution.map_views import StoredItemState
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.signals import KeptSignals
@@ -45,6 +48,7 @@ from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
 from flowengine.store.listing_entries import having
 from flowengine.store.maintenance.format_check import FormatCheck
+from flowengine.store.map_reads import item_states, map_numbers
 from flowengine.store.state import RedisState
 from flowengine.store.waiting_timers import RedisWaiting
 from flowengine.workflow.plan import Plan, UnknownFormatError
@@ -225,7 +229,20 @@ class RedisApiState:
         for node, state in zip(nodes, states, strict=True):
             record = decode_record(state)
             found.append(NodeState(record, begun.get(keys.start_field(node, record.dispatch))))
+        maps = [node for node, each in zip(nodes, found, strict=True) if each.record.map is not None]
+        if maps:
+            numbers = map_numbers(self._state, execution, maps)
+            found = [
+                replace(each, map=numbers[node]) if node in numbers else each
+                for node, each in zip(nodes, found, strict=True)
+            ]
         return found, inputs
+
+    def item_states(
+        self, execution: str, node: str, record: NodeRecord, indexes: Sequence[int]
+    ) -> list[StoredItemState]:
+        """What is stored of these items of a map, which follow one another. Large results are left out."""
+        return item_states(self._state, execution, node, record, indexes)
 
     def runs(self, execution: str) -> StoredRuns:
         """What is kept of its runs."""
@@ -254,6 +271,10 @@ class RedisApiState:
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
         return self._state.node_results(execution, nodes)
+
+    def map_results(self, execution: str, node: str, primary: str | None) -> bytes | None:
+        """What the items of a completed map gave, and their numbers, as JSON."""
+        return self._state.map_results(execution, node, primary)
 
     def stored_node(self, execution: str, node: str) -> StoredNode:
         """All that is stored of a node."""

@@ -12,8 +12,13 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt), `previous`, or absent |
 | fe:x:ID:collected:NODE | string | what a node's iterations have given, as JSON, each behind a comma |
+| fe:x:ID:map:NODE | hash | of a map: `sent`, how many of its items have been; `f:INDEX`: it failed |
+| fe:x:ID:items:NODE | list | its items, each a StoredItem |
+| fe:x:ID:ended:NODE | hash | index -> an ItemRecord, of each item that has ended; not WATCHed |
+| fe:x:ID:todo:NODE | list | INDEX:ANSWERED of the items that a later run sends, where it keeps others |
+| fe:x:ID:try:NODE:INDEX | hash | `state` of an item that is tried again, a NodeRecord; expires by itself |
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
-| fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
+| fe:x:ID:started | hash | NODE:DISPATCH, NODE#ITEM:DISPATCH -> DELIVERY:MILLISECONDS:PLACE |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:x:ID:children | zset | of a root: all executions below it, each behind its parent, scores 0 |
 | fe:nested | zset | child executions that have begun and not ended, by when |
@@ -75,6 +80,7 @@ from flowengine.execution.messages import (
     Deadline,
     DeliveryDue,
     HooksTimeout,
+    ItemTry,
     NextTry,
     RunTimeout,
     StartsDue,
@@ -105,6 +111,7 @@ SECRET: Final = "secret"
 OUTCOME: Final = "outcome"
 LABELS: Final = "labels"
 NOTIFIES: Final = "notifies"
+SENT: Final = "sent"
 STARTED_BY: Final = "started_by"
 LINE: Final = "line"
 URL: Final = "url"
@@ -203,6 +210,31 @@ class Keys:
     def node(self, execution: str, name: str) -> str:
         """Hash: one node."""
         return f"{self._executions}{execution}:node:{name}"
+
+    def map(self, execution: str, name: str) -> str:
+        """Hash: how far the sending of a map's items is, and which have failed."""
+        return f"{self._executions}{execution}:map:{name}"
+
+    def items(self, execution: str, name: str) -> str:
+        """List: the items of a map."""
+        return f"{self._executions}{execution}:items:{name}"
+
+    def items_ended(self, execution: str, name: str) -> str:
+        """Hash: the items of a map that have ended."""
+        return f"{self._executions}{execution}:ended:{name}"
+
+    def items_todo(self, execution: str, name: str) -> str:
+        """List: the indexes of the items that this run sends, where it does not send all."""
+        return f"{self._executions}{execution}:todo:{name}"
+
+    def item_try(self, execution: str, name: str, index: int) -> str:
+        """Hash: how an item stands between its tries."""
+        return f"{self._executions}{execution}:try:{name}:{index}"
+
+    def of_map(self, execution: str, name: str) -> list[str]:
+        """All keys of a map besides its node's: they expire, persist and go with it."""
+        kinds = (self.map, self.items, self.items_ended, self.items_todo)
+        return [kind(execution, name) for kind in kinds]
 
     def collected(self, execution: str, name: str) -> str:
         """String: what the iterations of a node have given that collects."""
@@ -387,9 +419,39 @@ def why_field(run: int) -> str:
     return f"why:{run}"
 
 
-def start_field(name: str, dispatch: int) -> str:
+_ITEM: Final = re.compile(r"(.*)#(\d+)\.(\d+)\.(\d+)\.(\d+)")
+
+
+def _placed(name: str, item: ItemTry | None) -> str:
+    """What a node, or a try of one of its items, is called where both stand side by side. No node's id holds
+    `#`."""
+    return name if item is None else f"{name}#{item.index}.{item.number}.{item.answered}.{item.moment}"
+
+
+def start_field(name: str, dispatch: int, item: ItemTry | None = None) -> str:
     """The field of one dispatch in `started`."""
-    return f"{name}:{dispatch}"
+    return f"{_placed(name, item)}:{dispatch}"
+
+
+def is_item_start(field: bytes, name: str, dispatch: int) -> bool:
+    """Whether a field of `started` is that of an item of this map."""
+    return field.startswith(f"{name}#".encode()) and field.endswith(f":{dispatch}".encode())
+
+
+def map_bytes_field(node: str) -> str:
+    """The field of `counts` that says how many bytes a map's results take, as far as they count."""
+    return f"m:{node}"
+
+
+def failure_field(index: int) -> str:
+    """The field of a map's hash that says that an item has failed."""
+    return f"f:{index}"
+
+
+def parse_failure_field(field: bytes) -> int | None:
+    """The index of the item that has failed, or None."""
+    kind, _, index = field.partition(b":")
+    return int(index) if kind == b"f" and index.isdigit() else None
 
 
 def weight_field(node: str) -> str:
@@ -458,16 +520,16 @@ def parse_try_field(field: str) -> int | None:
     return int(number) if kind == "try" and number.isdecimal() else None
 
 
-def timer_member(execution: str, run: int, node: str, dispatch: int) -> str:
+def timer_member(execution: str, run: int, node: str, dispatch: int, item: ItemTry | None = None) -> str:
     """The member of a dispatch's timer. Ids and node names hold no `|`."""
-    return f"{execution}|{run}|{node}|{dispatch}"
+    return f"{execution}|{run}|{_placed(node, item)}|{dispatch}"
 
 
 def member_of(timer: Timer) -> str:
     """The member of a timer, in the sorted set of its kind."""
     match timer:
         case Deadline() | NextTry():
-            return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
+            return timer_member(timer.execution, timer.run, timer.node, timer.dispatch, timer.item)
         case WaitOver():
             member = timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
             return f"{member}|{timer.waits}"
@@ -504,20 +566,30 @@ def timer_kind(timer: Timer) -> str:
             assert_never(never)
 
 
-TimerT = TypeVar("TimerT", Deadline, NextTry)
+def _parsed(member: bytes) -> tuple[str, int, str, ItemTry | None, int]:
+    """What `timer_member` has written. Raises ValueError."""
+    execution, run, node, dispatch = member.decode("ascii").split("|")
+    if found := _ITEM.fullmatch(node):
+        return execution, int(run), found[1], ItemTry(*map(int, found.groups()[1:])), int(dispatch)
+    return execution, int(run), node, None, int(dispatch)
 
 
-def parser_of(timer: type[TimerT]) -> Callable[[bytes], TimerT | None]:
-    """Reads the members of one kind of timers; None for a member that is not one of ours."""
+def parse_deadline(member: bytes) -> Deadline | None:
+    """Reads the timers of deadlines; None for a member that is not one of ours."""
+    try:
+        execution, run, node, item, dispatch = _parsed(member)
+        return Deadline(execution=execution, run=run, node=node, dispatch=dispatch, item=item)
+    except ValueError:
+        return None
 
-    def parse(member: bytes) -> TimerT | None:
-        try:
-            execution, run, node, dispatch = member.decode("ascii").split("|")
-            return timer(execution=execution, run=int(run), node=node, dispatch=int(dispatch))
-        except ValueError:
-            return None
 
-    return parse
+def parse_next_try(member: bytes) -> NextTry | None:
+    """Reads the timers of pauses; None for a member that is not one of ours."""
+    try:
+        execution, run, node, item, dispatch = _parsed(member)
+        return NextTry(execution=execution, run=run, node=node, dispatch=dispatch, item=item)
+    except ValueError:
+        return None
 
 
 RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue, HooksTimeout)
@@ -567,7 +639,3 @@ def parse_starts_due(member: bytes) -> StartsDue | None:
     except UnicodeDecodeError:
         return None
     return StartsDue(line=line) if is_of_starts(line) else None
-
-
-parse_deadline: Final = parser_of(Deadline)
-parse_next_try: Final = parser_of(NextTry)

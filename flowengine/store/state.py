@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import redis
 import structlog
 
-from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
-from flowengine.execution.changes import Change, Dispatch
-from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.engine.ports import Acknowledge, Begun, ItemToSend, NodeKey, Reading
+from flowengine.execution.changes import Change, Dispatch, SendItems
+from flowengine.execution.messages import ItemTry
+from flowengine.execution.records import ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
-from flowengine.store import keys
+from flowengine.store import keys, map_reads
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.committing.encode_changes import ChangeEncoder, Post
 from flowengine.store.committing.removal import removing_child, rest_of
@@ -113,7 +114,7 @@ class RedisState:
         """A new encoder of one transaction's changes."""
         return ChangeEncoder(self.keys, self.post, self, self._line_for)
 
-    def _line_for(self, dispatch: Dispatch) -> str:
+    def _line_for(self, dispatch: Dispatch | SendItems) -> str:
         return self.lines_beside.line_for(dispatch.queue, waits=dispatch.waits, crowd=dispatch.crowd)
 
     def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
@@ -288,9 +289,34 @@ class RedisState:
         )
         return {key: int(reply) for key, reply in zip(wanted, replies, strict=True) if reply is not None}
 
-    def begun(self, execution: str, node: str, dispatch: int) -> Begun | None:
+    def map_results(self, execution: str, node: str, primary: str | None) -> bytes | None:
+        """What the items of a completed map gave, and their numbers, as JSON."""
+        most = self.settings.limits.max_execution_result_bytes * 2
+        read = map_reads.read_map_output(self, execution, node, primary, most, with_items=False)
+        return read.data
+
+    def items_to_send(
+        self, execution: str, node: str, first: int, count: int, *, again: bool
+    ) -> list[ItemToSend]:
+        """The next items of a map that are to be sent, from this place of the order. `again`: of those that a
+        run before has left."""
+        return map_reads.items_to_send(self, execution, node, first, count, again=again)
+
+    def noted_failures(self, execution: str, node: str) -> dict[int, ItemRecord]:
+        """The records of the items that are noted as failed."""
+        return map_reads.noted_failures(self, execution, node)
+
+    def stored_items(self, execution: str, node: str, indexes: Sequence[int]) -> list[bytes]:
+        """These items of a map."""
+        return map_reads.stored_items(self, execution, node, indexes)
+
+    def has_items_begun(self, execution: str, node: str, dispatch: int) -> bool:
+        """Whether a worker has noted that it runs an item of this dispatch."""
+        return map_reads.has_items_begun(self, execution, node, dispatch)
+
+    def begun(self, execution: str, node: str, dispatch: int, item: ItemTry | None = None) -> Begun | None:
         """What was noted of the newest delivery of a dispatch that has begun, or None."""
-        field = keys.start_field(node, dispatch)
+        field = keys.start_field(node, dispatch, item)
         value = self.sessions.retrying_read([("HGET", self.keys.started(execution), field)])[0]
         return None if value is None else parse_begun(value)
 

@@ -29,6 +29,7 @@ from flowengine.store.codec import (
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.history.output_writer import OutputWriter
 from flowengine.store.limits.line_commands import start_counted
+from flowengine.store.map_reads import items_left, read_map_output
 from flowengine.store.state import RedisState
 
 MANY_READS = 16
@@ -66,12 +67,13 @@ class RedisWorkerState:
         """What notes a start: the mark, then the timer, which looks for the mark when it fires, the event."""
         due = backstop_due(begun.at, task.timeout_ms, self._state.lease_ms)
         pace = task.pace
-        return [
+        noted: list[Command] = [
             ("HSET", self._keys.started(task.execution), _field(task), format_begun(begun)),
             ("ZADD", self._keys.deadlines, due, _member(task)),
-            self._event("node_started", task, begun.at),
             *([] if pace is None else [self._counts(task, pace, begun.at)]),
         ]
+        # A map may have ten thousand items: of these no events tell.
+        return noted if task.item is not None else [*noted, self._event("node_started", task, begun.at)]
 
     def _counts(self, task: RunNode, pace: Pace, at: int) -> Command:
         """What tells when a start was that counts. That of a task which is delivered again counts once."""
@@ -103,13 +105,22 @@ class RedisWorkerState:
 
     def forget_start(self, task: RunNode) -> None:
         """Take back what `start_nodes` or `note_starts` wrote; the events tell that it was given back."""
-        self._sessions.retrying_read(
-            [
-                ("HDEL", self._keys.started(task.execution), _field(task)),
-                ("ZREM", self._keys.deadlines, _member(task)),
-                self._event("node_returned", task, self._state.now()),
-            ]
-        )
+        commands: list[Command] = [
+            ("HDEL", self._keys.started(task.execution), _field(task)),
+            ("ZREM", self._keys.deadlines, _member(task)),
+        ]
+        if task.item is None:
+            commands.append(self._event("node_returned", task, self._state.now()))
+        self._sessions.retrying_read(commands)
+
+    def items_left(self, task: RunNode) -> list[tuple[int, int]]:
+        """The items of a map that the run before has left, each with how many of its failures were
+        answered."""
+        name = self._keys.node(task.execution, task.node)
+        (stored,) = self._sessions.retrying_read([("HGET", name, keys.STATE)])
+        record = decode_record(stored)
+        total = 0 if record.map is None else record.map.total
+        return items_left(self._state, task.execution, task.node, total)
 
     def report(
         self,
@@ -180,12 +191,26 @@ class RedisWorkerState:
         return [
             task
             for task, record in zip(tasks, records, strict=True)
-            if _is_stopped(controls[task.execution], task.run) or not is_awaited(record, task.dispatch)
+            if _is_stopped(controls[task.execution], task.run)
+            or not is_awaited(record, task.dispatch, task.item)
         ]
 
     def read_results(self, task: RunNode) -> list[bytes | None]:
-        """The outputs that a node reads."""
+        """The outputs that a node reads; those of maps stay None."""
         return self._sessions.retrying_read(self.result_reads(task, "HGET"))
+
+    def map_outputs(self, task: RunNode, left: int) -> tuple[dict[str, bytes], int]:
+        """The outputs of the maps that a node reads, and their size; none, if that is more than what is left
+        to be read."""
+        found: dict[str, bytes] = {}
+        size = 0
+        for read in task.reads:
+            if read.node in task.maps:
+                output = read_map_output(self._state, task.execution, read.node, read.primary, left - size)
+                size += output.size
+                if output.data is not None:
+                    found[read.node] = output.data
+        return found, size
 
     def result_reads(self, task: RunNode, command: str) -> list[Command]:
         """The commands that read its inputs, or (HSTRLEN) their sizes."""
@@ -208,6 +233,12 @@ class RedisWorkerState:
             ("HMGET", self._keys.control(task.execution), *CONTROL_FIELDS),
             ("HGET", self._keys.counts(task.execution), "bytes"),
         ]
+
+    def item_reads(self, task: RunNode) -> list[Command]:
+        """The command that reads whether the item has ended whose task it is, if it is one."""
+        if task.item is None:
+            return []
+        return [("HEXISTS", self._keys.items_ended(task.execution, task.node), task.item.index)]
 
     def _own_read(self, task: RunNode) -> Command:
         """The command that reads its record. What its iteration before has given must be read with it, as
@@ -267,6 +298,7 @@ class _Asked:
         self.commands = [
             *noted,
             *state.state_reads(task),
+            *state.item_reads(task),
             *state.given_reads(task),
             *state.fate_reads(task),
             *reads,
@@ -277,13 +309,18 @@ class _Asked:
         own, control, used, *rest = replies[self._ignored :]
         state, previous = own if reads_previous(self._task) else (own, None)
         stopping = _is_stopped(parse_control(control))
+        has_ended = self._task.item is not None and bool(rest.pop(0))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
         sees = self._sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
         values = rest[len(sees) :]
-        wanted = is_awaited(decode_record(state), self._task.dispatch)
+        wanted = is_awaited(decode_record(state), self._task.dispatch, self._task.item) and not has_ended
         storable_bytes = self._state.max_execution_result_bytes - int(used or 0)
         size = sum(values) if self._many else sum(len(value or b"") for value in values)
+        of_maps: dict[str, bytes] = {}
+        if self._task.maps and wanted:
+            of_maps, more = self._state.map_outputs(self._task, self._state.max_read_bytes - size)
+            size += more
         if size > self._state.max_read_bytes:
             return Start(
                 wanted, {}, storable_bytes, self._now, oversized=size, stopping=stopping, given=given
@@ -291,6 +328,7 @@ class _Asked:
         if self._many and wanted:
             values = self._state.read_results(self._task)
         inputs = {node: value for node, value in zip(self._read, values, strict=True) if value}
+        inputs |= {node: output for node, output in of_maps.items() if node not in inputs}
         return Start(
             wanted,
             inputs if wanted else {},
@@ -325,8 +363,8 @@ def _is_stopped(control: Control | None, run: int | None = None) -> bool:
 
 
 def _field(task: RunNode) -> str:
-    return keys.start_field(task.node, task.dispatch)
+    return keys.start_field(task.node, task.dispatch, task.item_try)
 
 
 def _member(task: RunNode) -> str:
-    return keys.timer_member(task.execution, task.run, task.node, task.dispatch)
+    return keys.timer_member(task.execution, task.run, task.node, task.dispatch, task.item_try)

@@ -37,7 +37,6 @@ FUTURE_WORKFLOW_FIELDS: Final = (
     "after",
 )
 FUTURE_NODE_FIELDS: Final = (
-    "map",
     "wait_for_callback",
     "cache",
 )

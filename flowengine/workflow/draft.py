@@ -41,6 +41,8 @@ from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, rea
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
 from flowengine.workflow.limits.reading import read_concurrency
+from flowengine.workflow.maps.reading import FIELD as MAP
+from flowengine.workflow.maps.reading import read_map, refuse_beside
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -59,6 +61,7 @@ _NODE_FIELDS: Final = (
     "timeout_seconds",
     *POLICY_FIELDS,
     OUTPUT_SCHEMA,
+    MAP,
 )
 
 
@@ -231,7 +234,14 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         refuse_with_wait(pointer, report)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
-    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits)
+    mapped = read_map(node, pointer, report)
+    if mapped is not None:
+        limited = policy.concurrency is not None or policy.rate_limit is not None
+        repeats = policy.repeat is not None
+        refuse_beside(mapped, report, repeats=repeats, limited=limited, waits=waits is not None)
+    fields = NodeFields(
+        place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits, mapped
+    )
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 
 

@@ -29,6 +29,8 @@ from flowengine.workflow.document import DEFAULT_TIMEOUT_S
 from flowengine.workflow.draft import DraftNode
 from flowengine.workflow.kinds.all_kinds import compile_node, declared_output, ends_without_outputs
 from flowengine.workflow.kinds.document_context import CompiledGroup, DocumentContext
+from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
+from flowengine.workflow.maps.reading import refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
@@ -68,6 +70,10 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
         else declared_output(node.work, registry, node.output_schema, node.fields.policy.repeat)
         for node in nodes
     ]
+    for node in nodes:
+        if (mapped := node.fields.map) is not None:
+            own[node.fields.place] = MAP_OUTPUT
+            refuse_hiding(mapped, links.index, report)
     outputs = [*own, *[outer.output for outer in around.nodes]]
     ends = [
         node.fields.place for node in nodes if node.fields.stage == "main" and ends_without_outputs(node.work)

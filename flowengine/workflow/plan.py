@@ -213,6 +213,11 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return frozenset([position for position, node in enumerate(self.nodes) if len(node.parents) > 1])
 
     @Derived
+    def maps(self) -> frozenset[int]:
+        """The nodes that run once for each item of a list."""
+        return frozenset([position for position, said in self.policies.items() if said.map is not None])
+
+    @Derived
     def joins_below(self) -> tuple[tuple[int, ...], ...]:
         """For each node, its children that are joins."""
         joins = self.joins

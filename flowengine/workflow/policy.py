@@ -11,6 +11,7 @@ import msgspec
 
 from flowengine.workflow.children.group import Group, Outer
 from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
@@ -69,7 +70,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
     `waits`: what it waits for once it has run. `repeat`: it runs again and again. `group`: it runs as a child
     execution. `outer`: what it reads of the executions around its own.
-    `concurrency`: how many of its kind run at once; `rate_limit`: how often they start.
+    `concurrency`: how many of its kind run at once; `rate_limit`: how often they start. `map`: it runs once
+    for each item of a list.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -87,6 +89,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     outer: tuple[Outer, ...] = ()
     concurrency: NodeConcurrency | None = None
     rate_limit: RateLimit | None = None
+    map: MapPolicy | None = None
 
 
 PLAIN: Final = Policy()

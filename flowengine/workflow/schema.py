@@ -21,6 +21,7 @@ from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
 from flowengine.workflow.limits.declared import FIELD as CONCURRENCY
 from flowengine.workflow.limits.declared import RATE_FIELD as RATE_LIMIT
 from flowengine.workflow.limits.schema import concurrency_schema, node_concurrency_schema, rate_limit_schema
+from flowengine.workflow.maps.schema import map_schema
 from flowengine.workflow.stages import HOOKS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -164,6 +165,7 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
                 "type": ["object", "null"],
                 "description": "The JSON Schema of its primary value; a mismatch fails the node.",
             },
+            "map": map_schema(),
         },
         "allOf": [*work.conditions, *policy_schema.conditions()],
     }

@@ -59,6 +59,8 @@ class Figures:
             "payload": sizes.payload_nodes,
             "wide_100": sizes.hundred,
             "wide_1000": sizes.thousand,
+            "map_1000": sizes.thousand,
+            "map_10000": 10 * sizes.thousand,
             "deep_1000": sizes.thousand,
         }
 
@@ -71,6 +73,14 @@ class Figures:
         """Nodes a second."""
         taken = self._found.seconds(system, label)
         return self._nodes[label] / median(taken) if taken else None
+
+    def of_server(self, what: str, label: str) -> float | None:
+        """The bytes that one of our executions takes in Redis once it has ended, or the commands that the
+        server carried out meanwhile, by the node or item: the median over rounds."""
+        found = [
+            samples[what][0] for samples in self._found.samples.get((OURS, label), ()) if what in samples
+        ]
+        return median(found) / self._nodes[label] if found else None
 
     def latency_ms(self, system: str, label: str, share: float) -> float | None:
         """From trigger to end, in milliseconds: the median over rounds of each round's percentile."""
@@ -137,6 +147,21 @@ class Figures:
                 "deep 1000: nodes/s / 100's",
                 _ratio(rate(OURS, "deep_1000"), rate(OURS, "chain")),
                 *(0.8, 0.95, True),
+            ),
+            Row(
+                "map of 1000: time / fan-out of 1000",
+                _ratio(rate(OURS, "wide_1000"), rate(OURS, "map_1000")),
+                *(1.1, 0.9, False),
+            ),
+            Row(
+                "map of 1000: bytes in Redis / fan-out of 1000",
+                _ratio(self.of_server("bytes", "map_1000"), self.of_server("bytes", "wide_1000")),
+                *(0.6, 0.5, False),
+            ),
+            Row(
+                "map of 10,000: commands an item / of 1000",
+                _ratio(self.of_server("commands", "map_10000"), self.of_server("commands", "map_1000")),
+                *(1.1, 1.0, False),
             ),
             Row(
                 "memory, whole stack / Celery's",

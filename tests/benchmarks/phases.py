@@ -38,6 +38,8 @@ def workloads(sizes: Sizes) -> dict[str, tuple[str, dict[str, int]]]:
         "payload": ("payload", {"nodes": sizes.payload_nodes, "size": sizes.payload_bytes}),
         "wide_100": ("fan_out", {"width": sizes.hundred - 2}),
         "wide_1000": ("fan_out", {"width": sizes.thousand - 2}),
+        "map_1000": ("map", {"items": sizes.thousand - 2}),
+        "map_10000": ("map", {"items": 10 * sizes.thousand}),
         "deep_1000": ("chain", {"nodes": sizes.thousand}),
     }
 

@@ -65,7 +65,7 @@ def flowengine() -> System:
         workloads=frozenset(
             {
                 *("chain", "fan_out", "many", "many_chain", "payload", "single"),
-                *("wide_100", "wide_1000", "deep_1000"),
+                *("wide_100", "wide_1000", "map_1000", "map_10000", "deep_1000"),
             }
         ),
         environment={

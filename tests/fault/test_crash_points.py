@@ -28,6 +28,7 @@ from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.delivery import Delivered
 from tests.fault.crash_scenes.groups import Grouped
 from tests.fault.crash_scenes.lining import Lined
+from tests.fault.crash_scenes.maps import Mapped
 from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
 from tests.fault.crash_scenes.repeating import Repeating
@@ -64,6 +65,7 @@ Scene: TypeAlias = Literal[
     "repeating",
     "grouped",
     "rerun_together",
+    "mapped",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -122,6 +124,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Grouped(url, gate)
         case "rerun_together":
             passing = RerunTogether(url, gate)
+        case "mapped":
+            passing = Mapped(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -172,6 +176,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "crash-between-iterations",
     "group-crash",
     "bulk-again",
+    "map-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

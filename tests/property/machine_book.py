@@ -28,7 +28,16 @@ from flowengine.execution.messages import (
     Timer,
     WaitOver,
 )
-from flowengine.execution.reports import Again, Cancelled, Child, Completed, Skipped, Waiting
+from flowengine.execution.reports import (
+    Again,
+    Cancelled,
+    Child,
+    Completed,
+    Expanded,
+    ItemsEnded,
+    Skipped,
+    Waiting,
+)
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.plugin import Context, HandlerError, Later
@@ -463,6 +472,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "skipped"
             case Cancelled():
                 return "cancelled"
+            case Expanded() | ItemsEnded():
+                raise AssertionError("no node here is a map")
             case Waiting(kind="later"):
                 return "later"
             case Waiting():

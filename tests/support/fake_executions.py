@@ -6,7 +6,7 @@ An execution that was triggered stays `running` until a test says how it ended.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -32,6 +32,7 @@ from flowengine.execution.history.places import LIVE_START, LivePlace, Place, pa
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
+from flowengine.execution.map_views import ItemPage, ItemStatus, ItemView
 from flowengine.execution.records import Decided, NodeError, WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.idempotency import (
@@ -124,6 +125,7 @@ class FakeExecutions:
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self.reruns: list[RerunAsked] = []
         self.asked_waiting: list[tuple[tuple[str, ...], int, str]] = []
+        self.map_items: list[ItemView] = []
         self.definition_store = FakeDefinitionStore()
         self._lock = threading.Lock()
 
@@ -450,6 +452,23 @@ class FakeExecutions:
             attempts=found.attempts.get(node, ()),
             config=at.work.config,
         )
+
+    def items(
+        self,
+        execution_id: str,
+        node: str,
+        *,
+        statuses: Collection[ItemStatus],
+        limit: int,
+        cursor: str | None,
+    ) -> ItemPage:
+        self._enter()
+        if node not in self._find(execution_id).plan.index:
+            raise NodeNotFoundError(f"the execution has no node '{node}'")
+        if cursor == "bad":
+            raise BadCursorError("the cursor is none that a page of items has given")
+        found = [item for item in self.map_items if not statuses or item.status in statuses]
+        return ItemPage(items=tuple(found[:limit]), next_cursor=None)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         self._enter()

@@ -23,6 +23,7 @@ from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.limits import views as limits_views
+from flowengine.execution.map_views import ItemView, MapView
 from flowengine.execution.requests.bulk import BulkView
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.validation_view import NodePlaceView, ValidationView
@@ -82,6 +83,8 @@ SIGN_IN: Final = "SignIn"
 """The name of the schema of what a page signs in with."""
 
 NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
+    MapView: "MapNumbers",
+    ItemView: "Item",
     views.CreatedView: "CreatedExecution",
     views.StartedView: "StartedExecution",
     views.TriggeredView: "TriggeredExecution",

@@ -31,7 +31,7 @@ from flowengine.api.routes.history import (
     list_runs,
     watch_changes,
 )
-from flowengine.api.routes.nodes import overrule_node, show_node
+from flowengine.api.routes.nodes import list_items, overrule_node, show_node
 from flowengine.api.routes.operations import (
     dead_letters,
     list_limits,
@@ -86,6 +86,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_results.route,
     list_runs.route,
     show_node.route,
+    list_items.route,
     list_events.route,
     watch_changes.route,
     list_lines.route_of_execution,

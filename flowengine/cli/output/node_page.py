@@ -13,6 +13,7 @@ import msgspec
 
 from flowengine.cli.output.progress import WHY_SKIPPED, elapsed, waiting_words
 from flowengine.cli.output.tables import print_rows
+from flowengine.execution.map_views import MapView
 from flowengine.execution.records import NodeError
 from flowengine.execution.views import NULL, AttemptView, NodeDetailView
 from flowengine.plaintext import plain_text
@@ -23,6 +24,8 @@ def print_node(node: NodeDetailView) -> None:
     click.echo(plain_text(what_happened(node)))
     click.echo()
     click.echo(plain_text(f"handler       {node.handler}"))
+    if node.map:
+        click.echo(f"items         {map_words(node.map)}")
     if node.dependencies:
         click.echo(plain_text(f"dependencies  {', '.join(node.dependencies)}"))
     if node.attempts:
@@ -34,6 +37,19 @@ def print_node(node: NodeDetailView) -> None:
         click.echo(f"\n{title}")
         for line in lines:
             click.echo(plain_text(f"  {line}"))
+
+
+def map_words(items: MapView) -> str:
+    """How far the items of a map are."""
+    counted = {
+        "completed": items.completed,
+        "failed": items.failed,
+        "running": items.running,
+        "pending": items.pending,
+        "cancelled": items.cancelled,
+    }
+    told = ", ".join(f"{number} {status}" for status, number in counted.items() if number)
+    return f"{items.total} items: {told}" if told else "no items"
 
 
 def what_happened(node: NodeDetailView) -> str:

@@ -118,11 +118,13 @@ def _row(node: NodeView) -> tuple[str, ...]:
 
 
 def _why(node: NodeView) -> str:
+    from flowengine.cli.output.node_page import map_words
     from flowengine.cli.output.progress import WHY_SKIPPED, waiting_words
 
     if node.skipped:
         return WHY_SKIPPED[node.skipped]
-    parts = [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
+    parts = [map_words(node.map)] if node.map else []
+    parts += [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
     if node.iteration:
         parts.append(f"iteration {node.iteration}")
     if node.tolerated:

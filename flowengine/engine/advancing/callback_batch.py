@@ -61,6 +61,8 @@ class CallbackBatch:
         self.repeated: set[str] = set()
         self.rechecked: dict[str, Plan] = {}
         """Executions of which all that may follow is looked at again: a process may have died over it."""
+        self.open: list[tuple[Run, str]] = []
+        """Maps whose items are to be looked at."""
         self._unit = unit
         self._plans = plans
         self._sizes = sizes
@@ -88,7 +90,10 @@ class CallbackBatch:
             self.stale += 1
         self.changes[execution] += decision.changes
         self._remember(plan, execution, decision)
-        if decision.verdict == "accepted" and self._concludes(plan, callback):
+        if decision.open:
+            self.open.append((Run(execution, callback.run, callback.correlation_id), callback.node))
+            self.unsettled.append(held)
+        elif decision.verdict == "accepted" and self._concludes(plan, callback):
             self.settled.append(held)
         elif decision.verdict == "accepted" or decision.again:
             self._follow_up(held, decision)

@@ -43,14 +43,14 @@ class DeadlineStep:
         plan = self._store.plan(timer.execution)
         position = None if plan is None else plan.index.get(timer.node)
         node = None if plan is None or position is None else plan.nodes[position]
-        begun = self._store.begun(timer.execution, timer.node, timer.dispatch)
+        begun = self._store.begun(timer.execution, timer.node, timer.dispatch, timer.item)
         state = None if node is None or begun is None else self._store.task_state(queue_of(node), begun)
         timeout_ms = 0 if node is None else timeout_ms_of(node)
         key = (timer.execution, timer.node)
         for _ in range(TRIES):
             unit = self._store.begin(Reading((key,), ()), exact_time=True)
             record = unit.nodes.get(key, UNTOUCHED)
-            if not is_awaited(record, timer.dispatch):
+            if not is_awaited(record, timer.dispatch, timer.item):
                 unit.abandon()
                 self._time_out(held, record, timeout_ms, begun, unit.now)
                 return
@@ -79,7 +79,7 @@ class DeadlineStep:
         execution = self._store.read_execution(timer.execution)
         callback = timed_out(
             timer,
-            attempt=record.attempt,
+            attempt=record.attempt if timer.item is None else timer.item.number,
             timeout_ms=timeout_ms,
             began=None if begun is None else begun.at,
             now=now,

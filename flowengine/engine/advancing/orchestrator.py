@@ -17,6 +17,7 @@ from flowengine.engine.advancing.child_step import ChildStep
 from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.advancing.map_step import MapStep
 from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
@@ -25,7 +26,7 @@ from flowengine.engine.advancing.signal_step import SignalStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
-from flowengine.engine.held import Held, HeldTogether
+from flowengine.engine.held import Held, HeldTogether, unheld
 from flowengine.engine.limits.line_step import LineStep
 from flowengine.engine.limits.standers import LineStore
 from flowengine.engine.ports import Committed
@@ -88,10 +89,11 @@ class Orchestrator:
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
-        self._resumes = ResumeStep(store, self._follow_up)
+        self._resumes = ResumeStep(store, self._follow_up, self._look)
         self._deletes = DeleteStep(store)
         self._overruled = OverruledStep(store, self._follow_up)
         self._deliveries = DeliveryStep(store)
+        self._maps = MapStep(store, sizes, report=self.finish, stop=self._go_on_stopping)
         self.lines = LineStep(store)
         self._children = ChildStep(store, sizes, report=self.finish)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
@@ -174,6 +176,10 @@ class Orchestrator:
         A conflict, or any error but an unreachable store, takes a batch again one by one, so that
         one bad callback cannot hold up the others.
         """
+        items = [each for each in held if each.payload.item is not None]
+        if items:
+            self._maps.finish(items)
+            held = [each for each in held if each.payload.item is None]
         if len(held) == 1:
             self._apply_alone(held[0])
             return
@@ -239,6 +245,8 @@ class Orchestrator:
         if not batch.unsettled:
             return
         unsettled = HeldTogether(batch.unsettled)
+        for run, node in batch.open:
+            self._look(run, node)
         unknown = [key for key in batch.joins if key not in committed.counters]
         counters = {**committed.counters, **self._store.counters(unknown)}
         over = {execution for execution, left in committed.unfinished.items() if left <= 0}
@@ -252,6 +260,18 @@ class Orchestrator:
                 follows.append(Follow(batch.runs[execution], plan, positions))
         self._follow_up.carry_out(follows, unsettled.acknowledge, ending)
         unsettled.confirm()
+
+    def _look(self, run: Run, node: str) -> None:
+        """Send the items of an open map that are due. It may have ended, where nobody has seen to that."""
+        end = self._maps.look(run, node)
+        if end is not None:
+            self.finish([unheld(end)])
+
+    def _go_on_stopping(self, execution: str) -> None:
+        """What kept an execution from being stopped has ended."""
+        plan, record = self._store.plans_and_executions([execution])[execution]
+        if plan is not None and record is not None:
+            self._stops.carry_out(plan, execution, record, None)
 
     # -- timer_fired
 
@@ -270,6 +290,8 @@ class Orchestrator:
         match held.payload:
             case Deadline() as deadline:
                 self._deadlines.fire(held.of(deadline))
+            case NextTry() as next_try if next_try.item is not None:
+                self._maps.try_again(held.of(next_try))
             case NextTry() as next_try:
                 self._next_tries.fire(held.of(next_try))
             case WaitOver() as over:

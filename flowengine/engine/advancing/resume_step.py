@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
@@ -10,7 +11,7 @@ from flowengine.engine.ports import AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import ResumeExecution
-from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.records import ExecutionRecord, NodeRecord, is_open_map
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
@@ -24,7 +25,9 @@ TRIES: Final = 50
 class ResumeStep:
     """Carries out the messages of executions that go on."""
 
-    def __init__(self, store: AdvancingStore, follow_up: FollowUp) -> None:
+    def __init__(self, store: AdvancingStore, follow_up: FollowUp, look: Callable[[Run, str], None]) -> None:
+        """`look`: at the items of an open map."""
+        self._look = look
         self._store = store
         self._follow_up = follow_up
 
@@ -46,6 +49,8 @@ class ResumeStep:
         stored = self._store.read_nodes(message.execution, names)
         again = timers_again(plan, message.execution, records_of(stored), names)
         self._arm(run, [*again, *children_again(run, records_of(stored), names)])
+        for name in [name for name, found in stored.items() if is_open_map(found)]:
+            self._look(run, name)
         follows = self._follows(plan, run, record, stored)
         self._follow_up.carry_out(follows, held.acknowledge, [run])
         held.confirm()

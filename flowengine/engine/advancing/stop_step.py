@@ -18,7 +18,7 @@ from flowengine.engine.ports import Acknowledge, AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import ArmTimer, Change
 from flowengine.execution.messages import HooksTimeout, RunTimeout, StopExecution, StopOverdue
-from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop, StopCause
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop, StopCause, is_open_map
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
@@ -169,17 +169,23 @@ class StopStep:
         )
         reading = Reading(tuple([(execution, name) for name in names]), (execution,), starts=starts)
         settled: set[str] | None = None
+        dispatches = {name: records(name).dispatch for name in names if is_open_map(records(name))}
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             control = unit.controls.get(execution)
             changes: list[Change] = []
+            running = {
+                name
+                for name, dispatch in dispatches.items()
+                if self._store.has_items_begun(execution, name, dispatch)
+            }
             if control is not None and control.run == stopping.run.run and control.stop is not None:
                 late_ms = unit.now - control.stop.at - self._stop_ms
                 if settled is None and starts and 0 <= late_ms < self._lease_ms:
                     settled = self._settled(stopping.plan, starts)
                 for name in names:
                     record = unit.nodes.get((execution, name), UNTOUCHED)
-                    begun = (execution, name, record.dispatch) in unit.begun
+                    begun = (execution, name, record.dispatch) in unit.begun or name in running
                     waits = begun and (late_ms < 0 or name in (settled or ()))
                     changes += stop_node(stopping.run, name, record, control.stop, unit.now, begun=waits)
             if not changes:

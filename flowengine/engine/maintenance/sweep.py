@@ -21,12 +21,13 @@ from flowengine.engine.advancing.signal_step import SignalStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
+from flowengine.engine.maintenance.open_maps import OpenMaps, OpenMapStore
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedStore
 from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
-from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, is_open_map
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
 from flowengine.execution.rules.readiness import (
@@ -58,7 +59,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
+class SweepStore(OpenMapStore, UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -128,6 +129,7 @@ class Sweep:
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
         self._lines = UnmovedLines(store, clock_margin_ms)
+        self._maps = OpenMaps(store, sizes, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -150,6 +152,7 @@ class Sweep:
             and not self._waits_its_turn(oldest, started[execution], mark)
         )
         self._marks = marks
+        self._maps.forget(marks)
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
             self._alone(execution, partial(self._check, execution, marks[execution]))
@@ -218,8 +221,12 @@ class Sweep:
             self._check_messages(plan, run, queued)
         if plan.signal_nodes:
             self._check_signals(plan, run, record)
+        for name in [name for name, found in stored.items() if is_open_map(found)]:
+            if repaired := self._maps.check(plan, run, name, stored[name]):
+                self._found(execution, "unmoved_map", repaired)
         self._check_pauses(run, {n: r for n, r in stored.items() if has_timer(r)})
-        self._check_children(run, {n: r for n, r in stored.items() if is_open(r.status)})
+        standing = {n: r for n, r in stored.items() if is_open(r.status) and not is_open_map(r)}
+        self._check_children(run, standing)
 
     def _oldest_callback(self) -> int | None:
         """When the oldest message to the orchestrators was sent."""

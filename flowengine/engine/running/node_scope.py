@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,7 +18,10 @@ from flowengine.execution.records import NodeRecord
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
+from flowengine.workflow.maps.policy import names_of
 from flowengine.workflow.repeating.repeat import ITERATION, PREVIOUS
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_chars: int) -> Scope:
@@ -24,6 +30,8 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
     Raises TemplateError: one of these cannot be made.
     """
     primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
+    if task.item is not None:
+        primaries |= dict.fromkeys(names_of(task.item.name))
     if task.outer:
         primaries |= {read.node: read.primary for read in task.outer}
     scope = Scope(
@@ -50,17 +58,31 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
 def idempotency_key(task: RunNode) -> str:
     """What a service may tell a repeated call by."""
-    if task.repeated is None:
-        return f"{task.execution}-{task.answered + 1}-{task.node}"
-    return f"{task.execution}-{task.answered + 1}.{task.repeated.number}-{task.node}"
+    if task.repeated is not None:
+        return f"{task.execution}-{task.answered + 1}.{task.repeated.number}-{task.node}"
+    key = f"{task.execution}-{task.answered + 1}-{task.node}"
+    return key if task.item is None else f"{key}-{_plain_key(task.item.key)}"
+
+
+def _plain_key(key: str) -> str:
+    """The key of an item as a part of a header's value: a digest of one that holds more than plain
+    characters, or is long."""
+    if _PLAIN_KEY.fullmatch(key):
+        return key
+    return f".{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:32]}"
 
 
 def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
-    """What the nodes have given that it reads; and its iteration, of a node that repeats."""
+    """What the nodes have given that it reads; and its iteration, of a node that repeats, or its item, of one
+    that is a map."""
     found = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
     if task.repeated is not None:
         found[ITERATION] = task.repeated.number
         found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
+    if task.item is not None:
+        names = names_of(task.item.name)
+        values = (jsonvalue.decode(bytes(task.item.value)), task.item.index, task.item.key)
+        found |= dict(zip(names, values, strict=True))
     return found
 
 

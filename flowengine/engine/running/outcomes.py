@@ -26,7 +26,16 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
 from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError
-from flowengine.execution.reports import Again, Child, Completed, Failed, Outcome, Skipped, Waiting
+from flowengine.execution.reports import (
+    Again,
+    Child,
+    Completed,
+    Expanded,
+    Failed,
+    Outcome,
+    Skipped,
+    Waiting,
+)
 from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
@@ -112,6 +121,28 @@ class Outcomes:
         config = self._render(task, scope, handler.no_secrets_in, start.given)
         return Call(handler, config, node_context(task, delivery, deadline, self._environment, hand), scope)
 
+    def expanded(self, task: RunNode, start: Start) -> Outcome:
+        """The outcome of the task that says what the items of a map are. Raises what `failed` takes."""
+        # Imported where there are maps: few workers see any.
+        from flowengine.engine.running.expanding import rendered_map
+
+        self._refuse_oversized(start)
+        max_chars = self._limits.max_rendered_chars
+        scope = node_scope(task, start, self._secrets.lookup, max_chars)
+        if task.when is not None and not holds("when", task.when, scope, max_chars):
+            return Skipped()
+        if task.keeps:
+            return Expanded((), left=tuple(self._store.items_left(task)))
+        found = rendered_map(
+            jsonvalue.decode(bytes(task.config)),
+            scope,
+            task.item_name,
+            max_items=self._limits.max_map_items,
+            max_chars=max_chars,
+        )
+        data = self._checked(task, found, start.storable_bytes)
+        return msgspec.json.decode(data, type=Expanded)
+
     def completed(
         self, task: RunNode, start: Start, call: Call | Spared, output: object, ended_at: float | None = None
     ) -> Outcome:
@@ -176,13 +207,16 @@ class Outcomes:
             return Failed(self.error(error))
         return Failed(self.error(ended), outputs=msgspec.json.decode(data, type=dict[str, msgspec.Raw]))
 
-    def _handler(self, task: RunNode, start: Start) -> Handler:
+    def _refuse_oversized(self, start: Start) -> None:
         if start.oversized:
             raise HandlerError(
                 codes.INPUTS_TOO_LARGE.code,
                 f"the outputs it reads are {start.oversized} bytes, the limit is "
                 f"{self._limits.max_read_bytes} (FLOWENGINE_MAX_READ_BYTES): read less, or smaller ones",
             )
+
+    def _handler(self, task: RunNode, start: Start) -> Handler:
+        self._refuse_oversized(start)
         handler = self.handler(task.handler)
         if handler is None:
             raise HandlerError(

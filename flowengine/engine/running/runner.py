@@ -35,6 +35,7 @@ from flowengine.execution.reports import (
     Cancelled,
     Child,
     Completed,
+    Expanded,
     Failed,
     Outcome,
     Skipped,
@@ -194,6 +195,7 @@ class Runner:
             finished_at=self._clock(),
             outcome=self._asked(hand, outcome) if isinstance(outcome, Failed) else outcome,
             correlation_id=hand.task.correlation_id,
+            item=hand.task.item_try,
         )
 
     def _asked(self, hand: TaskInHand, failed: Failed) -> Failed:
@@ -216,6 +218,8 @@ class Runner:
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Expanded):
+            log.info("node.expanded", delivery=hand.delivery, items=len(outcome.items), **fields)
         elif isinstance(outcome, Again):
             log.info("node.iterated", delivery=hand.delivery, pause_s=outcome.pause_ms / 1000, **fields)
         elif isinstance(outcome, Skipped):
@@ -226,7 +230,7 @@ class Runner:
             log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
         elif isinstance(outcome, Child):
             log.info("node.opened", delivery=hand.delivery, **fields)
-        else:
+        elif isinstance(outcome, Failed):
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
 
@@ -239,6 +243,8 @@ class Runner:
         """
         outcomes = self.outcomes
         try:
+            if task.expands:
+                return outcomes.expanded(task, start)
             call = outcomes.call_of(task, start, delivery, deadline, hand)
             if not isinstance(call, Call):
                 return call

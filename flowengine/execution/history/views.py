@@ -150,6 +150,7 @@ def event_view(place: Place, event: Event) -> EventView:
             | "node_in_line"
             | "node_started"
             | "node_returned"
+            | "node_opened"
             | "node_completed"
             | "node_cancelled"
         ):

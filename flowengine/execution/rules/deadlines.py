@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from flowengine.execution.error_codes import TIMEOUT, UNKNOWN_HANDLER, WORKER_LOST
-from flowengine.execution.messages import Callback, Deadline, RunNode
+from flowengine.execution.messages import Callback, Deadline, Item, ItemTry, RunNode
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import ByDeadline, ByEngine, Failed
-from flowengine.execution.status import is_in_flight
+from flowengine.execution.status import is_in_flight, is_open
 
 TaskState: TypeAlias = Literal["held", "lost", "waiting", "settled"]
 """What has become of a task whose start was noted: a process holds it; its process is gone and none is
@@ -22,8 +22,11 @@ def backstop_due(started_at: int, timeout_ms: int, lease_ms: int) -> int:
     return started_at + timeout_ms + lease_ms + BACKSTOP_MARGIN_MS
 
 
-def is_awaited(record: NodeRecord, dispatch: int) -> bool:
-    """Whether this dispatch is in flight, and nothing has come of it yet."""
+def is_awaited(record: NodeRecord, dispatch: int, item: ItemTry | Item | None = None) -> bool:
+    """Whether this dispatch is in flight, and nothing has come of it yet; of an item, whether its map is
+    open."""
+    if item is not None:
+        return is_open(record.status) and record.dispatch == dispatch
     return is_in_flight(record.status) and record.dispatch == dispatch
 
 
@@ -51,6 +54,7 @@ def timed_out(
         finished_at=now,
         outcome=Failed(NodeError(TIMEOUT.code, text)),
         correlation_id=correlation_id,
+        item=timer.item,
     )
 
 
@@ -80,4 +84,5 @@ def _ended_by_engine(task: RunNode, starts: int, error: NodeError, now: int) -> 
         finished_at=now,
         outcome=Failed(error),
         correlation_id=task.correlation_id,
+        item=task.item_try,
     )

@@ -18,6 +18,7 @@ from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
 from flowengine.workflow.children.group import Outer
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
 
@@ -144,6 +145,7 @@ def _queued(
         child=record.child,
         turn=record.turn,
         pace=record.pace,
+        map=record.map,
     )
 
 
@@ -155,8 +157,9 @@ def _send_task(
     event = Event("node_queued", now, node.id, queued.attempt, queued.dispatch)
     match node.work:
         case Task() as task:
-            message = _task(plan, node.id, task, plan.policy(position), queued, run)
-            waits, crowd = position in plan.waiting, position in plan.crowd
+            policy = plan.policy(position)
+            message = _task(plan, node.id, task, policy, queued, run)
+            waits, crowd = position in plan.waiting and policy.map is None, position in plan.crowd
             return (Dispatch(queued, message, task.queue, waits, crowd=crowd), Happened(event))
         case _ as never:
             assert_never(never)
@@ -168,6 +171,17 @@ def task_of(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:
     match node.work:
         case Task() as task:
             return _task(plan, node.id, task, plan.policy(position), record, run)
+        case _ as never:
+            assert_never(never)
+
+
+def base_of_items(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:
+    """What the tasks of all items of an open map have in common."""
+    node, policy = plan.nodes[position], plan.policy(position)
+    match node.work:
+        case Task() as task:
+            base = _task(plan, node.id, task, replace(policy, map=None), record, run)
+            return replace(base, when=None)
         case _ as never:
             assert_never(never)
 
@@ -188,10 +202,12 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         answered=queued.answered,
         moment=first_sent(queued) or 0,
     )
+    if plan.maps and (maps := [nodes[at].id for at in task.reads if at in plan.maps and at not in unseen]):
+        core = replace(core, maps=tuple(maps))
     lineage = plan.lineage
     if policy is PLAIN and not unseen and lineage is None:
         return core
-    return replace(
+    full = replace(
         core,
         when=_condition_of(policy, queued),
         tries_once=policy.retry is not None,
@@ -206,6 +222,25 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         chain=() if lineage is None else lineage.chain,
         outer=policy.outer if lineage is None else _seen(policy.outer, lineage.unseen),
         opens=policy.group is not None,
+    )
+    return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
+
+
+EXPANDER: Final = "set"
+"""The handler whose task renders the items of a map: every worker knows it."""
+
+
+def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
+    """The task of a map's node: what its items are, or what is left to do of those that it `keeps`."""
+    config = msgspec.Raw(said.spec.encode())
+    return replace(
+        task,
+        handler=EXPANDER,
+        config=config,
+        output_schema=None,
+        expands=True,
+        item_name=said.name,
+        keeps=keeps,
     )
 
 

@@ -15,6 +15,8 @@ from flowengine.execution.changes import (
     ForgetStart,
     Happened,
     Iteration,
+    OpenMap,
+    ReopenMap,
     Tally,
     Write,
 )
@@ -30,6 +32,7 @@ from flowengine.execution.records import (
     Waits,
     attempt_of,
     first_sent,
+    is_open_map,
 )
 from flowengine.execution.reports import (
     Again,
@@ -39,7 +42,9 @@ from flowengine.execution.reports import (
     Child,
     Completed,
     Exhausted,
+    Expanded,
     Failed,
+    ItemsEnded,
     Skipped,
     Waiting,
     delivery_of,
@@ -52,12 +57,20 @@ from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn
+from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
 from flowengine.execution.rules.waits.signalling import signals_kept
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import after, counts_as_success, is_final, is_open, may, takes_reports
+from flowengine.execution.status import (
+    after,
+    counts_as_success,
+    is_final,
+    is_open,
+    may,
+    takes_reports,
+)
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
@@ -71,7 +84,7 @@ class Decision(msgspec.Struct, frozen=True):
     `continues`: the changes put a child in flight, so that the execution cannot end here.
     `again`: it was applied before; its follow-up may be missing, so do it again.
     `tally`: what the changes add to the execution's numbers. `unread`: nodes that must be read before this
-    decision holds, nearest first.
+    decision holds, nearest first. `open`: it is a map that is open, whose items must be looked at.
     """
 
     verdict: Verdict
@@ -82,6 +95,7 @@ class Decision(msgspec.Struct, frozen=True):
     again: bool = False
     tally: Tally = Tally()
     unread: tuple[str, ...] = ()
+    open: bool = False
 
 
 def finish(
@@ -117,15 +131,20 @@ def finish(
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
-    if is_open(record.status) != isinstance(callback.by, ByChild) and not is_final(record.status):
+    stands_for_child = is_open(record.status) and not is_open_map(record)
+    if stands_for_child != isinstance(callback.by, ByChild) and not is_final(record.status):
         # Its task has ended by opening it: from then on its child alone ends it.
-        return Decision("repeated" if is_open(record.status) else "stale", forget)
+        return Decision("repeated" if stands_for_child else "stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
         if plan.policies or callback.run > 1 or not counts_as_success(record.status):
             return Decision(verdict, forget, again=True)
         joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
         return Decision(verdict, forget, joins, plan.only_children[position], again=True)
+    if is_open_map(record) and not isinstance(callback.outcome, ItemsEnded):
+        # Its task has ended before; its items may not have been sent.
+        repeated = record.delivery == delivery_of(callback.by)
+        return Decision("repeated" if repeated else "stale", forget, open=True)
     if not takes_reports(control.status):
         return Decision("stale", forget)
     if record.status == "waiting":
@@ -148,6 +167,10 @@ def finish(
             return _begin_waiting(report, waiting) if control.stop is None else _cancel(report)
         case Again() as again:
             return _iterate(report, again)
+        case Expanded() as expanded:
+            return _open_map(report, expanded)
+        case ItemsEnded() as ended:
+            return _end_items(report, record, ended)
         case Child():
             return _open(report) if control.stop is None else _cancel(report)
         case _ as never:
@@ -271,6 +294,46 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
         _happened(report, record, "node_waiting", code),
     )
     return Decision("accepted", changes, continues=True)
+
+
+def _open_map(report: _Report, expanded: Expanded) -> Decision:
+    """The items of a map are known. A map without any has completed with its task."""
+    before, node, left = report.before.map, report.callback.node, expanded.left
+    if left is not None and before is not None:
+        record = replace(_ended(report), map=reopened(before, left))
+        stored: Change = ReopenMap(node, left)
+    elif expanded.items:
+        record, stored = (
+            replace(_ended(report), map=map_of(expanded)),
+            OpenMap(node, items_to_store(expanded)),
+        )
+    else:
+        return _end_items(report, replace(_ended(report), map=map_of(expanded)), ItemsEnded(0, 0))
+    opened = replace(record, status=after(report.before.status, "open"), finished_at=None)
+    changes = (
+        Write(node, opened),
+        stored,
+        *report.forget,
+        _happened(report, opened, "node_opened", None if record.map is None else str(record.map.total)),
+    )
+    return Decision("accepted", changes, open=True)
+
+
+def _end_items(report: _Report, before: NodeRecord, ended: ItemsEnded) -> Decision:
+    """A map has ended, with its last item."""
+    node, error = report.callback.node, ended.error
+    numbers = (
+        None if before.map is None else replace(before.map, completed=ended.completed, failed=ended.failed)
+    )
+    record = replace(before, map=numbers, finished_at=report.grounds.now)
+    if error is None:
+        completed = replace(record, status=after(before.status, "complete"), counted=ended.counted)
+        return _decided(report, Write(node, completed), "node_completed", None, Tally(unfinished=-1))
+    tolerated = tolerates(report.grounds.plan.policy(report.position), error)
+    status = after(before.status, "fail")
+    failed = replace(record, status=status, error=error, tolerated=tolerated, counted=ended.counted)
+    tally = Tally(unfinished=-1, failed=int(not tolerated))
+    return _decided(report, Write(node, failed), "node_failed", error.code, tally)
 
 
 def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:

@@ -12,6 +12,7 @@ from flowengine.execution.changes import (
     ArmTimer,
     Begin,
     Change,
+    DropMap,
     Happened,
     Relabel,
     Send,
@@ -177,11 +178,13 @@ def begin_again(
         before = stored.get(node.id, NodeRecord())
         if position in rerun.touched or position not in plan.main:
             policy, goes_on = plan.policy(position), position in rerun.goes_on
+            keeps = position in rerun.keeps
             writes[position] = _reset(
-                node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on
+                node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on, keeps=keeps
             )
-            freed += 0 if goes_on else before.counted
+            freed += 0 if goes_on or keeps else before.counted
             happened += () if goes_on else forget(policy, node.id, before)
+            happened += [DropMap(node.id)] if before.map is not None and not keeps else []
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -284,14 +287,22 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
 
 
 def _reset(
-    node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False, goes_on: bool = False
+    node: str,
+    before: NodeRecord,
+    run: int,
+    *,
+    gives_outputs: bool = False,
+    goes_on: bool = False,
+    keeps: bool = False,
 ) -> Write:
     """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `goes_on`: with
-    the iteration at which it has stopped, or the child that it stood for.
+    the iteration at which it has stopped, or the child that it stood for. `keeps`: it is a map whose items
+    stay.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
-    completed = counts_as_success(before.status)
+    # Of what was asked for the items of a map, some at least has been answered.
+    completed = counts_as_success(before.status) or (before.map is not None and not keeps)
     pending = replace(
         carried_on(before, after(before.status, "reset")),
         run=run,
@@ -301,6 +312,7 @@ def _reset(
         repeated=begun_again(before) if goes_on else None,
         counted=before.counted if goes_on else 0,
         child=before.child if goes_on else None,
+        map=before.map if keeps else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
     return Write(node, pending, anew=completed or gives_outputs, kept=kept)

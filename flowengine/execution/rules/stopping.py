@@ -25,7 +25,15 @@ from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
 from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import StopExecution
-from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
+from flowengine.execution.records import (
+    Control,
+    ExecutionRecord,
+    NodeRecord,
+    Stop,
+    StopCause,
+    first_sent,
+    is_open_map,
+)
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
@@ -148,9 +156,9 @@ def stop_node(
     `begun`: a worker has noted that it runs, and is to say itself that it has stopped.
     """
     execution = run.execution
-    if is_final(record.status) or (is_in_flight(record.status) and begun):
+    if is_final(record.status) or (begun and (is_in_flight(record.status) or is_open_map(record))):
         return ()
-    if is_open(record.status):
+    if is_open(record.status) and not is_open_map(record):
         return tend_open(execution, node, record, run.correlation_id)
     if stop.cause == "end" and record.status == "pending":
         skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")

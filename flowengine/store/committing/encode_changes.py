@@ -18,11 +18,14 @@ from flowengine.execution.changes import (
     Change,
     ChangeStatus,
     CountDown,
+    CountItems,
     CountStart,
     Create,
     Dispatch,
     Doom,
+    DropMap,
     DropTimer,
+    EndItem,
     EnterLine,
     EnterStage,
     ExpectStart,
@@ -36,9 +39,12 @@ from flowengine.execution.changes import (
     LeaveLine,
     MakeChild,
     MarkStop,
+    OpenMap,
     Relabel,
     Remove,
+    ReopenMap,
     Send,
+    SendItems,
     SetCounter,
     SetCounts,
     Stand,
@@ -49,6 +55,7 @@ from flowengine.execution.changes import (
     Withdraw,
     Write,
     WriteDelivery,
+    WriteTry,
 )
 from flowengine.execution.events import DECIDED, Event, encode_events, kept_entries
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
@@ -73,6 +80,12 @@ from flowengine.store.codec import encode_record
 from flowengine.store.committing.children import keeping, making
 from flowengine.store.committing.decisions_counted import count_decided
 from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
+from flowengine.store.committing.map_commands import (
+    ending_item,
+    opening_map,
+    reopening_map,
+    writing_try,
+)
 from flowengine.store.committing.removal import removing
 from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
@@ -127,7 +140,7 @@ class ChangeEncoder:
         names: keys.Keys,
         post: Post,
         lifetimes: Lifetimes,
-        line_for: Callable[[Dispatch], str] = lambda dispatch: dispatch.queue,
+        line_for: Callable[[Dispatch | SendItems], str] = lambda dispatch: dispatch.queue,
     ) -> None:
         self.commands = Commands()
         self.armed: int | None = None
@@ -137,6 +150,7 @@ class ChangeEncoder:
         self._line_for = line_for
         self._lifetimes = lifetimes
         self._counter_replies: dict[NodeKey, int] = {}
+        self._ended_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
         self._place_replies: dict[str, int] = {}
         self._lines_told: set[str] = set()
@@ -161,6 +175,7 @@ class ChangeEncoder:
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
             {member: int(replies[at]) for member, at in self._place_replies.items()},
+            {key: int(replies[at]) for key, at in self._ended_replies.items()},
         )
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
@@ -187,9 +202,25 @@ class ChangeEncoder:
                     tally["bytes"] += change.bytes
                 case CountDown(node=node, completed=completed):
                     steps[node] = steps.get(node, 0) + step_of_counter(completed=completed)
-                case ForgetStart(node=node, run=run, dispatch=dispatch):
-                    forgotten.append(keys.start_field(node, dispatch))
-                    self._dropped.append(keys.timer_member(execution, run, node, dispatch))
+                case ForgetStart(node=node, run=run, dispatch=dispatch, item=item):
+                    forgotten.append(keys.start_field(node, dispatch, item))
+                    self._dropped.append(keys.timer_member(execution, run, node, dispatch, item))
+                case EndItem():
+                    self.commands += ending_item(self._keys, execution, change)
+                case CountItems():
+                    last.append(change)
+                case OpenMap():
+                    self.commands += opening_map(self._keys, execution, change)
+                case ReopenMap():
+                    self.commands += reopening_map(self._keys, execution, change)
+                case WriteTry():
+                    self.commands += writing_try(self._keys, execution, change)
+                case SendItems():
+                    self._send_items(execution, change)
+                case DropMap(node=node):
+                    self.commands.append(("UNLINK", *self._keys.of_map(execution, node)))
+                    counts = self._keys.counts(execution)
+                    self.commands.append(("HDEL", counts, keys.map_bytes_field(node)))
                 case Send() | Finish():
                     last.append(change)
                 case Begin():
@@ -289,6 +320,9 @@ class ChangeEncoder:
                 self._finish(execution, change)
             case Begin():
                 self._persist(execution, change)
+            case CountItems(node=node):
+                self._ended_replies[execution, node] = len(self.commands)
+                self.commands.append(("HLEN", self._keys.items_ended(execution, node)))
             case Send(message=LineMoved(line=line)) if line in self._lines_told:
                 pass  # one look sees all that this transaction has moved there
             case Send(message=message):
@@ -330,6 +364,13 @@ class ChangeEncoder:
             self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
         queue = self._line_for(change) if change.waits or change.crowd else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
+
+    def _send_items(self, execution: str, change: SendItems) -> None:
+        if change.sent is not None:
+            self.commands.append(("HSET", self._keys.map(execution, change.node), keys.SENT, change.sent))
+        queue = self._line_for(change) if change.waits or change.crowd else change.queue
+        for task in change.tasks:
+            self._post(self.commands, queue, task, self._keys.partition)
 
     def _change_status(self, execution: str, status: ExecutionStatus) -> None:
         self.commands.append(("HSET", self._keys.control(execution), "status", status))
@@ -531,6 +572,7 @@ class ChangeEncoder:
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
             names += self._signals(execution, self._lifetimes.plan(execution))
+            names += self._of_maps(execution, self._lifetimes.plan(execution))
             names += self._collected(execution, self._lifetimes.plan(execution))
             if change.nests:
                 names.append(self._keys.children(execution))
@@ -565,6 +607,13 @@ class ChangeEncoder:
         collecting = () if plan is None else plan.collecting
         return [self._keys.collected(execution, node) for node in collecting]
 
+    def _of_maps(self, execution: str, plan: Plan | None) -> list[str]:
+        """The keys of the items of all maps."""
+        if plan is None or not plan.policies:
+            return []
+        nodes = [plan.nodes[at].id for at in sorted(plan.maps)]
+        return [name for node in nodes for name in self._keys.of_map(execution, node)]
+
     def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
         ended_at, run = change.at, change.run
@@ -573,6 +622,7 @@ class ChangeEncoder:
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
             names += self._signals(execution, plan)
+            names += self._of_maps(execution, plan)
             names += self._collected(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))

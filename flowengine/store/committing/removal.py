@@ -59,6 +59,8 @@ def rest_of(
     `entries`: what that says. Without a plan nobody knows its nodes: they expire.
     """
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
+    maps = () if plan is None else sorted(plan.maps)
+    nodes += [name for at in maps if plan is not None for name in names.of_map(execution, plan.nodes[at].id)]
     nodes += [] if plan is None else [names.collected(execution, node) for node in plan.collecting]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
     own.append(names.signals(execution))

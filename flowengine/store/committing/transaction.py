@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
+from flowengine.engine.ports import Acknowledge, Committed, ItemKey, MapNumbers, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
 from flowengine.execution.limits.starts import Starts
 from flowengine.execution.records import Control, Counts, NodeRecord
@@ -65,8 +65,21 @@ class Found:
             }
         self.starts_of: dict[str, Starts] = {}
         if reading.lines:
-            found = zip(reading.lines, left, strict=False)
-            self.starts_of = {line: parse_starts(pairs) for (line, _), pairs in found}
+            pairs_of = zip(reading.lines, left, strict=False)
+            self.starts_of = {line: parse_starts(pairs) for (line, _), pairs in pairs_of}
+        self.maps: dict[NodeKey, MapNumbers] = {}
+        for key in reading.maps:
+            fields, sent, ended, counted = next(left), next(left), next(left), next(left)
+            self.maps[key] = MapNumbers(int(sent or 0), ended, max(0, fields - 1), int(counted or 0))
+        self.ended: frozenset[ItemKey] = frozenset()
+        self.sent: dict[NodeKey, int] = {}
+        if reading.items:
+            self.ended = frozenset([item for item, found in zip(reading.items, left, strict=False) if found])
+            self.sent = {key: int(sent or 0) for key, sent in zip(_maps_of(reading), left, strict=False)}
+        self.tries: dict[ItemKey, NodeRecord] = {}
+        if reading.tries:
+            found = zip(reading.tries, left, strict=False)
+            self.tries = {item: decode_record(state) for item, state in found if state}
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -93,7 +106,23 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     if reading.lines:
         pairs = zip(names_of_starts, reading.lines, strict=True)
         reads += [("ZRANGE", name, -most, -1, "WITHSCORES") for name, (_, most) in pairs]
-    return WatchedReads((*nodes, *controls, *kept, *names_of_starts), tuple(reads), reading)
+    if not (reading.maps or reading.items or reading.tries):
+        return WatchedReads((*nodes, *controls, *kept, *names_of_starts), tuple(reads), reading)
+    maps = [names.map(execution, node) for execution, node in reading.maps]
+    for name, (execution, node) in zip(maps, reading.maps, strict=True):
+        # Once more have failed than may, nothing is sent: so what has been sent is read after that.
+        reads += [("HLEN", name), ("HGET", name, keys.SENT), ("HLEN", names.items_ended(execution, node))]
+        reads.append(("HGET", names.counts(execution), keys.map_bytes_field(node)))
+    if reading.items:
+        reads += [("HEXISTS", names.items_ended(*item[:2]), item[2]) for item in reading.items]
+        reads += [("HGET", names.map(*key), keys.SENT) for key in _maps_of(reading)]
+    tries = [names.item_try(*item) for item in reading.tries]
+    reads += [("HGET", name, keys.STATE) for name in tries]
+    return WatchedReads((*nodes, *controls, *kept, *maps, *names_of_starts, *tries), tuple(reads), reading)
+
+
+def _maps_of(reading: Reading) -> list[NodeKey]:
+    return list(dict.fromkeys([(execution, node) for execution, node, _ in reading.items]))
 
 
 _NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer, Keep)
@@ -123,6 +152,11 @@ class RedisUnit:
         self.counts = found.counts
         self.begun = found.begun
         self.signals = found.signals
+        self.maps = found.maps
+        self.ended = found.ended
+        self.sent = found.sent
+        self.tries = found.tries
+        self._watched_tries = frozenset(reading.tries)
         self.starts_of = found.starts_of
         self.now = now
         self._session = session

@@ -89,6 +89,10 @@ class RedisSending:
         """The records and outputs of nodes."""
         return self._state.node_results(execution, nodes)
 
+    def map_results(self, execution: str, node: str, primary: str | None) -> bytes | None:
+        """What the items of a completed map gave, and their numbers, as JSON."""
+        return self._state.map_results(execution, node, primary)
+
     def wanted(self, message: DeliverResults) -> Wanted:
         """What is known of a delivery, in one round trip."""
         names, execution = self._state.keys, message.execution

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from flowengine.engine.node_store import Readable, StoredNode
-from flowengine.engine.ports import Given, NodeState
+from flowengine.engine.ports import NO_ITEMS, Given, NodeState
 from flowengine.store import keys
 from flowengine.store.codec import decode_attempt, decode_record, parse_begun
+from flowengine.store.map_reads import map_numbers
 from flowengine.store.state import RedisState
 
 _GIVEN_FIELDS: Final = (keys.VALUES, keys.VARS, keys.LATE, keys.OUTCOME)
@@ -25,7 +26,9 @@ def read_node(state: RedisState, execution: str, node: str) -> StoredNode:
     begun = begun_at(started).get(keys.start_field(node, record.dispatch))
     tries = {keys.parse_try_field(field): value for field, value in fields.items()}
     kept = {attempt: decode_attempt(value) for attempt, value in tries.items() if attempt is not None}
-    return StoredNode(NodeState(record, begun), fields.get(keys.RESULT), kept, fields.get(keys.PREVIOUS))
+    numbers = NO_ITEMS if record.map is None else map_numbers(state, execution, [node])[node]
+    found = NodeState(record, begun, numbers)
+    return StoredNode(found, fields.get(keys.RESULT), kept, fields.get(keys.PREVIOUS))
 
 
 def read_readable(state: RedisState, execution: str, nodes: Sequence[str]) -> Readable:

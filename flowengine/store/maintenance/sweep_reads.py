@@ -10,10 +10,13 @@ import redis
 import structlog
 
 from flowengine.engine.delivering.lost_deliveries import Silent
+from flowengine.engine.ports import ItemToSend, MapNumbers
 from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import DeliveryDue
+from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
+from flowengine.store import map_reads
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.delivering.silent_deliveries import (
     arm_deliveries,
@@ -145,6 +148,16 @@ class RedisSweepState(RedisState):
         except (TypeError, ValueError):
             self._pass_over(self.keys.moved(queue), stored)
             return None
+
+    def map_numbers(self, execution: str, nodes: Sequence[str]) -> dict[str, MapNumbers]:
+        """How far the items of these maps are."""
+        return map_reads.map_numbers(self, execution, nodes)
+
+    def items_in_flight(
+        self, execution: str, node: str, sent: int, *, again: bool
+    ) -> list[tuple[ItemToSend, NodeRecord | None]]:
+        """The items that have been sent and have not ended, each with how it stands between its tries."""
+        return map_reads.items_in_flight(self, execution, node, sent, again=again)
 
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]:
         """Queues and handlers: tasks for these wait beside the queue for a worker that knows the handler."""

@@ -89,9 +89,19 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("SET", process_key("a"), "", "PX", 1),
 )
 
+_OF_MAPS: Final[tuple[Command, ...]] = (
+    ("HLEN", _NAMES.items_ended(_ID, "a")),
+    ("HKEYS", _NAMES.map(_ID, "a")),
+    ("HSTRLEN", _NAMES.items_ended(_ID, "a"), "0"),
+    ("LRANGE", _NAMES.items(_ID, "a"), 0, 0),
+)
+"""What reads the items of maps."""
+
 NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "api": (
         *_BY_ALL,
+        *_OF_MAPS,
+        ("UNLINK", _NAMES.map(_ID, "a")),
         ("XINFO", "GROUPS", _QUEUE),
         ("ZREMRANGEBYRANK", _NAMES.stopping, 0, 0),
         ("SET", keys.HEALTH, "", "EX", 60),
@@ -140,6 +150,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     ),
     "orchestrator": (
         *_BY_ALL,
+        *_OF_MAPS,
         *_BY_CONSUMERS,
         ("SET", _NAMES.sweep, "1", "NX", "PX", 1),
         ("EXPIREAT", _CONTROL, 1),
@@ -150,6 +161,10 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("ZSCORE", _NAMES.deadlines, ""),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("HSETNX", _NAMES.counts(_ID), keys.FIRST_FAILED, ""),
+        ("HEXISTS", _NAMES.items_ended(_ID, "a"), "0"),
+        ("RPUSH", _NAMES.items_todo(_ID, "a"), ""),
+        ("LINDEX", _NAMES.items(_ID, "a"), 0),
+        ("PEXPIREAT", _NAMES.item_try(_ID, "a", 0), 1),
         ("DEL", _CONTROL),
         ("UNLINK", _NODE),
         ("APPEND", _NAMES.collected(_ID, "a"), ""),
@@ -162,6 +177,8 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     ),
     "worker": (
         *_BY_ALL,
+        *_OF_MAPS,
+        ("HEXISTS", _NAMES.items_ended(_ID, "a"), "0"),
         *_BY_CONSUMERS,
         ("HMGET", _NAMES.inputs(_ID), keys.VALUES, keys.SECRET),
         ("HSTRLEN", _NODE, keys.RESULT),

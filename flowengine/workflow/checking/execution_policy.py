@@ -21,7 +21,7 @@ FIELDS: Final = ("timeout_seconds", "on_node_failure")
 MIN_S: Final = 1
 MAX_S: Final = 30 * 86_400
 ON_FAILURE: Final = ("finish", "stop")
-REFUSED_WITH_END: Final = ("retry", "on_error", "repeat", "concurrency", "rate_limit")
+REFUSED_WITH_END: Final = ("retry", "on_error", "repeat", "concurrency", "rate_limit", "map")
 
 
 def read_execution_policy(document: JsonObject, report: Report, pointer: str = "") -> ExecutionPolicy:

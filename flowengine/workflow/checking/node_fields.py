@@ -20,6 +20,7 @@ from flowengine.workflow.document import (
     MIN_TIMEOUT_S,
     NODE_ID,
 )
+from flowengine.workflow.maps.reading import MapFields
 from flowengine.workflow.problems import quoted
 from flowengine.workflow.stages import Stage
 from flowengine.workflow.waits.wait_policy import WaitPolicy
@@ -32,7 +33,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
     document's own list; items that are no text have been reported. `output_schema` is JSON. `stage`: which
     list of the document it is in. `waits`: what it waits for once it has run; `timeout_s` is that of its task
-    then.
+    then. `map`: it runs for each item of a list.
     """
 
     place: int
@@ -44,6 +45,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     output_schema: str | None = None
     stage: Stage = "main"
     waits: WaitPolicy | None = None
+    map: MapFields | None = None
 
     @property
     def said(self) -> str:

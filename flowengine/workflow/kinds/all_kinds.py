@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.jsonvalue import JsonValue
+from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
@@ -28,6 +28,7 @@ from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.kinds.task import TaskDraft
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode, Task
 from flowengine.workflow.policy import Policy, Retry
@@ -95,6 +96,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         outer=reads.outer,
         concurrency=said.concurrency,
         rate_limit=said.rate_limit,
+        map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 

@@ -18,6 +18,7 @@ from flowengine.handlers.loading import load_registry
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import Policy, Retry
 from tests.benchmarks.drivers import marks
@@ -43,6 +44,11 @@ def chain(nodes: int) -> Samples:
 def fan_out(width: int) -> Samples:
     """One node, so many that depend on it, one that depends on all."""
     return _once(diamond_plan(width))
+
+
+def mapped(items: int) -> Samples:
+    """One node, a map over so many items, and one that depends on it."""
+    return _once(map_plan(items))
 
 
 def single() -> Samples:
@@ -175,16 +181,31 @@ def diamond_plan(width: int) -> Plan:
     )
 
 
+def map_plan(items: int) -> Plan:
+    """One, a map, one; the last node leaves a mark."""
+    said = MapPolicy(msgspec.json.encode({"items": list(range(items))}).decode())
+    nodes = (_node(0, "noop", {}, ()), _node(1, "noop", {}, (0,)), _node(2, "mark", {"mark": ""}, (1,)))
+    return Plan("map", nodes, {1: Policy(map=said)})
+
+
 def _marked(plan: Plan, mark: str) -> Plan:
     """The plan with this mark in its last node."""
     last = plan.nodes[-1]
     config = msgspec.json.decode(last.work.config) | {"mark": mark}
     work = replace(last.work, config=msgspec.Raw(msgspec.json.encode(config)))
-    return Plan(plan.name, (*plan.nodes[:-1], replace(last, work=work)))
+    return replace(plan, nodes=(*plan.nodes[:-1], replace(last, work=work)))
 
 
 def _once(plan: Plan) -> Samples:
-    return {"seconds": _many(1, plan)["seconds"]}
+    """How long one execution takes, and how many bytes and commands its server took for it."""
+    before, sent = _used(), _commands()
+    seconds = _many(1, plan)["seconds"]
+    return {"seconds": seconds, "bytes": [float(_used() - before)], "commands": [float(_commands() - sent)]}
+
+
+def _commands() -> int:
+    """How many commands the server has carried out."""
+    return int(marks.client().info("stats")["total_commands_processed"])
 
 
 def _many(count: int, plan: Plan) -> Samples:
@@ -242,6 +263,7 @@ def _workloads() -> dict[str, Callable[..., Samples]]:
     return {
         "chain": chain,
         "fan_out": fan_out,
+        "map": mapped,
         "single": single,
         "many": many,
         "many_chain": many_chain,

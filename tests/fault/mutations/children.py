@@ -18,7 +18,7 @@ MUTANTS: Final = (
     _in(
         "an open node is ended by its child alone",
         "execution/rules/finishing",
-        "if is_open(record.status) != isinstance(callback.by, ByChild) and not is_final(record.status):",
+        "if stands_for_child != isinstance(callback.by, ByChild) and not is_final(record.status):",
         "if False:",
         CRASHES,
     ),

@@ -71,7 +71,7 @@ MUTANTS: Final = (
     _in(
         "a worker is told of its own node only",
         "store/worker_state",
-        " or not is_awaited(record, task.dispatch)\n        ]",
+        " or not is_awaited(record, task.dispatch, task.item)\n        ]",
         " or True\n        ]",
     ),
     _in(

@@ -104,8 +104,8 @@ MUTANTS: Final = (
     Mutant(
         "one of many steps back, each time that it is sent",
         "flowengine/execution/rules/dispatching.py",
-        "position in plan.waiting, position in plan.crowd",
-        "position in plan.waiting, False",
+        "policy.map is None, position in plan.crowd",
+        "policy.map is None, False",
         tests=CROWDS,
     ),
     Mutant(

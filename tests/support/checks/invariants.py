@@ -18,7 +18,8 @@ import redis
 
 from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
-from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
+from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop
+from flowengine.execution.rules.maps.progress import WINDOW
 from flowengine.workflow.children.lineage import decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
@@ -38,6 +39,7 @@ ALL_TIMERS: Final = (
     b"fe:timers:hooks",
     b"fe:timers:delivery",
 )
+UNFINISHED: Final = ("pending", "queued", "open", "waiting")
 STAGES: Final[tuple[Stage, ...]] = ("main", "outputs", "on_failure", "finally")
 CONTROL_LEAD_S: Final = 60
 SAID: Final = ("logs", "logged", "live")
@@ -67,6 +69,8 @@ _TYPES: Final = {
     re.compile(
         rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|signals|node:.+)"
     ): b"hash",
+    re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:x:[^:]+:children"): b"zset",
@@ -100,6 +104,7 @@ _TYPES: Final = {
     re.compile(rb"fe:janitor:[^:@]+(:async)?(:crowd)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
+_TRY: Final = re.compile(rb"fe:x:[^:]+:try:.*")
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:|starts:).*")
 
 _LEGAL: Final = {
@@ -139,6 +144,15 @@ _LEGAL: Final = {
 }
 
 
+class StoredMap(msgspec.Struct):
+    """What is stored of the items of a map, besides its node's record."""
+
+    sent: int
+    failures: set[int]
+    ended: dict[int, ItemRecord]
+    items: int
+
+
 class Stored(msgspec.Struct, dict=True):
     """Everything that is stored of one execution."""
 
@@ -153,6 +167,7 @@ class Stored(msgspec.Struct, dict=True):
     events: list[Event]
     ttls: dict[str, int]
     listed: bytes | None
+    maps: dict[str, StoredMap] = {}
     previous: dict[str, bytes] = {}
     """What the last iterations of nodes have given, where that is kept."""
     collected: dict[str, bytes] = {}
@@ -275,7 +290,8 @@ def read(found: Snapshot, execution: str) -> Stored:
             results[name[5:]] = hashed[b"result"]
         if b"previous" in hashed:
             previous[name[5:]] = hashed[b"previous"]
-    ttls = {name: found.ttl(prefix + name) for name in names}
+    # How an item stands between its tries expires by itself, whatever becomes of the execution.
+    ttls = {name: found.ttl(prefix + name) for name in names if not name.startswith("try:")}
     plan = _plan_of(found, execution)
     return Stored(
         id=execution,
@@ -295,6 +311,7 @@ def read(found: Snapshot, execution: str) -> Stored:
         ttls=ttls,
         cut="events" in names and _is_cut(found, prefix + "events"),
         listed=found.get(prefix + "listed"),
+        maps={name[4:]: _read_map(found, prefix, name[4:]) for name in names if name.startswith("map:")},
         previous=previous,
         collected={
             name.removeprefix("collected:"): found.get(prefix + name) or b""
@@ -305,6 +322,17 @@ def read(found: Snapshot, execution: str) -> Stored:
         if plan.lineage is None
         else found.fetch_field(f"fe:x:{plan.lineage.root}:control", "status") or "",
     )
+
+
+def _read_map(found: Snapshot, prefix: str, node: str) -> StoredMap:
+    fields = _text(found.hgetall(f"{prefix}map:{node}"))
+    sent = int(fields.pop("sent"))
+    ended = {
+        int(index): msgspec.json.decode(value, type=ItemRecord)
+        for index, value in found.hgetall(f"{prefix}ended:{node}").items()
+    }
+    failures = {int(field.removeprefix("f:")) for field in fields}
+    return StoredMap(sent, failures, ended, len(found.lrange(f"{prefix}items:{node}")))
 
 
 def _plan_of(found: Snapshot, execution: str) -> Plan:
@@ -340,6 +368,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_iterations(stored),
         *(() if stored.cut else (*_histories(stored), *_runs(stored))),
         *_stages(stored),
+        *_maps(stored),
         *_lifetimes(stored, settled=settled),
         *_lines(found, stored),
         *_index(found, stored),
@@ -403,6 +432,8 @@ def _check_keys(found: Snapshot) -> None:
         # One that has expired since has no type.
         if expected is None or kind.encode() not in (expected, b"none"):
             breaches.append(f"{key.decode(errors='replace')} is a {kind}")
+    tries = [key for key in found.keys if _TRY.fullmatch(key)]
+    breaches += [f"{key.decode()} never expires" for key in tries if found.ttl(key) == -1]
     passing = [key for key in found.keys if _PASSING.fullmatch(key)]
     breaches += [f"{key.decode()} never expires" for key in passing if found.ttl(key) == -1]
     assert not breaches, "keys of no known kind:\n  " + "\n  ".join(breaches[:10])
@@ -436,7 +467,11 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     stale = {member.decode() for member in found.zrange("fe:list:by", 0, -1)} - entries
     assert not stale, f"entries of nothing that is there: {sorted(stale)[:5]}"
     odd = [
-        key for key in belonging if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
+        key
+        for key in belonging
+        if key.decode().split(":")[2] not in known
+        and not key.endswith(b":listed")
+        and _TRY.fullmatch(key) is None
     ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
     doomed = {stored.id for stored in checked if stored.status in OPEN and "doomed" in stored.control}
@@ -501,14 +536,17 @@ def _numbers(stored: Stored) -> Iterable[str]:
         return
     counted = Counter(stored.record(name).status for name in stored.names)
     unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
-    if unfinished != sum(counted[each] for each in ("pending", "queued", "open", "waiting")):
+    if unfinished != sum(counted[status] for status in UNFINISHED):
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
     untolerated = _failed(stored, stored.names)
     if failed != untolerated:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
-    counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
+    results = [*stored.results.values(), *_item_results(stored)]
+    counted_bytes = sum(len(result) for result in results if len(result) >= COUNTED_RESULT_BYTES)
     counted_bytes += sum(
-        record.counted for name, record in stored.nodes.items() if name not in stored.results
+        record.counted
+        for name, record in stored.nodes.items()
+        if name not in stored.results and name not in stored.maps
     )
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
@@ -519,6 +557,42 @@ def _numbers(stored: Stored) -> Iterable[str]:
         yield f"{stored.status}, but the nodes say {dict(counted)}"
     if stored.status != _right_verdict(stored, untolerated):
         yield f"{stored.status}, but the nodes say {dict(counted)} and control {stored.control}"
+
+
+def _item_results(stored: Stored) -> Iterable[bytes]:
+    for found in stored.maps.values():
+        yield from (bytes(record.result) for record in found.ended.values())
+
+
+def _maps(stored: Stored) -> Iterable[str]:
+    """No more items run at a time than may, and an open map is not at its end."""
+    for node, found in stored.maps.items():
+        record = stored.record(node)
+        if record.map is None:
+            yield f"items of {node}, which is no map: {record}"
+            continue
+        ended, window = len(found.ended) - record.map.kept, record.map.at_once or WINDOW
+        if not 0 <= ended <= found.sent <= record.map.total - record.map.kept:
+            yield f"{node} has sent {found.sent} items, {ended} have ended, of {record.map}"
+        if found.sent - ended > window:
+            yield f"{node} has {found.sent - ended} items in flight, {window} may be"
+        if found.items != record.map.total:
+            yield f"{node} has {found.items} items, its record says {record.map.total}"
+        failed = {index for index, item in found.ended.items() if item.status == "failed"}
+        if failed - found.failures:
+            yield f"{node} does not know of the failures of {failed - found.failures}"
+        by_itself = record.status == "completed" or (
+            record.error is not None and record.error.code == "map_failed"
+        )
+        counted = (record.map.completed, record.map.failed)
+        if (
+            by_itself
+            and node not in stored.results
+            and counted != (len(found.ended) - len(failed), len(failed))
+        ):
+            yield f"{node} counts {counted} items, {len(found.ended)} have ended, {len(failed)} have failed"
+        if by_itself and node not in stored.results and ended < found.sent:
+            yield f"{node} has ended before its items: {ended} of {found.sent}"
 
 
 def _right_verdict(stored: Stored, untolerated: int) -> str:
@@ -547,7 +621,7 @@ def _stages(stored: Stored) -> Iterable[str]:
     main = [stored.record(name).status for name in stored.plan.names("main")]
     if stored.closing is None:
         return
-    if any(status in ("pending", "queued", "open", "waiting") for status in main):
+    if any(status in UNFINISHED for status in main):
         yield f"in '{stored.stage}', but the main nodes are {main}"
     if not stored.names:
         yield f"'{stored.stage}' has no node"
@@ -593,7 +667,8 @@ def _records(stored: Stored) -> Iterable[str]:
         if record.status == "failed" and record.error is None:
             yield f"{node.id} failed for no reason"
         gives = record.status == "failed" and stored.plan.policy(stored.plan.index[node.id]).gives_outputs
-        if (node.id in stored.results) != (record.status == "completed") and not gives:
+        has_items = record.status == "completed" and record.map is not None
+        if (node.id in stored.results) != (record.status == "completed") and not gives and not has_items:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
         began = record.status in ("queued", "open") or (
             record.status == "completed" and not stored.was_overruled(node.id)
@@ -832,7 +907,7 @@ def _children(found: Snapshot, stored: Stored) -> Iterable[str]:
         if stored.root_status in ENDED and stored.status in OPEN:
             yield f"it is {stored.status}, and its root {stored.root_status}"
     for name, record in stored.nodes.items():
-        if record.status == "open" and record.child is None:
+        if record.status == "open" and record.child is None and record.map is None:
             yield f"{name} is open, and stands for nothing"
         if record.status == "open" and stored.status in ENDED:
             yield f"{name} is open in an execution that is {stored.status}"

@@ -45,7 +45,7 @@ from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import FlowEngineError
 from flowengine.execution.limits.starts import EXPECTED_AT
-from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.messages import Callback, ItemTry, RunNode
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
@@ -155,6 +155,12 @@ def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     return {"result": {"sum": add_up(config, context)["result"]}}
 
 
+@handler("list")
+def give_list(config: Sum, context: Context) -> dict[str, list[int]]:
+    """The numbers from 1 to 3."""
+    return {"result": [1, 2, 3]}
+
+
 @handler("later_sum")
 async def later_sum(config: Sum, context: Context) -> dict[str, int]:
     """The same as `sum`, of a handler that needs no thread."""
@@ -163,6 +169,8 @@ async def later_sum(config: Sum, context: Context) -> dict[str, int]:
 
 class Handlers:
     """What the harness's workers can run."""
+
+    give_list = give_list
 
     add_up = add_up
     hold = hold
@@ -935,9 +943,9 @@ class Harness:
         """The server's time in milliseconds."""
         return milliseconds(self.client.time())
 
-    def begun(self, execution: str, node: str, dispatch: int) -> Begun:
+    def begun(self, execution: str, node: str, dispatch: int, item: ItemTry | None = None) -> Begun:
         """What a worker noted when it began this dispatch."""
-        value = self.client.hget(self.keys.started(execution), keys.start_field(node, dispatch))
+        value = self.client.hget(self.keys.started(execution), keys.start_field(node, dispatch, item))
         return Begun(0, 0, "") if value is None else parse_begun(value)
 
     def lapse(self, entry: Entry) -> None:
@@ -952,17 +960,26 @@ class Harness:
         key, count = self.stream(entry.queue), entry.deliveries
         self.client.xclaim(key, GROUP, CONSUMER, 0, [entry.id], idle=idle_ms, retrycount=count, justid=True)
 
-    def make_overdue(self, execution: str, node: str, dispatch: int) -> None:
-        """Let an hour pass since a worker began this dispatch."""
-        begun = self.begun(execution, node, dispatch)
+    def make_overdue(self, execution: str, node: str, dispatch: int, item: ItemTry | None = None) -> None:
+        """Let an hour pass since a worker began this dispatch, or this try of an item."""
+        begun = self.begun(execution, node, dispatch, item)
         if begun.delivery:
             long_ago = format_begun(msgspec.structs.replace(begun, at=begun.at - 3_600_000))
-            field = keys.start_field(node, dispatch)
+            field = keys.start_field(node, dispatch, item)
             self.client.hset(self.keys.started(execution), field, long_ago)
-        wanted = (execution, node, dispatch)
+        wanted = (execution, node, dispatch, item)
         for member in self.client.zrange(self.keys.deadlines, 0, -1):
             timer = keys.parse_deadline(member)
-            if timer is not None and (timer.execution, timer.node, timer.dispatch) == wanted:
+            if (
+                timer is not None
+                and (
+                    timer.execution,
+                    timer.node,
+                    timer.dispatch,
+                    timer.item,
+                )
+                == wanted
+            ):
                 self.client.zadd(self.keys.deadlines, {member: 1})
 
     def end_pauses(self) -> int:

@@ -61,6 +61,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/workflow"): "author",
         ("GET", "/workflows/x1/events"): "read",
         ("GET", "/workflows/x1/runs"): "read",
+        ("GET", "/workflows/x1/nodes/x1/items"): "read",
         ("GET", "/workflows/x1/logs"): "read",
         ("GET", "/workflows/x1/deliveries"): "read",
         ("GET", "/events"): "read",

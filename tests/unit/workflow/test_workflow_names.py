@@ -76,6 +76,10 @@ def test_no_word_that_a_template_cannot_read_is_missing() -> None:
         ("if", "when"),
         ("run_if", "when"),
         ("condition", "when"),
+        ("foreach", "map"),
+        ("for_each", "map"),
+        ("with_items", "map"),
+        ("parallel", "map"),
         ("continue_on_error", "on_error"),
         ("allow_failure", "on_error"),
         ("optional", "on_error"),
@@ -99,7 +103,7 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
         "timeout_seconds, when, trigger_rule, retry, on_error, repeat, concurrency, rate_limit, "
-        "output_schema"
+        "output_schema, map"
     )
 
 
@@ -124,7 +128,7 @@ WORKFLOW_LATER = (
     "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "map", "wait_for_callback", "cache",
+    "wait_for_callback", "cache",
 )  # fmt: skip
 
 
@@ -150,17 +154,6 @@ def test_a_field_of_a_node_that_comes_later_is_refused_with_a_word_of_its_own(wo
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert (problem.code, problem.pointer) == ("not_supported_yet", f"/nodes/0/{word}")
     assert "does not have yet" in problem.message
-
-
-LATER = "is a field of the language that this version does not have yet: take it out"
-
-
-@pytest.mark.parametrize("word", ["foreach", "for_each", "with_items", "parallel"])
-def test_another_tools_word_for_a_field_of_a_node_that_comes_later_is_answered_with_both(word: str) -> None:
-    """With the right name, and that it does not exist yet."""
-    problem = only(checked(workflow(node("a", **{word: {}}))))
-    assert (problem.code, problem.pointer) == ("not_supported_yet", f"/nodes/0/{word}")
-    assert problem.message == f"unknown field '{word}'; did you mean 'map'? 'map' {LATER}"
 
 
 @pytest.mark.parametrize(

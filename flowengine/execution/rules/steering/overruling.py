@@ -222,6 +222,8 @@ def _let_go(run: Run, node: str, before: NodeRecord, now: int) -> tuple[Change, 
         return (DropTimer(waiting_timer(execution, node, before)),)
     if is_in_flight(before.status):
         return (ForgetStart(node, before.run, before.dispatch), AskWorkers(now))
+    if is_open(before.status):
+        return (AskWorkers(now),)
     return ()
 
 

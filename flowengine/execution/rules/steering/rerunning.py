@@ -61,12 +61,14 @@ class Rerun(msgspec.Struct, frozen=True):
     """What a rerun does with each main node, by index. What comes after the main nodes always comes again.
 
     `goes_on`: those of the nodes that are reset which go on with the iteration at which they have stopped, or
-    with the child execution that they stood for."""
+    with the child execution that they stood for. `keeps`: those maps among them that keep their items, of
+    which those run that have not completed."""
 
     reset: frozenset[int]
     skipped: frozenset[int] = frozenset()
     not_possible: tuple[NotPossible, ...] = ()
     said: frozenset[int] = frozenset()
+    keeps: frozenset[int] = frozenset()
     goes_on: frozenset[int] = frozenset()
 
     @property
@@ -115,9 +117,19 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
             touched.add(position)
     reset = frozenset(touched) - skipped - said
     going_on = frozenset([at for at in reset if _goes_on(plan, records, at, touched, wanted)])
-    rerun = Rerun(reset, skipped, said=said, goes_on=going_on)
+    anew = reset if wanted.mode == "all" else first | readers
+    keeps = frozenset([at for at in reset & plan.maps - anew if _keeps(plan, records, at, touched)])
+    rerun = Rerun(reset, skipped, said=said, goes_on=going_on, keeps=keeps)
     hindered += _hindered_starts(plan, records, rerun, first)
     return replace(rerun, not_possible=tuple(hindered))
+
+
+def _keeps(plan: Plan, records: Records, position: int, touched: Container[int]) -> bool:
+    """Whether a map's items are those that they were: nothing above it begins again."""
+    record = records(plan.nodes[position].id)
+    if record.map is None or record.status not in ("failed", "cancelled"):
+        return False
+    return not any(parent in touched for parent in plan.nodes[position].parents)
 
 
 def _positions(plan: Plan, names: Iterable[str]) -> frozenset[int]:

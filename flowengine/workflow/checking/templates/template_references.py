@@ -32,16 +32,19 @@ from flowengine.workflow.checking.templates.template_cost import (
     cost_of,
 )
 from flowengine.workflow.checking.templates.templated_texts import (
+    IN_MAP,
     IN_REPEAT,
     IN_RETRY,
     SecretRule,
     TemplatedText,
     Where,
     conditions,
+    map_texts,
     ruled_texts,
     templates_in,
 )
 from flowengine.workflow.children.group import Outer
+from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 from flowengine.workflow.repeating.repeat import PREVIOUS
@@ -154,7 +157,8 @@ class TemplateCheck:
         """
         judged: dict[tuple[str, str | None, frozenset[str], bool], int] = {}
         places: dict[str, Where] = {}
-        for ruled in (*conditions(node), *ruled_texts(node, config, pointer, secret_rule)):
+        texts = ruled_texts(node, config, pointer, secret_rule)
+        for ruled in (*conditions(node), *map_texts(node), *texts):
             if self._findings.work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
@@ -176,6 +180,7 @@ class TemplateCheck:
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
                 previous |= PREVIOUS in read.analysis.nodes
                 self._warn_of_missing(read, node, places[text])
+                self._refuse_outer_maps(read, places[text])
         found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
         if not is_hook(self._stage_of(node)):
@@ -188,6 +193,15 @@ class TemplateCheck:
             previous,
             tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
         )
+
+    def _refuse_outer_maps(self, read: _Read, where: Where) -> None:
+        """Report what this version cannot read yet."""
+        for source in read.sources:
+            outer = source - len(self._links.stages)
+            if outer >= 0 and self._links.around.nodes[outer].output is MAP_OUTPUT:
+                name = quoted(self._links.around.nodes[outer].name)
+                message = f"{name} is a map outside of the group, which this version cannot read here yet"
+                self._refuse("not_supported_yet", where, f"{message}: read it in a node before the group")
 
     def _outer(self, place: int, found: set[int], sees: set[int]) -> Outer:
         node = self._links.around.nodes[place - len(self._links.stages)]
@@ -419,6 +433,9 @@ class TemplateCheck:
             source = self._links.index.get(name)
             if name in IN_RETRY:
                 message = f"'{name}' is what a try left behind: only 'retry.when' reads it"
+                self._refuse("unknown_node_reference", where, message)
+            elif name in IN_MAP:
+                message = f"{quoted(name)} is there only where a node has a 'map', in its config"
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_REPEAT:
                 message = (

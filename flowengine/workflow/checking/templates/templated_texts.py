@@ -21,6 +21,8 @@ SecretRule: TypeAlias = Callable[[str], str | None]
 """Why a field of the config may read no secret, by the field's name; None: it may."""
 
 NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
+NO_SECRETS_IN_ITEMS: Final = "a map takes no secrets: its items are stored and shown"
+IN_MAP: Final = frozenset({"item", "item_index", "item_key"})
 IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
 IN_REPEAT: Final = frozenset({ITERATION, PREVIOUS})
 NOTHING_MORE: Final[frozenset[str]] = frozenset()
@@ -48,7 +50,8 @@ def conditions(node: NodeFields) -> Iterator[TemplatedText]:
     if policy.when is not None:
         yield TemplatedText((node.pointer, "when"), policy.when, NO_SECRETS)
     if policy.retry is not None and policy.retry.when is not None:
-        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY | always)
+        given = IN_RETRY | always if node.map is None else IN_RETRY.union(always, node.map.names)
+        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, given)
     if policy.repeat is not None:
         place = pointer_to(node.pointer, "repeat")
         for field, text in policy.repeat.templates():
@@ -57,8 +60,21 @@ def conditions(node: NodeFields) -> Iterator[TemplatedText]:
             yield TemplatedText((place, field), text, NO_SECRETS, given, reads_own=after)
 
 
+def map_texts(node: NodeFields) -> Iterator[TemplatedText]:
+    """What a map's items are made of. Only their keys read the items."""
+    if node.map is None:
+        return
+    own = frozenset(node.map.names[:2])
+    for field, value in node.map.spec.items():
+        given = own if field == "key" else NOTHING_MORE
+        for where, text in templates_in({field: value}, node.map.pointer):
+            yield TemplatedText(where, text, NO_SECRETS_IN_ITEMS, given)
+
+
 def _given_to(node: NodeFields) -> frozenset[str]:
     """What the templates of the node's every run may read besides nodes."""
+    if node.map is not None:
+        return frozenset(node.map.names)
     return NOTHING_MORE if node.policy.repeat is None else IN_REPEAT
 
 

@@ -1,0 +1,60 @@
+"""The items of a map, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from flowengine.engine.history import no_such_node
+from flowengine.engine.node_store import NodeStore
+from flowengine.engine.queries import known
+from flowengine.errors import BadCursorError
+from flowengine.execution.map_views import ItemPage, ItemStatus, ItemView, item_view
+from flowengine.execution.status import is_final, is_over
+
+AT_ONCE: Final = 100
+LOOKED_AT: Final = 1000
+"""A page looks at so many items at most."""
+
+
+def items(
+    store: NodeStore,
+    execution: str,
+    node: str,
+    *,
+    statuses: Collection[ItemStatus],
+    limit: int,
+    cursor: str | None,
+) -> ItemPage:
+    """The items of a node in one of these statuses, or all; a node that is no map, or whose items are not
+    known yet, has none. Raises ExecutionNotFoundError, NodeNotFoundError, BadCursorError."""
+    execution_record, plan = known(store, execution)
+    if node not in plan.index:
+        raise no_such_node(node, plan.index)
+    first = _first(cursor)
+    record = store.stored_node(execution, node).state.record
+    total = 0 if record.map is None else record.map.total
+    is_ended = is_final(record.status) or is_over(execution_record.status)
+    found: list[ItemView] = []
+    last = min(total, first + LOOKED_AT)
+    for begin in range(first, last, AT_ONCE):
+        indexes = range(begin, min(begin + AT_ONCE, last))
+        for index, stored in zip(indexes, store.item_states(execution, node, record, indexes), strict=False):
+            view = item_view(index, stored, is_over=is_ended)
+            if not statuses or view.status in statuses:
+                found.append(view)
+            if len(found) == limit:
+                return ItemPage(items=tuple(found), next_cursor=_next(index + 1, total))
+    return ItemPage(items=tuple(found), next_cursor=_next(last, total))
+
+
+def _first(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 10):
+        raise BadCursorError("the cursor is none that a page of items has given")
+    return int(cursor)
+
+
+def _next(index: int, total: int) -> str | None:
+    return str(index) if index < total else None

@@ -1,0 +1,74 @@
+"""How a map ends: by its items' own records, and why it has failed, if it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from flowengine.execution.error_codes import MAP_FAILED
+from flowengine.execution.messages import Callback
+from flowengine.execution.records import ItemRecord, MapRecord, NodeError, NodeRecord
+from flowengine.execution.reports import ByEngine, ItemsEnded
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.maps.progress import Far
+
+NAMED: Final = 5
+"""So many of the failed items does an error name."""
+QUOTED_CHARS: Final = 300
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An item that has failed: its key, and why."""
+
+    key: str
+    error: NodeError
+
+
+def failed_items(ended: Mapping[int, ItemRecord]) -> tuple[int, ...]:
+    """Those of these items that have failed, in the items' order.
+
+    A report that came too late may have noted an item as failed that had completed before.
+    """
+    return tuple(sorted([index for index, record in ended.items() if record.status == "failed"]))
+
+
+def items_ended(map_record: MapRecord, far: Far, failures: Sequence[Failure]) -> ItemsEnded:
+    """What the engine reports of a map that has ended. `failures`: the first ones, in the items' order."""
+    completed = map_record.kept + far.ended - far.failed
+    if far.failed <= map_record.tolerated:
+        return ItemsEnded(completed, far.failed)
+    return ItemsEnded(completed, far.failed, _error(map_record, far, failures))
+
+
+def callback_of(run: Run, node: str, record: NodeRecord, ended: ItemsEnded, now: int) -> Callback:
+    """The same as a report of the node."""
+    return Callback(
+        execution=run.execution,
+        run=record.run,
+        node=node,
+        dispatch=record.dispatch,
+        attempt=record.attempt,
+        by=ByEngine(0),
+        finished_at=now,
+        outcome=ended,
+        correlation_id=run.correlation_id,
+    )
+
+
+def _error(map_record: MapRecord, far: Far, failures: Sequence[Failure]) -> NodeError:
+    named = ", ".join(f"'{failure.key}'" for failure in failures[:NAMED])
+    more = ", ..." if far.failed > len(failures[:NAMED]) else ""
+    allowed = f", {map_record.tolerated} may" if map_record.tolerated else ""
+    text = f"{far.failed} of {map_record.total} items failed{allowed}: {named}{more}"
+    if not failures:
+        return NodeError(MAP_FAILED.code, text)
+    first = failures[0]
+    quoted = first.error.message[:QUOTED_CHARS]
+    return NodeError(
+        MAP_FAILED.code,
+        f"{text}; '{first.key}' with {first.error.code}: {quoted}",
+        caused_by=first.key,
+        status_code=first.error.status_code,
+    )

@@ -1,0 +1,52 @@
+"""How far a map is: which of its items are sent next, and whether it has ended.
+
+Goes by numbers that only grow within a run: how many items have been sent, how many have ended, how many have
+failed. Whoever looks sends what is due. So nobody needs to know whose item's end has made it due, and a look
+that is repeated finds less.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from flowengine.execution.records import MapRecord
+
+WINDOW: Final = 256
+"""So many items are in flight at most of a map that does not say how many: its messages in Redis."""
+
+
+class Far(msgspec.Struct, frozen=True):
+    """How far the items of a map are in this run. `failed`: how many have failed, with those of runs before
+    that stay so."""
+
+    sent: int
+    ended: int
+    failed: int
+
+
+Next: TypeAlias = int | Literal["end"]
+
+
+def far_of(record: MapRecord, sent: int, ended: int, failed: int) -> Far:
+    """The numbers of this run. `ended` counts those that had completed before as well."""
+    return Far(sent, max(0, ended - record.kept), failed)
+
+
+def due(record: MapRecord, far: Far) -> Next:
+    """How many items are to be sent now, or that the node ends.
+
+    At most `at_once` are in flight, and always so many while there are more. Without that, new ones are sent
+    where half of the window is free, so that one transaction sends many.
+    """
+    to_run = record.total - record.kept
+    if far.ended >= to_run:
+        return "end"
+    in_flight = far.sent - far.ended
+    if far.failed > record.tolerated:
+        return 0 if in_flight > 0 else "end"
+    window = record.at_once or WINDOW
+    if not record.at_once and in_flight > window // 2:
+        return 0
+    return max(0, min(to_run, far.ended + window) - far.sent)

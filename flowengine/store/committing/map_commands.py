@@ -1,0 +1,59 @@
+"""The commands that store the items of maps and their ends. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from flowengine.execution.changes import EndItem, OpenMap, ReopenMap, WriteTry
+from flowengine.store import keys
+from flowengine.store.codec import encode_record
+from flowengine.store.connection.sessions import Command
+
+AT_ONCE: Final = 500
+"""So many items go in one command."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def opening_map(names: keys.Keys, execution: str, change: OpenMap) -> Iterator[Command]:
+    """Store its items, in place of any that there were."""
+    node, items = change.node, names.items(execution, change.node)
+    yield ("UNLINK", items, names.items_ended(execution, node), names.items_todo(execution, node))
+    yield ("DEL", names.map(execution, node))
+    yield ("HSET", names.map(execution, node), keys.SENT, 0)
+    yield ("HDEL", names.counts(execution), keys.map_bytes_field(node))
+    for first in range(0, len(change.items), AT_ONCE):
+        yield ("RPUSH", items, *change.items[first : first + AT_ONCE])
+
+
+def reopening_map(names: keys.Keys, execution: str, change: ReopenMap) -> Iterator[Command]:
+    """List the items that are sent, in place of what has become of them."""
+    node, todo = change.node, names.items_todo(execution, change.node)
+    yield ("DEL", todo, names.map(execution, node))
+    yield ("HSET", names.map(execution, node), keys.SENT, 0)
+    for first in range(0, len(change.left), AT_ONCE):
+        left = change.left[first : first + AT_ONCE]
+        yield ("RPUSH", todo, *[f"{index}:{answered}" for index, answered in left])
+        yield ("HDEL", names.items_ended(execution, node), *[index for index, _ in left])
+
+
+def writing_try(names: keys.Keys, execution: str, change: WriteTry) -> Iterator[Command]:
+    """Store how an item stands between its tries."""
+    name = names.item_try(execution, change.node, change.index)
+    yield ("HSET", name, keys.STATE, encode_record(change.record))
+    yield ("PEXPIREAT", name, change.until)
+
+
+def ending_item(names: keys.Keys, execution: str, change: EndItem) -> Iterator[Command]:
+    """Note the end of an item, unless one is noted."""
+    ended = names.items_ended(execution, change.node)
+    yield ("HSETNX", ended, change.index, _encode(change.record))
+    if change.record.status == "failed":
+        yield ("HSETNX", names.map(execution, change.node), keys.failure_field(change.index), 1)
+    if change.tried:
+        yield ("UNLINK", names.item_try(execution, change.node, change.index))
+    if change.counted:
+        yield ("HINCRBY", names.counts(execution), keys.map_bytes_field(change.node), change.counted)

@@ -1,0 +1,135 @@
+"""Rules of maps: what is sent, what counts, how a map ends, and what a later run does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+MAPS: Final = ("tests/unit/rules/test_maps.py", "tests/integration/engine/test_engine_maps.py")
+
+
+def _in(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, MAPS)
+
+
+def _rule(rule: str, module: str, old: str, new: str) -> Mutant:
+    return _in(rule, f"execution/rules/maps/{module}", old, new)
+
+
+MUTANTS: Final = (
+    _rule(
+        "no more items are in flight than may be",
+        "progress",
+        "min(to_run, far.ended + window) - far.sent",
+        "min(to_run, far.ended + window + 1) - far.sent",
+    ),
+    _rule(
+        "as many items are in flight as may be",
+        "progress",
+        "if not record.at_once and in_flight > window // 2:",
+        "if in_flight > window // 2:",
+    ),
+    _rule(
+        "nothing more starts once too many items have failed",
+        "progress",
+        'return 0 if in_flight > 0 else "end"',
+        "return 0 if in_flight > 0 else max(0, min(to_run, far.ended + 1) - far.sent)",
+    ),
+    _rule(
+        "a map ends when what runs has ended",
+        "progress",
+        'return 0 if in_flight > 0 else "end"',
+        'return "end"',
+    ),
+    _rule(
+        "what had completed before a run does not count in it",
+        "progress",
+        "ended - record.kept",
+        "ended",
+    ),
+    _rule(
+        "a share of items is rounded down",
+        "ending",
+        "if far.failed <= map_record.tolerated:",
+        "if far.failed < map_record.tolerated:",
+    ),
+    _rule(
+        "a failure that was noted too late is none",
+        "ending",
+        'if record.status == "failed"]',
+        "if record.status]",
+    ),
+    _rule(
+        "an item ends once",
+        "reporting",
+        'if known.ended:\n        return ItemDecision("repeated", forget)\n',
+        "",
+    ),
+    _rule(
+        "an item that waits for its next try is not ended by a report of the last one",
+        "reporting",
+        'before.dispatch != item.number or before.status == "waiting"',
+        "before.dispatch != item.number",
+    ),
+    _rule(
+        "another try of an item has a key of its own after an answered failure",
+        "reporting",
+        "answered=item.answered + answered,",
+        "answered=item.answered,",
+    ),
+    _in(
+        "the items of a closed map are stale",
+        "execution/rules/maps/reporting",
+        "if not awaits_items(record, callback.dispatch) or not takes_reports(control.status):",
+        "if not takes_reports(control.status):",
+    ),
+    _in(
+        "a report of an open map's own task changes nothing",
+        "execution/rules/finishing",
+        "if is_open_map(record) and not isinstance(callback.outcome, ItemsEnded):",
+        "if False:",
+    ),
+    _in(
+        "a failed map keeps its list",
+        "execution/rules/steering/rerunning",
+        'record.status not in ("failed", "cancelled")',
+        'record.status not in ("completed",)',
+    ),
+    _in(
+        "all items run where something above a map does",
+        "execution/rules/steering/rerunning",
+        "    return not any(parent in touched for parent in plan.nodes[position].parents)\n",
+        "    return True\n",
+    ),
+    _in(
+        "sending WATCHes how many have been sent",
+        "store/committing/transaction",
+        "(*nodes, *controls, *maps, *names_of_starts, *tries)",
+        "(*nodes, *controls, *names_of_starts, *tries)",
+    ),
+    _in(
+        "a paused map sends nothing",
+        "engine/advancing/map_step",
+        "if not what or not control.lets_dispatch:",
+        "if not what:",
+    ),
+    _in(
+        "a resume looks at open maps",
+        "engine/advancing/resume_step",
+        "            self._look(run, name)\n",
+        "            pass\n",
+    ),
+    _in(
+        "a stop waits for the items that run",
+        "engine/advancing/stop_step",
+        "in unit.begun or name in running",
+        "in unit.begun",
+    ),
+    _in(
+        "the failure of an item is noted with its end",
+        "store/committing/map_commands",
+        'if change.record.status == "failed":',
+        "if False:",
+    ),
+)
