@@ -38,6 +38,12 @@ class NodeNotFoundError(FlowEngineError):
     code = "node_not_found"
 
 
+class SignalNotFoundError(FlowEngineError):
+    """No node of the execution waits for a signal of this name."""
+
+    code = "signal_not_found"
+
+
 class DeadLetterNotFoundError(FlowEngineError):
     """No dead letter has this id: it never existed, or it was retried, deleted or crowded out."""
 
@@ -119,6 +125,12 @@ class TooManyExecutionsError(FlowEngineError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class SignalsFullError(FlowEngineError):
+    """So many signals are kept of an execution that no more can be."""
+
+    code = "signals_full"
 
 
 class ConcurrencyLimitError(FlowEngineError):

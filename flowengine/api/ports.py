@@ -24,13 +24,16 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
+from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DecidedView,
     DeletedView,
     ExecutionView,
     HealthView,
@@ -40,9 +43,11 @@ from flowengine.execution.views import (
     RerunPreviewView,
     RerunView,
     ResultsView,
+    SignalledView,
     StartedView,
     SteeredView,
     TriggeredView,
+    WaitingView,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.observability.metrics.gauges import Reading
@@ -178,6 +183,22 @@ class Executions(Protocol):
 
         Raises NodeNotFoundError, WrongStateError, ResultInvalidError.
         """
+
+    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+        """Send it what one of its nodes waits for, as JSON.
+
+        Raises SignalNotFoundError, PayloadInvalidError, WrongStateError, SignalsFullError.
+        """
+
+    def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:
+        """Let a node that asks for an approval end as a person decides.
+
+        Raises NodeNotFoundError, PayloadInvalidError, AlreadyDecidedError, WrongStateError,
+        ResultInvalidError.
+        """
+
+    def waiting(self, kinds: Sequence[WaitKind], *, limit: int, cursor: str = "") -> WaitingView:
+        """The nodes of all executions that wait for a person. Raises BadCursorError."""
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""

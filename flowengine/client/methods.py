@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from flowengine.client import calls, definition_calls
+from flowengine.client import answers, calls, definition_calls
 from flowengine.client.call import Call, Page
 
 Parameters = ParamSpec("Parameters")
@@ -105,8 +105,8 @@ class Iteration(Generic[Parameters, Item]):
 
 class Methods:
     """The API's calls. `list`, `runs`, `events`, `logs`, `definitions`, `versions`, `dead_letters`, `limits`,
-    `audit` give all items from `cursor` on, and ask for pages of `limit`; those that end in `_page` give one
-    page."""
+    `waiting`, `audit` give all items from `cursor` on, and ask for pages of `limit`; those that end in
+    `_page` give one page."""
 
     create = Method(calls.create)
     start = Method(calls.start)
@@ -125,6 +125,10 @@ class Methods:
     bulk = Method(calls.bulk)
     rerun = Method(calls.rerun)
     preview_rerun = Method(calls.preview_rerun)
+    signal = Method(answers.signal)
+    decide = Method(answers.decide)
+    waiting = Iteration(answers.waiting_page)
+    waiting_page = Method(answers.waiting_page)
     skip = Method(calls.skip)
     complete = Method(calls.complete)
     fail = Method(calls.fail)

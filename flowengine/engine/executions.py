@@ -8,14 +8,16 @@ from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from flowengine.engine import history, map_items, queries
+from flowengine.engine import history, map_items, queries, waiting_nodes
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
+from flowengine.engine.commands.decide import decide
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.overrule import overrule_node
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
+from flowengine.engine.commands.send_signal import send_signal
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
@@ -31,13 +33,16 @@ from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.map_views import ItemPage, ItemStatus
+from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DecidedView,
     DeletedView,
     ExecutionView,
     HealthView,
@@ -47,9 +52,11 @@ from flowengine.execution.views import (
     RerunPreviewView,
     RerunView,
     ResultsView,
+    SignalledView,
     StartedView,
     SteeredView,
     TriggeredView,
+    WaitingView,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits
@@ -76,6 +83,8 @@ class ApiStore(CommandStore, NodeStore, HistoryStore, WatchingStore, Protocol):
 
     @property
     def listing(self) -> ListingStore: ...
+    @property
+    def waits(self) -> waiting_nodes.WaitingStore: ...
 
 
 class StoredExecutions:
@@ -198,6 +207,18 @@ class StoredExecutions:
     def overrule(self, execution_id: str, node: str, said: Overruling) -> OverruledView:
         """End a node that has not ended, as an operator says."""
         return overrule_node(self._store, _checked(execution_id), node, said)
+
+    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+        """Send it what one of its nodes waits for."""
+        return send_signal(self._store, _checked(execution_id), name, payload)
+
+    def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:
+        """Let a node that asks for an approval end as a person decides."""
+        return decide(self._store, _checked(execution_id), node, answer)
+
+    def waiting(self, kinds: Sequence[WaitKind], *, limit: int, cursor: str = "") -> WaitingView:
+        """The nodes of all executions that wait for a person."""
+        return waiting_nodes.page(self._store.waits, kinds, limit, cursor)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""

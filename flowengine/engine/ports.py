@@ -25,6 +25,7 @@ from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
+from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
 from flowengine.workflow.plan import Plan
@@ -52,16 +53,18 @@ Candidates: TypeAlias = Callable[[str, int], Batch]
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
-    noted a start. `lines`: of which it reads the starts, and WATCHes them; so many at most of each.
-    `maps`: nodes of which it WATCHes how many items have been sent, and reads how many have ended. `items`:
-    of these it reads whether they have ended, and of their maps how many have been sent. `tries`: items of
-    which it WATCHes how they stand between their tries."""
+    noted a start. `signals`: executions, and the names of the signals kept of them that it WATCHes and
+    reads. `lines`: of which it reads the starts, and WATCHes them; so many at most of each. `maps`: nodes of
+    which it WATCHes how many items have been sent, and reads how many have ended. `items`: of these it reads
+    whether they have ended, and of their maps how many have been sent. `tries`: items of which it WATCHes
+    how they stand between their tries."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
     unwatched: tuple[NodeKey, ...] = ()
     starts: tuple[tuple[str, str, int], ...] = ()
+    signals: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lines: tuple[tuple[str, int], ...] = ()
     maps: tuple[NodeKey, ...] = ()
     items: tuple[ItemKey, ...] = ()
@@ -119,6 +122,8 @@ class Unit(Protocol):
     @property
     def begun(self) -> Collection[tuple[str, str, int]]: ...
     @property
+    def signals(self) -> Mapping[str, KeptSignals]: ...
+    @property
     def maps(self) -> Mapping[NodeKey, MapNumbers]: ...
     @property
     def ended(self) -> Collection[ItemKey]: ...
@@ -132,6 +137,9 @@ class Unit(Protocol):
 
     @property
     def now(self) -> int: ...
+    def signal(self, execution: str, number: int) -> Sent | None:
+        """What a kept signal carries."""
+
     def extend(self, nodes: Sequence[NodeKey]) -> None:
         """WATCH and read more nodes."""
 
@@ -397,6 +405,8 @@ class DecidingUnit(Protocol):
     def controls(self) -> Mapping[str, Control]: ...
     @property
     def counts(self) -> Mapping[str, Counts]: ...
+    @property
+    def signals(self) -> Mapping[str, KeptSignals]: ...
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None: ...

@@ -24,6 +24,7 @@ from flowengine.execution.messages import (
     NodeOverruled,
     ResumeExecution,
     RunNode,
+    SignalKept,
     StartExecution,
     StopExecution,
     TendChild,
@@ -32,6 +33,7 @@ from flowengine.execution.messages import (
 )
 from flowengine.execution.records import Attempt, Closing, ItemRecord, NodeRecord, Stop
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
+from flowengine.execution.signals import KeptSignal
 from flowengine.execution.status import ExecutionStatus
 
 
@@ -359,6 +361,25 @@ class WriteDelivery(msgspec.Struct, frozen=True):
     at: int
 
 
+class KeepSignal(msgspec.Struct, frozen=True):
+    """Keep a signal until a node takes it. `queue`: those of its name, it is the last; `size`: of all that
+    are kept; `data`: what it carries, as it is stored."""
+
+    name: str
+    queue: tuple[KeptSignal, ...]
+    size: int
+    data: bytes
+
+
+class TakeSignal(msgspec.Struct, frozen=True):
+    """A kept signal has been taken. `queue`: those of its name that are left; `size`: of all that are."""
+
+    name: str
+    number: int
+    queue: tuple[KeptSignal, ...]
+    size: int
+
+
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the queue that the table of messages names."""
 
@@ -369,6 +390,7 @@ class Send(msgspec.Struct, frozen=True):
         | DeleteExecution
         | LineMoved
         | NodeOverruled
+        | SignalKept
         | Callback
         | DeliverResults
         | TendChild
@@ -512,6 +534,8 @@ Change: TypeAlias = (
     | ChangeStatus
     | EnterStage
     | WriteDelivery
+    | KeepSignal
+    | TakeSignal
     | EnterLine
     | LeaveLine
     | ExpectStart

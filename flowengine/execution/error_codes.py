@@ -185,6 +185,9 @@ LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without 
 ASSERTION_FAILED: Final = ErrorCode(
     "assertion_failed", "What an `assert` node's `that` says is not true.", permanent=True
 )
+REJECTED: Final = ErrorCode(
+    "rejected", "A person has rejected what an `approval` node asked.", permanent=True
+)
 REPEAT_EXHAUSTED: Final = ErrorCode(
     "repeat_exhausted",
     "The node's `repeat.until` was not true when no iteration was left to it.",

@@ -71,6 +71,14 @@ class NodeOverruled(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class SignalKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal was kept, or a node waits for one: bring together what belongs together."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody has joined or left a line: let those run whose turn has come. `execution` and `run`: who."""
 
@@ -329,6 +337,7 @@ Payload: TypeAlias = (
     | ResumeExecution
     | DeleteExecution
     | NodeOverruled
+    | SignalKept
     | LineMoved
     | RunBulk
     | TendChild
@@ -359,6 +368,7 @@ MESSAGES: Final = (
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
+    MessageKind(SignalKept, "signal_kept", ORCHESTRATOR_QUEUE, "the API, and what lets a node wait for one"),
     MessageKind(LineMoved, "line_moved", ORCHESTRATOR_QUEUE, "what joins a line, and what leaves it"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(TendChild, "tend_child", ORCHESTRATOR_QUEUE, "what opens a node, ends a child or steers one"),
@@ -403,7 +413,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
-        case DeleteExecution() | NodeOverruled() | LineMoved():
+        case DeleteExecution() | NodeOverruled() | SignalKept() | LineMoved():
             return FORMAT
         case TendChild() | TendChildren() | KeepChildren():
             return FORMAT

@@ -104,15 +104,28 @@ WaitKind: TypeAlias = Literal["later", "wait", "signal", "approval"]
 signal, a person's decision."""
 
 
+class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person has decided, and when, in milliseconds since the epoch. `by`: the id of their key."""
+
+    approved: bool
+    at: int
+    by: str | None = None
+    comment: str | None = None
+
+
 class Waits(
-    msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "k", "since": "s", "prompt": "p"}
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"kind": "k", "since": "s", "prompt": "p", "decided": "d"},
 ):
     """What a waiting node waits for, and since when, in milliseconds since the epoch. `prompt`: what a person
-    is asked."""
+    is asked. `decided`: what a person has answered, of a node that waits no more."""
 
     kind: WaitKind
     since: int
     prompt: str | None = None
+    decided: Decided | None = None
 
 
 class Repeated(msgspec.Struct, frozen=True, array_like=True):

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import NodeError, WaitKind
+from flowengine.execution.records import Decided, NodeError, WaitKind
 
 
 class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome"):
@@ -161,8 +161,12 @@ class ByEngine(msgspec.Struct, frozen=True, array_like=True, tag="engine"):
     starts: int
 
 
-class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="time"):
-    """The timer of a node that waits."""
+class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="event"):
+    """What a node has waited for, or its timer. `key`: the id of the key of who has sent that; `decided`:
+    what a person has decided."""
+
+    key: str | None = None
+    decided: Decided | None = None
 
 
 class ByChild(msgspec.Struct, frozen=True, array_like=True, tag="child"):

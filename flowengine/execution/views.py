@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from flowengine.execution.map_views import MapView
-from flowengine.execution.records import ExecutionError, NodeError
+from flowengine.execution.records import Decided, ExecutionError, NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
 from flowengine.execution.times import Moment as Moment
 from flowengine.execution.times import moment as moment
@@ -116,6 +116,70 @@ class OverruledView(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
 
 
+class SignalledView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a signal that was kept: in which run."""
+
+    execution_id: str
+    signal: str
+    run: int
+
+
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person has decided, and when. `by`: the id of their key; null: the API has no keys."""
+
+    approved: bool
+    comment: str | None
+    by: str | None
+    at: Moment
+
+
+def decision_view(decided: Decided) -> DecisionView:
+    """A decision as it is shown."""
+    return DecisionView(
+        approved=decided.approved, comment=decided.comment, by=decided.by, at=moment(decided.at)
+    )
+
+
+class DecidedView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a decision: the status that the node has now."""
+
+    execution_id: str
+    node: str
+    status: NodeStatus
+    run: int
+    attempt: int
+    decision: DecisionView
+
+
+PersonKind: TypeAlias = Literal["approval", "signal"]
+"""What a node may wait for that a person does."""
+
+
+class WaitingItemView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that waits for a person, since when, and until when at the longest. `name`: of the workflow.
+    `prompt`: what is asked; `names`: of the signals that it takes; `schema`: the JSON Schema of what is to
+    come with the answer. Each is there where the node has it."""
+
+    execution_id: str
+    name: str
+    run: int
+    node: str
+    attempt: int
+    kind: PersonKind
+    since: Moment
+    until: Moment
+    prompt: str | msgspec.UnsetType = msgspec.UNSET
+    names: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    schema: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of nodes that wait for a person. `next_cursor` leads to the next one; null: there is none."""
+
+    items: tuple[WaitingItemView, ...]
+    next_cursor: str | None
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 
@@ -168,11 +232,18 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["api", "parent"]
 
 
-class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution in a list waits for, `until` that time: `retry`, the next try of `node` after a
-    failure; `repeat`, its next iteration; or its `turn` to begin, among the executions with its `key`."""
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "turn"]
+"""`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `turn`: its turn among the nodes
+of a key."""
 
-    kind: Literal["retry", "repeat", "turn"]
+
+class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution in a list waits for, `until` that time at the longest: `retry`, the next try of
+    `node` after a failure; `repeat`, its next iteration; what else a node may wait for; or its `turn` to
+    begin, among the executions with its `key`."""
+
+    kind: WaitingKind
     node: str | msgspec.UnsetType = msgspec.UNSET
     until: Moment | msgspec.UnsetType = msgspec.UNSET
     key: str | msgspec.UnsetType = msgspec.UNSET
@@ -280,12 +351,6 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     config: msgspec.Raw
     config_error: str | msgspec.UnsetType = msgspec.UNSET
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "turn"]
-"""`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
-handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `turn`: its turn among the nodes
-of a key."""
 
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,11 +11,12 @@ from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.http_request import call_external_service, http_request
 from flowengine.handlers.builtin.set_values import set_values
 from flowengine.handlers.builtin.transform import transform
-from flowengine.handlers.builtin.waiting import wait
+from flowengine.handlers.builtin.waiting import approval, signal, wait
 from flowengine.handlers.llm.llm_service import llm_service
 
 __all__ = [
     "aggregate",
+    "approval",
     "assert_that",
     "call_external_service",
     "compute",
@@ -23,6 +24,7 @@ __all__ = [
     "http_request",
     "llm_service",
     "set_values",
+    "signal",
     "transform",
     "wait",
 ]

@@ -24,6 +24,7 @@ from flowengine.execution.messages import (
     NodeOverruled,
     ResumeExecution,
     RunBulk,
+    SignalKept,
     StartExecution,
     StopExecution,
     TendChild,
@@ -107,6 +108,12 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         ):
             engine.follow_overruled(held[0])
 
+    def signal_kept(payloads: Sequence[bytes]) -> None:
+        held: list[Held[SignalKept]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.bring_signals(held[0])
+
     def line_moved(payloads: Sequence[bytes]) -> None:
         held: list[Held[LineMoved]] = broker.held()
         message = held[0].payload
@@ -146,6 +153,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         delete_execution,
         run_bulk,
         node_overruled,
+        signal_kept,
         line_moved,
         tend_child,
         tend_children,

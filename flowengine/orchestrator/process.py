@@ -47,6 +47,7 @@ POLICIES = {
     "delete_execution": ActorPolicy(),
     "run_bulk": ActorPolicy(),
     "node_overruled": ActorPolicy(),
+    "signal_kept": ActorPolicy(),
     "line_moved": ActorPolicy(),
     "tend_child": ActorPolicy(),
     "tend_children": ActorPolicy(),

@@ -29,6 +29,7 @@ from flowengine.execution.history.places import Place
 from flowengine.execution.map_views import StoredItemState
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
+from flowengine.execution.signals import KeptSignals
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
@@ -49,6 +50,7 @@ from flowengine.store.listing_entries import having
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.map_reads import item_states, map_numbers
 from flowengine.store.state import RedisState
+from flowengine.store.waiting_timers import RedisWaiting
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 
@@ -74,6 +76,7 @@ class RedisApiState:
         self._check = check or FormatCheck(state)
         self._history = RedisHistory(state)
         self._listing = RedisListing(state)
+        self._waits = RedisWaiting(state)
         self._live = LiveReads(state)
 
     def ensure_fit(self) -> None:
@@ -204,6 +207,12 @@ class RedisApiState:
         """What lists are read from. Raises UnfitServerError, StoreUnavailableError."""
         self.ensure_fit()
         return self._listing
+
+    @property
+    def waits(self) -> RedisWaiting:
+        """The nodes that wait. Raises UnfitServerError, StoreUnavailableError."""
+        self.ensure_fit()
+        return self._waits
 
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The records of nodes, and when those in flight began; and the execution's inputs."""
@@ -379,6 +388,11 @@ class AuditedUnit:
     def counts(self) -> Mapping[str, Counts]:
         """Their numbers."""
         return self._unit.counts
+
+    @property
+    def signals(self) -> Mapping[str, KeptSignals]:
+        """The signals that are kept."""
+        return self._unit.signals
 
     @property
     def now(self) -> int:

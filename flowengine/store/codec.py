@@ -22,6 +22,7 @@ from flowengine.execution.records import (
     Stop,
 )
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
+from flowengine.execution.signals import KeptSignal, KeptSignals, Sent
 from flowengine.execution.status import ExecutionStatus
 
 _encoder = msgspec.json.Encoder()
@@ -32,6 +33,8 @@ _closing_decoder = msgspec.json.Decoder(Closing)
 _creation_decoder = msgspec.json.Decoder(KeptCreation)
 _trigger_decoder = msgspec.json.Decoder(KeptTrigger)
 _delivery_decoder = msgspec.json.Decoder(Delivery)
+_queue_decoder = msgspec.json.Decoder(tuple[KeptSignal, ...])
+_sent_decoder = msgspec.json.Decoder(Sent)
 _line_decoder = msgspec.json.Decoder(InLine)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 
@@ -163,6 +166,18 @@ def encode_delivery(delivery: Delivery) -> bytes:
 def decode_delivery(data: bytes | None) -> Delivery | None:
     """The delivery of stored bytes, if there are any."""
     return None if data is None else _delivery_decoder.decode(data)
+
+
+def parse_signals(names: Sequence[str], values: Sequence[bytes | None]) -> KeptSignals:
+    """The reply of an HMGET of the numbers of signals, and of the queues of these names."""
+    last, size, *queues = values
+    kept = {name: _queue_decoder.decode(queue) for name, queue in zip(names, queues, strict=True) if queue}
+    return KeptSignals(int(last or 0), int(size or 0), kept)
+
+
+def parse_sent(value: bytes | None) -> Sent | None:
+    """What a kept signal carries, if it is there."""
+    return None if value is None else _sent_decoder.decode(value)
 
 
 def format_begun(begun: Begun) -> str:

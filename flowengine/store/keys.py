@@ -27,6 +27,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
 | fe:x:ID:live | stream | progress and text of nodes; gone an hour after the execution's end |
 | fe:x:ID:deliveries | hash | `url`: its `callback_url`; `run:N`: a Delivery. Absent where it has none |
+| fe:x:ID:signals | hash | `n` came, `b` bytes kept; `q:NAME`: those kept, `s:NUMBER` (a Sent); or absent |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
@@ -114,6 +115,7 @@ SENT: Final = "sent"
 STARTED_BY: Final = "started_by"
 LINE: Final = "line"
 URL: Final = "url"
+SIGNAL_NUMBERS: Final = ("n", "b")
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
@@ -273,6 +275,10 @@ class Keys:
     def sent(self, execution: str) -> list[str]:
         """The keys that only an execution with a `callback_url` has: they expire and persist with its own."""
         return [self.deliveries(execution)]
+
+    def signals(self, execution: str) -> str:
+        """Hash: the signals that no node has taken. Only executions whose nodes wait for some have it."""
+        return f"{self._executions}{execution}:signals"
 
     def own(self, execution: str) -> list[str]:
         """The keys of an execution that expire and persist together: all but its control, its nodes, its runs
@@ -477,6 +483,16 @@ def once_field(key: str) -> str:
 def try_field(attempt: int) -> str:
     """The field of a node's key that keeps an attempt."""
     return f"try:{attempt}"
+
+
+def signal_queue(name: str) -> str:
+    """The field of `signals` that says which of this name are kept."""
+    return f"q:{name}"
+
+
+def signal_field(number: int) -> str:
+    """The field of `signals` that holds what one carries."""
+    return f"s:{number}"
 
 
 def run_field(run: int) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ import redis
 import structlog
 
 from flowengine.engine.ports import Batch, Candidates
+from flowengine.execution.messages import NextTry, WaitOver
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.listing import Numbers, Wait, Wanted
 from flowengine.execution.rules.children.opening import is_child
@@ -122,14 +124,21 @@ class RedisListing:
             return otherwise
 
     def next_waits(self) -> Mapping[str, Sequence[Wait]]:
-        """The nodes that are tried again next: the first 1000 of all executions, by execution."""
-        command = ("ZRANGE", self._keys.timers("retry"), 0, WAITS_READ - 1, "WITHSCORES")
-        (reply,) = self._state.sessions.retrying_read([command])
+        """The nodes that go on next by a timer: of tries and of other waits the first 1000 each, of all
+        executions, by execution; the one that is due first stands first."""
+        commands = [
+            ("ZRANGE", self._keys.timers(kind), 0, WAITS_READ - 1, "WITHSCORES") for kind in ("retry", "wait")
+        ]
+        tries, waits = self._state.sessions.retrying_read(commands)
+        rows: list[tuple[NextTry | WaitOver | None, float]] = [
+            (keys.parse_next_try(member), float(due)) for member, due in _pairs(tries)
+        ]
+        rows += [(keys.parse_wait_over(member), float(due)) for member, due in _pairs(waits)]
         found: dict[str, list[Wait]] = {}
-        for member, due in zip(reply[::2], reply[1::2], strict=True):
-            timer, until = keys.parse_next_try(member), float(due)
+        for timer, until in sorted(rows, key=itemgetter(1)):
             if timer is not None and math.isfinite(until):
-                found.setdefault(timer.execution, []).append(Wait(timer.run, timer.node, int(until)))
+                kind = timer.waits if isinstance(timer, WaitOver) else "retry"
+                found.setdefault(timer.execution, []).append(Wait(timer.run, timer.node, int(until), kind))
         return found
 
     def _children_of(self, parent: str, before: str) -> _Source:
@@ -205,6 +214,11 @@ class RedisListing:
         ids = {id_in(member).decode() for reply in replies for member in reply}
         found = sorted((each for each in ids if each >= low and (not before or each < before)), reverse=True)
         return Batch(found[:count], len(found) <= count)
+
+
+def _pairs(reply: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    """Members with their scores."""
+    return zip(reply[::2], reply[1::2], strict=True)
 
 
 def _known_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:

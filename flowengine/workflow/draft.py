@@ -48,7 +48,7 @@ from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
-from flowengine.workflow.waits.reading import read_waiting
+from flowengine.workflow.waits.reading import carried_schema, read_waiting
 
 OUTPUTS_TIMEOUT_S: Final = 60
 """How long it may take to compute the outputs."""
@@ -224,7 +224,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         check_hook(pointer, stage, report)
     elif ends:
         check_end(node, pointer, report)
-    waits = read_waiting(node, pointer, report)
+    waits = read_waiting(node, node_id, pointer, report, reading.schemas)
     plain = ends or waits is not None
     timeout_s = float(DEFAULT_TIMEOUT_S)
     if waits is None:
@@ -242,7 +242,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     fields = NodeFields(
         place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits, mapped
     )
-    return DraftNode(fields, work, schema)
+    return DraftNode(fields, work, schema or carried_schema(node, waits))
 
 
 def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) -> DraftNode:

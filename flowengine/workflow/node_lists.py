@@ -34,6 +34,7 @@ from flowengine.workflow.maps.reading import refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
+from flowengine.workflow.waits.reading import check_signals
 
 NO_CONFIG = msgspec.Raw(b"{}")
 
@@ -102,6 +103,7 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
     compile_group = partial(_compile_group, whole=whole, context=context, inside=inside)
     context = msgspec.structs.replace(context, compile_group=compile_group)
     compiled = [compile_node(node.fields, node.work, context) for node in nodes if node.work is not None]
+    check_signals(fields, report)
     whole.findings.warnings += rule_warnings(links.graph, fields)
     known = [node for node in compiled if node is not None]
     plan_nodes = tuple(node.node for node in known)

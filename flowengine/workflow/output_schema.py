@@ -68,14 +68,15 @@ class OutputSchemas:
         self._bytes_left = MAX_SCHEMAS_BYTES
         self._patterns_left = MAX_PATTERNS
 
-    def read(self, node: JsonObject, pointer: str) -> OutputSchema | None:
-        """The schema of the node at `pointer`; None where it has none. A wrong one is reported."""
-        schema = node.get(FIELD)
+    def read(self, node: JsonObject, pointer: str, field: str = FIELD) -> OutputSchema | None:
+        """The schema that stands in this field of the node, or of its config, at `pointer`; None where there
+        is none. A wrong one is reported."""
+        schema = node.get(field)
         if schema is None or self._bytes_left < 0 or self._patterns_left < 0:
             return None
-        place = pointer_to(pointer, FIELD)
+        place = pointer_to(pointer, field)
         if not isinstance(schema, dict):
-            message = f"'{FIELD}' is a JSON Schema, as in {{type: object}}; this is {type_name(schema)}"
+            message = f"'{field}' is a JSON Schema, as in {{type: object}}; this is {type_name(schema)}"
             self._report.add("wrong_type", place, message)
             return None
         try:

@@ -151,6 +151,18 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return tuple(rules)
 
     @Derived
+    def signal_nodes(self) -> tuple[int, ...]:
+        """The indexes of the nodes that wait for signals."""
+        waiting = [(at, policy.waits) for at, policy in sorted(self.policies.items())]
+        return tuple([at for at, waits in waiting if waits is not None and waits.kind == "signal"])
+
+    @Derived
+    def signal_names(self) -> tuple[str, ...]:
+        """The names of the signals that its nodes wait for."""
+        waiting = [waits for at in self.signal_nodes if (waits := self.policies[at].waits) is not None]
+        return tuple(dict.fromkeys([name for waits in waiting for name in waits.names]))
+
+    @Derived
     def weights(self) -> tuple[int, ...]:
         """For each node, about how many bytes its dispatch takes, with what else is sent of its policy."""
         weights = [len(node.work.config) for node in self.nodes]

@@ -12,11 +12,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
 
-from flowengine.plugin import AttemptError, Context, HandlerError, handler
+from flowengine.plugin import AttemptError, Context, HandlerError, Later, handler
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -33,6 +34,13 @@ class Seconds(msgspec.Struct, frozen=True):
     """How long."""
 
     seconds: float
+
+
+class Since(msgspec.Struct, frozen=True):
+    """How long after a time."""
+
+    seconds: float
+    since: str
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -237,6 +245,26 @@ async def wait(config: Seconds, context: Context) -> dict[str, float]:
     """Waits, and can be cancelled."""
     await asyncio.sleep(config.seconds)
     return {"result": config.seconds}
+
+
+@handler("test_later")
+def put_off(config: Since, context: Context) -> dict[str, str]:
+    """Asks to be called again until a while has passed since a time."""
+    _put_off(config)
+    return {"result": context.idempotency_key}
+
+
+@handler("test_async_later")
+async def put_off_async(config: Since, context: Context) -> dict[str, str]:
+    """The same on the event loop."""
+    await asyncio.sleep(0)
+    _put_off(config)
+    return {"result": context.idempotency_key}
+
+
+def _put_off(config: Since) -> None:
+    if time.time() < datetime.fromisoformat(config.since).timestamp() + config.seconds:
+        raise Later(config.seconds)
 
 
 class Path(msgspec.Struct, frozen=True):

@@ -251,6 +251,7 @@ class Client(threading.Thread):
             if answer is None:
                 raise LostError(f"{execution} has not completed: {_shortened(status)}")
             status = answer.json()
+            self._send_signals(http, execution, workload, status)
             if status["status"] == "paused":
                 self._resume(http, execution)
         outcome = self._ask(lambda api: http.get(f"{api}/workflows/{execution}/results"), 200)
@@ -258,6 +259,21 @@ class Client(threading.Thread):
         if wrong:
             raise LostError(f"{execution}, after a word: " + "; ".join(wrong))
         return Span(_seconds(status["started_at"]), _seconds(status["finished_at"]))
+
+    def _send_signals(
+        self, http: httpx.Client, execution: str, workload: Workload, status: dict[str, Any]
+    ) -> None:
+        """Send each node that waits for a signal its own. One that is sent twice is kept for nobody."""
+        for node in status["nodes"]:
+            if node["status"] == "waiting" and node["waiting_for"]["kind"] == "signal":
+                name, value = node["id"], workload.values[node["id"]]
+                self._ask(
+                    lambda api, name=name, value=value: http.post(  # type: ignore[misc]
+                        f"{api}/workflows/{execution}/signals/{name}", json=value
+                    ),
+                    202,
+                    refused=409,
+                )
 
     def _resume(self, http: httpx.Client, execution: str) -> None:
         self._ask(lambda api: http.post(f"{api}/workflows/{execution}/resume"), 202, refused=409)
@@ -315,6 +331,7 @@ class Client(threading.Thread):
             if answer is None:
                 raise LostError(f"{execution} has not ended: {_shortened(status)}")
             status = answer.json()
+            self._send_signals(http, execution, workload, status)
             if status["status"] == "paused":
                 self._resume(http, execution)  # a pause that got no answer has come late
         outcome = self._ask(lambda api: http.get(f"{api}/workflows/{execution}/results"), 200)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 
 import msgspec
 
-from flowengine.plugin import Context, HandlerError, handler
+from flowengine.plugin import Context, HandlerError, Later, handler
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """What to add up, how long to take (seconds), and in how many first runs to fail."""
+    """What to add up, how long to take (seconds), in how many first runs to fail, and for how long after a
+    time to put the call off."""
 
     values: list[int | str]
     plus: int
     nap_s: float = 0.0
     failing_runs: int = 0
+    later_s: float = 0.0
+    since: str = ""
 
 
 @handler("soak_sum")
@@ -34,6 +38,8 @@ async def soak_later(config: Sum, context: Context) -> dict[str, int]:
 
 
 def _sum(config: Sum, context: Context) -> dict[str, int]:
+    if config.since and time.time() < datetime.fromisoformat(config.since).timestamp() + config.later_s:
+        raise Later(config.later_s)
     if context.run <= config.failing_runs:
         raise HandlerError("planned", f"fails in run {context.run}, as planned")
     return {"result": sum(int(value) for value in config.values) + config.plus}

@@ -2,8 +2,8 @@
 
 Every node's value is the sum of its parents' values and a number of its own, whatever handler
 computes it; so one function knows all right answers. Shapes: chains, fan-outs, diamonds, naps of
-about 100 ms, HTTP calls, and branches that fail in the first run and are triggered again. Some have outputs
-and hooks.
+about 100 ms, HTTP calls, nodes that put off their calls and wait for signals, and branches that fail in
+the first run and are triggered again. Some have outputs and hooks.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky", "loop"]
-"""`later` naps as `nap` does, but holds no thread; nor does `http`."""
+Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky", "loop", "put_off", "signal"]
+"""`later` naps as `nap` does, but holds no thread; nor does `http`. `put_off` asks to be called later."""
 
 NAP_S: Final = 0.1
+LATER_S: Final = 0.5
 TIMEOUT_S: Final = 30
+SIGNAL_TIMEOUT_S: Final = 3600
 PATH: Final = "/soak"
 HOOKED_OF_TEN: Final = 3
 
@@ -37,6 +39,7 @@ HANDLERS: Final[Mapping[Kind, str]] = {
     "http": "call_external_service",
     "later": "soak_later",
     "loop": "compute",
+    "signal": "signal",
 }
 
 HOOKS: Final[Mapping[str, Step]] = {
@@ -144,10 +147,13 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
         case "http":
             terms = " + ".join([*(_reference(parent, kinds) for parent in step.parents), str(step.plus)])
             config = {"url": f"{url}?n={{{{ {terms} }}}}"}
-        case "sum" | "nap" | "later" | "flaky":
+        case "signal":
+            config = {"prompt": "soaked"}
+        case "sum" | "nap" | "later" | "flaky" | "put_off":
             config = {"values": reads, "plus": step.plus}
             config |= {"nap_s": NAP_S} if step.kind in ("nap", "later") else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
+            config |= {"later_s": LATER_S, "since": "{{ now() }}"} if step.kind == "put_off" else {}
     until = "{{ iteration == 3 }}"
     repeat = {"until": until, "delay_seconds": 0.1 * (step.plus % 2)} if step.kind == "loop" else None
     return {
@@ -156,7 +162,7 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
         "handler": HANDLERS.get(step.kind, "soak_sum"),
         "config": config,
         "dependencies": list(step.parents),
-        "timeout_seconds": TIMEOUT_S,
+        "timeout_seconds": SIGNAL_TIMEOUT_S if step.kind == "signal" else TIMEOUT_S,
     }
 
 
@@ -215,6 +221,14 @@ def _failing(rng: random.Random) -> Iterable[Step]:
     yield Step("end", "sum", ("side", "below0"), 1)
 
 
+def _waits(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "compute", (), rng.randrange(100))
+    for lane in range(rng.randint(1, 3)):
+        yield Step(f"later{lane}", "put_off", ("start",), rng.randrange(100))
+        yield Step(f"hears{lane}", "signal", (f"later{lane}",), rng.randrange(100))
+    yield Step("join", "sum", tuple(f"hears{at}" for at in range(lane + 1)), 1)
+
+
 SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
     "chain": _chain,
     "fan-out": _fan_out,
@@ -222,6 +236,7 @@ SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
     "naps": _naps,
     "calls": _calls,
     "failing": _failing,
+    "waits": _waits,
 }
 
 

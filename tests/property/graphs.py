@@ -87,6 +87,8 @@ def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
                 times=times,
                 delayed=draw(st.booleans()),
                 collects=draw(st.booleans()) and node not in read,
-                waits=times == 1 and draw(st.sampled_from([False, False, False, True])),
+                waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval"]))
+                if times == 1
+                else "",
             )
     return said

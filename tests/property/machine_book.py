@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar, Final, TypeAlias
 
 import msgspec
@@ -320,6 +321,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 self.expire(entry, crash, process)
             case "resume_execution" | "node_overruled":
                 self.deliver([entry], crash, process)
+            case "signal_kept":
+                self.bring_signals(entry, crash, process)
             case _:
                 self.report([entry], crash, process)
 
@@ -374,6 +377,17 @@ class ExecutionBook(RuleBasedStateMachine):
         """Whether the node of a timer waits for it, by what is stored."""
         record = self.stored().record(timer.node)
         return (record.status, record.dispatch) == ("waiting", timer.dispatch)
+
+    def bring_signals(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """What waits for signals takes those that are kept; where that was struck, what has taken one has."""
+        delivered = self.deliver([entry], crash, process) and self.speaks_of_now(entry)
+        for node in self.model.may_take() if delivered else self.have_taken():
+            self.move(partial(self.model.take, node))
+
+    def have_taken(self) -> list[str]:
+        """Those that may take a signal, and have."""
+        stored = self.stored()
+        return [node for node in self.model.may_take() if stored.record(node).status == "completed"]
 
     def end_run(self, timer: RunTimeout, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
         """The time of a run is over, which counts in its own run only, and while that lasts."""

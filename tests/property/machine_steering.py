@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from flowengine.errors import StoreUnavailableError, WrongStateError
+from flowengine.execution.rules.waits.deciding import Answer
+from flowengine.store import keys
 from flowengine.workflow.stages import OUTPUTS_NODE
 from tests.property.machine_book import OPEN, WORDS, Crash, crashes, struck
 from tests.property.machine_commands import CommandRules
@@ -86,6 +88,65 @@ class SteeringRules(CommandRules):
             self.model.take_back([node])
         if heard:
             self.move(lambda: self.model.overrule(node, outcome))
+
+    @precondition(lambda self: self.model.run and any(self.model.of(n).waits for n in self.model.graph))
+    @rule(data=st.data(), crash=crashes(12))
+    def send_signal(self, data: st.DataObject, crash: Crash = None) -> None:
+        """Somebody sends a signal, early or not; the API may be struck, and was heard or not."""
+        hearing = [node for node in self.model.graph if self.model.of(node).waits == "signal"]
+        if not hearing or self.status not in OPEN:
+            return
+        self.follow_stage()
+        node, before = data.draw(st.sampled_from(hearing)), self.signals()
+        cleans_up = self.status == "cancelling" and self.stage() in HOOKS
+        may = (self.status in ("running", "paused") or cleans_up) and self.mark() is None
+        with struck(self.harness.api, crash):
+            try:
+                self.harness.signal(self.execution, node)
+                assert may
+            except WrongStateError:
+                assert not may
+            except StoreUnavailableError:
+                assert crash is not None
+        heard = self.signals() > before
+        assert heard or crash is not None or not may
+        if heard:
+            self.model.send(node)
+
+    def signals(self) -> int:
+        """How many have come."""
+        return int(self.harness.client.hget(keys.of().signals(self.execution), "n") or 0)
+
+    @precondition(lambda self: self.model.run and any(self.model.of(n).waits for n in self.model.graph))
+    @rule(data=st.data(), approved=st.booleans(), crash=crashes(30))
+    def decide_node(self, data: st.DataObject, approved: bool, crash: Crash = None) -> None:
+        """A person decides about a node that may ask; the API may be struck, and was heard or not."""
+        asking = [node for node in self.model.graph if self.model.of(node).waits == "approval"]
+        if not asking or self.status not in OPEN:
+            return
+        self.follow_stage()
+        node = data.draw(st.sampled_from(asking))
+        before = self.stored().record(node)
+        may = before.status == "waiting" and before.waits is not None and before.waits.kind == "approval"
+        may = may and self.mark() is None
+        with struck(self.harness.api, crash):
+            try:
+                self.harness.api.executions.decide(self.execution, node, Answer(approved=approved))
+                assert may
+            except WrongStateError:
+                assert not may
+            except StoreUnavailableError:
+                assert crash is not None
+        heard = may and self.stored().record(node).status != "waiting"
+        assert heard or crash is not None or not may
+        if heard:
+            self.move(lambda: self.model.overrule(node, "completed" if approved else "failed"))
+
+    @precondition(lambda self: "signal_kept" in self.seen.actors)
+    @rule(data=st.data(), crash=crashes(40))
+    def bring(self, data: st.DataObject, crash: Crash) -> None:
+        """A message that brings signals and nodes together is dealt with: this run's, or an old one."""
+        self.deal_with(data.draw(st.sampled_from(self.orders("signal_kept"))), crash, self.pick(data))
 
     def lets_overrule(self, node: str) -> bool:
         """Whether something may be decided about a node of this stage."""

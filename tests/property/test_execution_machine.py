@@ -300,7 +300,7 @@ def _without_contradiction(says: Mapping[str, Says], ends: set[str], fails: bool
     it."""
     said = {}
     for node, saying in says.items():
-        found = saying._replace(tolerates=False, tries=1, waits=False, times=1) if node in ends else saying
+        found = saying._replace(tolerates=False, tries=1, waits="", times=1) if node in ends else saying
         rule_kept = not (fails and found.rule == "one_success")
         said[node] = found if rule_kept else found._replace(rule="all_done")
     return said

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
+from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.definitions.definitions import Start
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
@@ -21,6 +22,7 @@ from flowengine.errors import (
     ExecutionNotFoundError,
     NodeNotFoundError,
     RerunOvertakenError,
+    SignalNotFoundError,
     WrongStateError,
 )
 from flowengine.execution.delivery.records import Delivery
@@ -31,7 +33,7 @@ from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.map_views import ItemPage, ItemStatus, ItemView
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import Decided, NodeError, WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
@@ -40,6 +42,7 @@ from flowengine.execution.requests.idempotency import (
 )
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Overruling
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     NULL,
@@ -47,6 +50,7 @@ from flowengine.execution.views import (
     CancelledView,
     CountsView,
     CreatedView,
+    DecidedView,
     DeletedView,
     ExecutionView,
     HealthView,
@@ -57,9 +61,12 @@ from flowengine.execution.views import (
     RerunPreviewView,
     RerunView,
     ResultsView,
+    SignalledView,
     StartedView,
     SteeredView,
     TriggeredView,
+    WaitingView,
+    decision_view,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
@@ -96,6 +103,9 @@ class _Stored:
         self.is_cut = False
         self.lines: list[LineView] = []
         self.overruled: list[tuple[str, Overruling]] = []
+        self.signals: list[tuple[str, bytes]] = []
+        self.decisions: dict[str, Decided] = {}
+        self.answers: list[tuple[str, Answer]] = []
 
 
 class FakeExecutions:
@@ -114,6 +124,7 @@ class FakeExecutions:
         self.asked: tuple[Wanted, int, str] | None = None
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self.reruns: list[RerunAsked] = []
+        self.asked_waiting: list[tuple[tuple[str, ...], int, str]] = []
         self.map_items: list[ItemView] = []
         self.definition_store = FakeDefinitionStore()
         self._lock = threading.Lock()
@@ -300,6 +311,36 @@ class FakeExecutions:
         found.overruled.append((node, said))
         status = STATUS_OF[type(said.word)]
         return OverruledView(execution_id=execution_id, node=node, status=status, run=found.run, attempt=0)
+
+    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+        self._enter()
+        found = self._find(execution_id)
+        if name not in found.plan.signal_names:
+            raise SignalNotFoundError(f"no node waits for '{name}'")
+        found.signals.append((name, payload))
+        return SignalledView(execution_id=execution_id, signal=name, run=found.run)
+
+    def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:
+        self._enter()
+        found = self._find(execution_id)
+        first = found.decisions.get(node)
+        if first is not None:
+            raise AlreadyDecidedError(node, first)
+        found.decisions[node] = Decided(answer.approved, 1_795_525_433_000, "ada", answer.comment)
+        found.answers.append((node, answer))
+        return DecidedView(
+            execution_id=execution_id,
+            node=node,
+            status="completed",
+            run=found.run,
+            attempt=1,
+            decision=decision_view(found.decisions[node]),
+        )
+
+    def waiting(self, kinds: Sequence[WaitKind], *, limit: int, cursor: str = "") -> WaitingView:
+        self._enter()
+        self.asked_waiting.append((tuple(kinds), limit, cursor))
+        return WaitingView(items=(), next_cursor=None)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         self._enter()

@@ -15,8 +15,11 @@ import structlog
 from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
+from flowengine.engine.commands.decide import AlreadyDecidedError
+from flowengine.engine.commands.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import ConcurrencyLimitError, FlowEngineError, TooManyExecutionsError
+from flowengine.execution.views import DecisionView
 from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.problems import Problem
@@ -26,11 +29,20 @@ _MAX_INSTANCE_CHARS: Final = 512
 _FROM_FRAMEWORK: Final = {400: "bad_request", 404: "route_not_found", 405: "method_not_allowed"}
 """What Litestar itself refuses, by status: it routes requests and reads their parameters."""
 
+_WITH_PROBLEMS: Final = (
+    InputsInvalidError,
+    VarsInvalidError,
+    RerunInvalidError,
+    RerunNotPossibleError,
+    PayloadInvalidError,
+)
+
 log = structlog.stdlib.get_logger()
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the caller gets (RFC 9457, section 3). `problems` lists everything wrong with a workflow."""
+    """What the caller gets (RFC 9457, section 3). `problems` lists everything wrong with a workflow.
+    `decision`: the first one about a node, which counts."""
 
     type: str
     title: str
@@ -40,6 +52,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     code: str
     correlation_id: str
     problems: tuple[Problem, ...] = ()
+    decision: DecisionView | None = None
 
 
 class RefusalError(FlowEngineError):
@@ -52,10 +65,12 @@ class RefusalError(FlowEngineError):
         *,
         problems: tuple[Problem, ...] = (),
         headers: Mapping[str, str] | None = None,
+        decision: DecisionView | None = None,
     ) -> None:
         self.kind = kind
         self.detail = PROBLEM_KINDS[kind].detail if detail is None else detail
         self.problems = problems
+        self.decision = decision
         self.headers = dict(headers or {})
         super().__init__(self.detail)
 
@@ -74,8 +89,10 @@ def refusal_for(error: Exception) -> RefusalError:
         return error
     if isinstance(error, TooManyExecutionsError | ConcurrencyLimitError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
-    if isinstance(error, InputsInvalidError | VarsInvalidError | RerunInvalidError | RerunNotPossibleError):
+    if isinstance(error, _WITH_PROBLEMS):
         return RefusalError(error.code, str(error), problems=error.problems)
+    if isinstance(error, AlreadyDecidedError):
+        return RefusalError(error.code, str(error), decision=error.decision)
     if isinstance(error, FlowEngineError) and error.code in PROBLEM_KINDS:
         return RefusalError(error.code, str(error))
     if isinstance(error, HTTPException) and error.status_code in _FROM_FRAMEWORK:
@@ -110,6 +127,7 @@ def problem_document(refusal: RefusalError, *, path: str, correlation_id: str) -
         code=refusal.kind,
         correlation_id=correlation_id,
         problems=refusal.problems,
+        decision=refusal.decision,
     )
 
 

@@ -80,6 +80,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "node_not_found": ProblemKind(
         404, "No such node", "the execution has no node 'fetch_dat'; did you mean 'fetch_data'?"
     ),
+    "signal_not_found": ProblemKind(
+        404,
+        "No node waits for this signal",
+        "no node of execution '19b7ca98f2ef2c4d1b3a9e87f60' waits for a signal 'pad'; did you mean 'paid'?",
+    ),
     "bulk_not_found": ProblemKind(
         404,
         "No such bulk",
@@ -110,6 +115,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "The execution's state does not allow this",
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only one that is pending, failed or cancelled "
         "can be triggered",
+    ),
+    "already_decided": ProblemKind(
+        409,
+        "Somebody has decided before",
+        "node 'release' was approved by 'ada' at 2025-11-28T13:03:56.000Z: a decision counts once",
     ),
     "already_triggered": ProblemKind(
         409,
@@ -200,6 +210,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
             Problem(code="wrong_type", pointer="/reason", message="'reason' must be text, it is a number"),
         ),
     ),
+    "payload_invalid": ProblemKind(
+        422,
+        "What was sent is not what the node waits for",
+        "1 problem: see `problems`. The first: is not of type integer",
+        problems=(Problem(code="payload_invalid", pointer="/order", message="is not of type integer"),),
+    ),
     "vars_invalid": ProblemKind(
         422,
         "A var of the workflow, or the key of its limit, cannot be made",
@@ -227,6 +243,13 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "Too many executions wait or run",
         "100000 executions have not ended, the limit is 100000 (FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): "
         "try again later",
+        5,
+    ),
+    "signals_full": ProblemKind(
+        429,
+        "Too many signals wait to be taken",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' keeps signals of 1048300 bytes that no node has taken, the "
+        "limit is 1048576 with this one: send it again once some are taken",
         5,
     ),
     "concurrency_limit": ProblemKind(

@@ -73,6 +73,12 @@ COMPLETE: Final = "Complete"
 FAIL: Final = "Fail"
 """The names of the schemas of what comes with an operator's word about a node."""
 
+PAYLOAD: Final = "SignalPayload"
+"""The name of the schema of what comes with a signal."""
+
+DECISION: Final = "Decision"
+"""The name of the schema of what a person decides about a node."""
+
 SIGN_IN: Final = "SignIn"
 """The name of the schema of what a page signs in with."""
 
@@ -90,6 +96,11 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.RerunPreviewView: "RerunPreview",
     views.NotPossibleView: "NotPossible",
     views.OverruledView: "OverruledNode",
+    views.SignalledView: "SentSignal",
+    views.DecidedView: "DecidedNode",
+    views.DecisionView: "MadeDecision",
+    views.WaitingView: "WaitingList",
+    views.WaitingItemView: "WaitingNode",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",
@@ -234,6 +245,16 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         },
         LABELS: labels_schema(),
         SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
+        PAYLOAD: {"description": "What a signal carries: any JSON value."},
+        DECISION: {
+            **_object_of(
+                approved={"type": "boolean"},
+                comment={"type": ["string", "null"], "maxLength": MAX_REASON_CHARS},
+                data={"description": "What the node's `schema` asks for."},
+                **{name: field for name, field in _OVERRULING.items() if name != "reason"},
+            ),
+            "required": ["approved"],
+        },
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         BULK: bulk_schema(reference),
         RERUN: _rerun(),

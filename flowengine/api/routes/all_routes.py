@@ -49,6 +49,7 @@ from flowengine.api.routes.steering import (
     pause_execution,
     rerun_execution,
 )
+from flowengine.api.routes.waits import decide_node, list_waiting, send_signal
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 
@@ -66,6 +67,9 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     overrule_node.skip_route,
     overrule_node.complete_route,
     overrule_node.fail_route,
+    send_signal.route,
+    decide_node.route,
+    list_waiting.route,
     apply_definition.route,
     apply_definition.delete_route,
     diff_definitions.route,

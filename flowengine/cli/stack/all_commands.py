@@ -14,6 +14,7 @@ from flowengine.cli.stack.listing import list_executions
 from flowengine.cli.stack.service import limits, queues, stats, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
+from flowengine.cli.stack.steering.answering import approve, reject, signal
 from flowengine.cli.stack.steering.bulk import bulk
 from flowengine.cli.stack.steering.overruling import complete, fail, skip
 from flowengine.cli.stack.steering.rerunning import rerun
@@ -36,6 +37,9 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     delete,
     rerun,
     bulk,
+    signal,
+    approve,
+    reject,
     skip,
     complete,
     fail,

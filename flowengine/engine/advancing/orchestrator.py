@@ -22,6 +22,7 @@ from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
 from flowengine.engine.advancing.resume_step import ResumeStep
+from flowengine.engine.advancing.signal_step import SignalStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
@@ -43,6 +44,7 @@ from flowengine.execution.messages import (
     NodeOverruled,
     ResumeExecution,
     RunTimeout,
+    SignalKept,
     StartExecution,
     StartsDue,
     StopExecution,
@@ -82,6 +84,7 @@ class Orchestrator:
         self._sizes = sizes
         self._follow_up = FollowUp(store, sizes)
         self._next_tries = NextTryStep(store, sizes)
+        self._signals = SignalStep(store, self._follow_up, sizes)
         self._waits = WaitOverStep(store, sizes, self.finish)
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
@@ -358,6 +361,19 @@ class Orchestrator:
                 raise
             self._give_up(held, "node.overruled_failed_for_good")
 
+    # -- signal_kept
+
+    def bring_signals(self, held: Held[SignalKept]) -> None:
+        """A signal was kept, or a node waits for one."""
+        try:
+            self._signals.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.signal_failed_for_good")
+
     # -- line_moved
 
     def move_line(self, held: Held[LineMoved]) -> None:
@@ -427,6 +443,7 @@ class Orchestrator:
             | Held[ResumeExecution]
             | Held[DeleteExecution]
             | Held[NodeOverruled]
+            | Held[SignalKept]
             | Held[LineMoved]
             | Held[TendChild]
             | Held[TendChildren]

@@ -16,6 +16,8 @@ from typing import Final, Protocol, TypeAlias
 import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.advancing.reads import undecided
+from flowengine.engine.advancing.signal_step import SignalStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
@@ -25,7 +27,7 @@ from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedSto
 from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
-from flowengine.execution.records import UNTOUCHED, NodeRecord, is_open_map
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, is_open_map
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
 from flowengine.execution.rules.readiness import (
@@ -123,6 +125,7 @@ class Sweep:
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
+        self._signals = SignalStep(store, self._follow_up, sizes)
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
         self._lines = UnmovedLines(store, clock_margin_ms)
@@ -216,6 +219,8 @@ class Sweep:
             self._follow_up.carry_out(follows, None, [run])
         if queued := {name: record for name, record in stored.items() if is_in_flight(record.status)}:
             self._check_messages(plan, run, queued)
+        if plan.signal_nodes:
+            self._check_signals(plan, run, record)
         for name in [name for name, found in stored.items() if is_open_map(found)]:
             if repaired := self._maps.check(plan, run, name, stored[name]):
                 self._found(execution, "unmoved_map", repaired)
@@ -277,6 +282,15 @@ class Sweep:
                 self._missing.pop(dispatched, None)
             elif self._has_no_callback(dispatched, oldest_callback):
                 self._dispatch_again(plan, name, run, record)
+
+    def _check_signals(self, plan: Plan, run: Run, record: ExecutionRecord) -> None:
+        """Bring together what is kept and what waits for it, and what nobody has brought together."""
+        took = self._signals.bring_together(plan, run, record)
+        if took:
+            self._found(run.execution, "vanished_signal", took)
+            positions = undecided(self._store, run.execution, plan, record.stage)
+            follows = [Follow(run, plan, positions)] if positions else []
+            self._follow_up.carry_out(follows, None, [run])
 
     def _streams(self, plan: Plan, nodes: Mapping[str, PlanNode]) -> dict[str, tuple[str, ...]]:
         """For each node, where its task may be."""

@@ -21,7 +21,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     `reason`: why a node is skipped, why the execution is being stopped, or why an operator ends a node, if it
     was told. `explanation`: of a cancel, why, if its caller told. `stage`: which begins. `status`: how it
     ended. `said`: what an operator said of the node: it is skipped, completed or failed. `waits_for`: what a
-    node waits for that is no other try. `iteration`: which has ended. `child`: the execution that it runs as.
+    node waits for that is no other try. `signal`: the name of one that was received. `iteration`: which has
+    ended. `child`: the execution that it runs as.
     """
 
     id: str
@@ -39,6 +40,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     status: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
+    signal: str | UnsetType = UNSET
     iteration: int | UnsetType = UNSET
     child: str | UnsetType = UNSET
 
@@ -107,6 +109,7 @@ def event_view(place: Place, event: Event) -> EventView:
     mode: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
+    signal: str | UnsetType = UNSET
     iteration: int | UnsetType = UNSET
     child: str | UnsetType = UNSET
     by: str | UnsetType = event.by or UNSET
@@ -129,6 +132,8 @@ def event_view(place: Place, event: Event) -> EventView:
             child = detail or UNSET
         case "stage_started":
             stage = detail or UNSET
+        case "signal_received":
+            signal = detail or UNSET
         case "execution_finished":
             status = detail or UNSET
         case "node_overruled":
@@ -168,6 +173,7 @@ def event_view(place: Place, event: Event) -> EventView:
         status=status,
         said=said,
         waits_for=waits_for,
+        signal=signal,
         iteration=iteration,
         child=child,
     )

@@ -20,6 +20,7 @@ from flowengine.execution.views import (
     SummaryView,
     SummaryWaitView,
     TriggerView,
+    WaitingKind,
     moment,
     moment_or_none,
 )
@@ -87,12 +88,13 @@ def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A node that waits for its next try or iteration, in this run, until a time in milliseconds since the
-    epoch."""
+    """A node that waits, in this run, until a time in milliseconds since the epoch: for its next try or
+    iteration, or for what else `kind` says."""
 
     run: int
     node: str
     until: int
+    kind: WaitingKind = "retry"
 
 
 def summary(
@@ -138,7 +140,8 @@ def _waiting_for(record: ExecutionRecord, wait: Wait | None, waiting: NodeRecord
         return SummaryWaitView(kind="turn", key=shown_key(record.line.line))
     if wait is None:
         return None
-    return SummaryWaitView(kind=wait_kind(waiting), node=wait.node, until=moment(wait.until))
+    kind = wait_kind(waiting) if wait.kind == "retry" else wait.kind
+    return SummaryWaitView(kind=kind, node=wait.node, until=moment(wait.until))
 
 
 def _counts(record: ExecutionRecord, numbers: Numbers) -> SummaryCountsView:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import (
     ArmTimer,
     Change,
+    DropTimer,
     ForgetStart,
     Happened,
     Iteration,
@@ -28,6 +29,7 @@ from flowengine.execution.records import (
     NodeError,
     NodeRecord,
     Stop,
+    Waits,
     attempt_of,
     first_sent,
     is_open_map,
@@ -59,6 +61,7 @@ from flowengine.execution.rules.maps.opening import items_to_store, map_of, reop
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
+from flowengine.execution.rules.waits.signalling import signals_kept
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import (
     after,
@@ -104,9 +107,11 @@ def finish(
     sizes: Sizes = SIZES,
     bytes_left: int = SIZES.transaction_bytes,
     read: Container[object] = EVERYTHING,
+    *,
+    dispatches: bool = True,
 ) -> Decision:
     """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send. `read`: the
-    nodes whose records are known.
+    nodes whose records are known. `dispatches`: whether nodes may be put in flight here.
 
     It counts once: only while the record says that this very dispatch is in flight. After that a
     repetition changes nothing, but what follows from it is looked at again (`joins`), since the
@@ -142,8 +147,11 @@ def finish(
         return Decision("repeated" if repeated else "stale", forget, open=True)
     if not takes_reports(control.status):
         return Decision("stale", forget)
+    if record.status == "waiting":
+        forget = (DropTimer(waiting_timer(callback.execution, callback.node, record)),)
     run = Run(callback.execution, callback.run, callback.correlation_id)
-    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, control.lets_dispatch)
+    may_send = dispatches and control.lets_dispatch
+    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, may_send)
     left = _left(callback, record, now) if record.in_line else ()
     report = _Report(position, callback, record, control, grounds, (*forget, *left))
     match callback.outcome:
@@ -213,7 +221,7 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
 
 def _ended(report: _Report) -> NodeRecord:
     if report.before.status == "waiting":
-        return replace(report.before, finished_at=report.grounds.now, until=None, waits=None)
+        return _waited(report)
     # A worker's idea of the server's clock may be some milliseconds off.
     record, callback, now = report.before, report.callback, report.grounds.now
     queued = record.queued_at or 0
@@ -228,6 +236,15 @@ def _ended(report: _Report) -> NodeRecord:
         turn=None,
         pace=None,
     )
+
+
+def _waited(report: _Report) -> NodeRecord:
+    """The record of a node that waits no more. What a person has decided is kept with it."""
+    by, waits = report.callback.by, report.before.waits
+    kept: Waits | None = None
+    if isinstance(by, ByEvent) and by.decided is not None and waits is not None:
+        kept = Waits(waits.kind, waits.since, decided=by.decided)
+    return replace(report.before, finished_at=report.grounds.now, until=None, waits=kept)
 
 
 def _complete(report: _Report, result: msgspec.Raw) -> Decision:
@@ -253,7 +270,8 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     again = next_try(policy, before, callback, failed, report.grounds.now) if decides else None
     if isinstance(again, Pause):
         status = after(before.status, "wait")
-        return _wait(report, replace(ended, status=status, error=failed.error, until=again.until), again)
+        tried = replace(ended, status=status, error=failed.error, until=again.until, waits=None)
+        return _wait(report, tried, again)
     error = failed.error if again is None else again
     tolerated = tolerates(policy, error)
     record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
@@ -330,6 +348,7 @@ def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
         *report.forget,
         ArmTimer(timer, record.until or now),
         _happened(report, record, "node_waiting", WAITS_FOR + waiting.kind),
+        *((signals_kept(report.grounds.run),) if waiting.kind == "signal" else ()),
     )
     return Decision("accepted", changes, continues=True)
 
@@ -473,8 +492,11 @@ def _descent(position: int, written: Write, grounds: Grounds) -> Descent:
 
 
 def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str | None) -> Happened:
-    now, node = report.grounds.now, report.callback.node
-    return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
+    now, node, by = report.grounds.now, report.callback.node, report.callback.by
+    if not isinstance(by, ByEvent):
+        return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
+    comment = None if by.decided is None else by.decided.comment
+    return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail, by.key, comment))
 
 
 def stop_by(plan: Plan, position: int, record: NodeRecord, now: int) -> Stop | None:

@@ -1,10 +1,13 @@
-"""`wait`: its node waits for a time. The handler reads the config; no worker holds the node after that."""
+"""`wait`, `signal` and `approval`: their nodes wait for a time, a signal, a person's decision.
+
+The handlers read the configs; no worker holds the nodes after that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -78,3 +81,77 @@ def wait(config: WaitConfig, context: Context) -> Wait:
         return Wait(kind="wait", until_ms=_milliseconds(config.until))
     except (ValueError, OverflowError) as error:
         raise HandlerError(INVALID_CONFIG.code, f"config.until: {_NO_TIME}") from error
+
+
+Choice = Literal["fail", "continue"]
+MAX_PROMPT_CHARS: Final = 10_000
+
+
+class SignalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which signal the node waits for."""
+
+    name: Annotated[str | None, msgspec.Meta(description="The name of the signal; the node's own id.")] = None
+    names: Annotated[
+        list[str] | None, msgspec.Meta(description="Several names, in place of `name`: the first that comes.")
+    ] = None
+    prompt: Annotated[
+        str, msgspec.Meta(description="What a person is asked for.", max_length=MAX_PROMPT_CHARS)
+    ] = ""
+    schema: Annotated[
+        dict[str, Any] | None, msgspec.Meta(description="The JSON Schema of what the signal carries.")
+    ] = None
+    on_timeout: Annotated[
+        Choice, msgspec.Meta(description="Whether the node fails when nothing has come in time.")
+    ] = "fail"
+
+
+class SignalResult(msgspec.Struct, frozen=True):
+    """The output: `result` is what the signal carries."""
+
+    result: Any
+    timed_out: bool
+
+
+@handler("signal", primary="result", secrets=False, output=SignalResult)
+def signal(config: SignalConfig, context: Context) -> Wait:
+    """Waits for a signal, up to 30 days, and gives what it carries."""
+    return Wait(kind="signal", prompt=config.prompt or None)
+
+
+class ApprovalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person is asked."""
+
+    prompt: Annotated[str, msgspec.Meta(description="What is asked.", max_length=MAX_PROMPT_CHARS)] = ""
+    schema: Annotated[
+        dict[str, Any] | None, msgspec.Meta(description="The JSON Schema of the data of an approval.")
+    ] = None
+    on_reject: Annotated[
+        Choice, msgspec.Meta(description="Whether the node fails when a person rejects.")
+    ] = "fail"
+    on_timeout: Annotated[
+        Choice, msgspec.Meta(description="Whether the node fails when nobody has decided in time.")
+    ] = "fail"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a person has decided. With `on_timeout: continue` it may be `timed_out` alone."""
+
+    approved: bool
+    comment: str | None
+    data: Any
+    by: str | None
+    at: str
+    timed_out: bool
+
+
+class ApprovalResult(msgspec.Struct, frozen=True):
+    """The output: `result` is what a person has decided."""
+
+    result: Decision
+    timed_out: bool
+
+
+@handler("approval", primary="result", secrets=False, output=ApprovalResult)
+def approval(config: ApprovalConfig, context: Context) -> Wait:
+    """Waits for a person to approve or reject, up to 30 days; a timeout never approves."""
+    return Wait(kind="approval", prompt=config.prompt or None)

@@ -38,6 +38,9 @@ def keeping(names: keys.Keys, child: str, lifetimes: Lifetimes, ended_at: int | 
     """Give all keys of a child the expiry of its root, which ended at this time; None: take it off."""
     plan = lifetimes.plan(child)
     nodes = [] if plan is None else [names.node(child, node.id) for node in plan.nodes]
+    if plan is not None:
+        nodes += [names.collected(child, node) for node in plan.collecting]
+        nodes += [names.signals(child)] if plan.signal_nodes else []
     others = [*names.own(child), *names.said(child), names.live(child), names.runs(child), *nodes]
     if ended_at is None:
         return [("PERSIST", name) for name in (*names.with_control(child), *others)]

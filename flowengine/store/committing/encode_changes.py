@@ -35,6 +35,7 @@ from flowengine.execution.changes import (
     Happened,
     HoldStarts,
     Keep,
+    KeepSignal,
     LeaveLine,
     MakeChild,
     MarkStop,
@@ -48,6 +49,7 @@ from flowengine.execution.changes import (
     SetCounts,
     Stand,
     StoredInputs,
+    TakeSignal,
     Tally,
     Touch,
     Withdraw,
@@ -85,6 +87,7 @@ from flowengine.store.committing.map_commands import (
     writing_try,
 )
 from flowengine.store.committing.removal import removing
+from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.limits.line_commands import entering, expecting, holding, standing, start_counted
@@ -275,6 +278,8 @@ class ChangeEncoder:
                     self._withdraw(execution, change)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
+                case KeepSignal() | TakeSignal():
+                    self.commands += signal_commands(self._keys, execution, change)
                 case ForgetIterations(node=node, collects=collects):
                     self.commands += forgetting(self._keys, execution, node, collects=collects)
                 case Relabel():
@@ -566,6 +571,7 @@ class ChangeEncoder:
             names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
+            names += self._signals(execution, self._lifetimes.plan(execution))
             names += self._of_maps(execution, self._lifetimes.plan(execution))
             names += self._collected(execution, self._lifetimes.plan(execution))
             if change.nests:
@@ -573,6 +579,10 @@ class ChangeEncoder:
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
+
+    def _signals(self, execution: str, plan: Plan | None) -> list[str]:
+        """The key of its signals, if its nodes wait for some."""
+        return [self._keys.signals(execution)] if plan is not None and plan.signal_nodes else []
 
     def _finish(self, execution: str, change: Finish) -> None:
         plan = self._lifetimes.plan(execution)
@@ -611,6 +621,7 @@ class ChangeEncoder:
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
+            names += self._signals(execution, plan)
             names += self._of_maps(execution, plan)
             names += self._collected(execution, plan)
             if not plan.joins:

@@ -11,6 +11,7 @@ from flowengine.engine.ports import Acknowledge, Committed, ItemKey, MapNumbers,
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
 from flowengine.execution.limits.starts import Starts
 from flowengine.execution.records import Control, Counts, NodeRecord
+from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.store import keys
 from flowengine.store.codec import (
     COUNTS_FIELDS,
@@ -18,6 +19,8 @@ from flowengine.store.codec import (
     decode_record,
     parse_control,
     parse_counts,
+    parse_sent,
+    parse_signals,
     parse_starts,
 )
 from flowengine.store.committing.encode_changes import ChangeEncoder
@@ -54,6 +57,12 @@ class Found:
             self.begun = frozenset(
                 [start for start, found in zip(reading.starts, left, strict=False) if found]
             )
+        self.signals: dict[str, KeptSignals] = {}
+        if reading.signals:
+            self.signals = {
+                execution: parse_signals(names, values)
+                for (execution, names), values in zip(reading.signals, left, strict=False)
+            }
         self.starts_of: dict[str, Starts] = {}
         if reading.lines:
             pairs_of = zip(reading.lines, left, strict=False)
@@ -88,12 +97,17 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
+    kept = [names.signals(execution) for execution, _ in reading.signals]
+    reads += [
+        ("HMGET", name, *keys.SIGNAL_NUMBERS, *map(keys.signal_queue, wanted))
+        for name, (_, wanted) in zip(kept, reading.signals, strict=True)
+    ]
     names_of_starts = [names.starts(line) for line, _ in reading.lines]
     if reading.lines:
         pairs = zip(names_of_starts, reading.lines, strict=True)
         reads += [("ZRANGE", name, -most, -1, "WITHSCORES") for name, (_, most) in pairs]
     if not (reading.maps or reading.items or reading.tries):
-        return WatchedReads((*nodes, *controls, *names_of_starts), tuple(reads), reading)
+        return WatchedReads((*nodes, *controls, *kept, *names_of_starts), tuple(reads), reading)
     maps = [names.map(execution, node) for execution, node in reading.maps]
     for name, (execution, node) in zip(maps, reading.maps, strict=True):
         # Once more have failed than may, nothing is sent: so what has been sent is read after that.
@@ -104,7 +118,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
         reads += [("HGET", names.map(*key), keys.SENT) for key in _maps_of(reading)]
     tries = [names.item_try(*item) for item in reading.tries]
     reads += [("HGET", name, keys.STATE) for name in tries]
-    return WatchedReads((*nodes, *controls, *maps, *names_of_starts, *tries), tuple(reads), reading)
+    return WatchedReads((*nodes, *controls, *kept, *maps, *names_of_starts, *tries), tuple(reads), reading)
 
 
 def _maps_of(reading: Reading) -> list[NodeKey]:
@@ -137,6 +151,7 @@ class RedisUnit:
         self._watched_controls = frozenset(reading.controls)
         self.counts = found.counts
         self.begun = found.begun
+        self.signals = found.signals
         self.maps = found.maps
         self.ended = found.ended
         self.sent = found.sent
@@ -156,6 +171,11 @@ class RedisUnit:
         self._watched.update(nodes)
         commands = commands_of(self._keys, more)
         self.nodes |= Found(more, self._session.watch_more(commands.names, commands.reads, self._epoch)).nodes
+
+    def signal(self, execution: str, number: int) -> Sent | None:
+        """What a kept signal carries. Raises StoreUnavailableError."""
+        read = ("HGET", self._keys.signals(execution), keys.signal_field(number))
+        return parse_sent(self._session.call([read])[0])
 
     def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]:
         """Joins' counters, for those that exist, read without WATCH. Raises StoreUnavailableError."""

@@ -230,10 +230,11 @@ def read_cancel(body: bytes, form: Form, limits: Limits) -> PostedCancel:
 
 def check_reason(reason: JsonValue, report: Report) -> None:
     """Report what is wrong with the reason of a cancel, or of an operator's word."""
-    _check_text("reason", reason, MAX_REASON_CHARS, report)
+    check_text("reason", reason, MAX_REASON_CHARS, report)
 
 
-def _check_text(name: str, value: JsonValue, most: int, report: Report) -> None:
+def check_text(name: str, value: JsonValue, most: int, report: Report) -> None:
+    """Report what is wrong with a text that may be missing."""
     if value is None:
         return
     if not isinstance(value, str):
@@ -270,15 +271,15 @@ def read_overruling(said: Said, body: bytes, form: Form, limits: Limits) -> Post
     result = _result(found, limits, report) if said == "complete" else None
     code, message, reason = found.get("code"), found.get("message"), found.get("reason")
     _check_code(code, report)
-    _check_text("message", message, MAX_MESSAGE_CHARS, report)
+    check_text("message", message, MAX_MESSAGE_CHARS, report)
     check_reason(reason, report)
     return PostedOverruling(
         result,
         code if isinstance(code, str) else None,
         message if isinstance(message, str) else None,
         reason if isinstance(reason, str) else None,
-        _number("run", found, 1, report),
-        _number("attempt", found, 0, report),
+        read_number("run", found, 1, report),
+        read_number("attempt", found, 0, report),
         text.located(report.problems()),
     )
 
@@ -317,7 +318,8 @@ def _check_code(code: JsonValue, report: Report) -> None:
         )
 
 
-def _number(name: str, posted: JsonObject, least: int, report: Report) -> int | None:
+def read_number(name: str, posted: JsonObject, least: int, report: Report) -> int | None:
+    """A whole number that may be missing; what is wrong with it is reported."""
     value = posted.get(name)
     if value is None:
         return None

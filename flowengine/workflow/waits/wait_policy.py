@@ -21,7 +21,17 @@ MAX_TIMEOUT_S: Final = 30 * 86_400
 
 
 class WaitPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """For how long the node waits at most, in milliseconds."""
+    """What the node waits for, and for how long at most, in milliseconds.
+
+    `names`: the signals, one of which it takes; `several`: its result says which. `schema`: the JSON Schema
+    of what a signal carries, or a person adds to an approval, as JSON. `continues`: it completes, though
+    nothing has come in time. `takes_rejections`: it completes, though a person has rejected.
+    """
 
     kind: WaitHandler
     timeout_ms: int = DEFAULT_TIMEOUT_S * 1000
+    names: tuple[str, ...] = ()
+    several: bool = False
+    schema: str | None = None
+    continues: bool = False
+    takes_rejections: bool = False

@@ -172,6 +172,44 @@ def test_nodes_that_hang_are_ended_by_hand(stack: Stack) -> None:
     assert "is in run 1" in run("skip", execution, "waits", "--run", "2", code=3).stderr
 
 
+@pytest.mark.proves("wait-live")
+def test_what_waits_is_answered_from_a_terminal(stack: Stack) -> None:
+    """A signal, an approval and a rejection, each to a node; a handler that puts its call off is called
+    again; what does not fit is refused."""
+    execution = submitted(
+        workflow(
+            node("paid", "signal", schema={"type": "integer"}),
+            node("release", "approval", prompt="may it go?"),
+            node("refused", "approval", after=["release"], on_reject="continue"),
+            node("later", "test_later", seconds=0.5, since="{{ now() }}"),
+            node("async_later", "test_async_later", seconds=0.5, since="{{ now() }}"),
+            node("said", "set", after=["paid", "refused"], value="{{ refused.result.comment }}"),
+        )
+    )
+    wait_until(stack.node_is(execution, "release", "waiting"), within_s=20, what="the wait")
+    with Client(stack.url) as client:
+        found = [item.node for item in client.waiting(kind="approval") if item.execution_id == execution]
+        assert found == ["release"]
+    assert "waits for a decision" in run("show", execution, "release").stdout
+    assert "is not of type" in run("signal", execution, "paid", '"seven"', code=2).stderr
+    assert run("signal", execution, "paid", "7").stdout == f"sent: paid to {execution}\n"
+    told = run("approve", execution, "release", "--comment", "go", "--data", '{"n": 1}').stdout
+    assert told == f"approved: release of {execution} is completed\n"
+    assert "a decision counts once" in run("reject", execution, "release", code=3).stderr
+    wait_until(stack.node_is(execution, "refused", "waiting"), within_s=20, what="the wait")
+    run("reject", execution, "refused", "--comment", "not on a Friday")
+    ended = stack.ended(execution)
+    assert ended.status["status"] == "completed"
+    assert ended.results["paid"] == {"result": 7, "timed_out": False}
+    assert ended.results["release"]["result"]["data"] == {"n": 1}
+    assert ended.results["said"]["result"] == "not on a Friday"
+    with Client(stack.url) as client:
+        waited = [event.node for event in client.events(execution) if event.waits_for == "later"]
+    assert set(waited) == {"later", "async_later"}
+    attempts = {found["id"]: found["attempt"] for found in ended.status["nodes"]}
+    assert set(attempts.values()) == {1}
+
+
 def test_beginning_of_an_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no other begins so; else the candidates are listed. A table shows ids that short."""
     first, second = sorted(submitted(workflow(node("a", "test_say"), name="twice")) for _ in range(2))

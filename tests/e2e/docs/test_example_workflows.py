@@ -46,6 +46,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     },
     "group": {"send": "HELLO FROM BERN (15)"},
     "parameters": {"over_threshold": ["bergen"]},
+    "approval": {"publish": "nobody has decided"},
     "waiting": {"look_again": "first, then later: true"},
     "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
     "one_at_a_time": {"store": "acme: 65"},

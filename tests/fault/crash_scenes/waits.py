@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
+from flowengine.errors import WrongStateError
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.plugin import Context, Later
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.fault.crash_scenes.reference import Reference
 from tests.support.checks.invariants import check_everything
-from tests.support.checks.reference_model import Graph, Says
+from tests.support.checks.reference_model import Graph
 from tests.support.faults import Gate
 from tests.support.rigs.harness import plan_of
 
-WAITING: Final[Graph] = {"start": (), "held": ("start",), "put_off": ("start",), "both": ("held", "put_off")}
-WAITING_SAYS: Final = {"held": Says(waits=True)}
+WAITING: Final[Graph] = {
+    "start": (),
+    "held": ("start",),
+    "put_off": ("start",),
+    "early": ("start",),
+    "hears": ("start",),
+    "asks": ("hears", "early"),
+    "last": ("held", "put_off", "asks"),
+}
+WAITS: Final = {
+    "held": WaitPolicy("wait"),
+    "early": WaitPolicy("signal", names=("early",)),
+    "hears": WaitPolicy("signal", names=("paid",)),
+    "asks": WaitPolicy("approval"),
+}
 
 
 class Waited(Reference):
-    """One run, in which one node waits for a time and the handler of another puts off its first call."""
+    """One run, in which a node waits for a time, the handler of another puts off its first call, two wait for
+    signals, of which one comes early, and one asks a person."""
 
     def __init__(self, url: str, gate: Gate) -> None:
         super().__init__(url, gate)
@@ -28,12 +46,28 @@ class Waited(Reference):
             raise Later(60.0)
 
     def run(self) -> None:
-        """The run, and both waits to their ends."""
+        """The run, and all waits to their ends."""
         harness = self.harness
-        execution = self._api(lambda: harness.create(plan_of(WAITING, says=WAITING_SAYS)))
+        execution = self._api(lambda: harness.create(plan_of(WAITING, waits=WAITS)))
         self._trigger(execution)
+        self._api(lambda: harness.signal(execution, "early"))
+        self._settle()
+        self._api(lambda: harness.signal(execution, "paid"))
+        self._settle()
+        # A client that asks again may learn that it was heard.
+        with contextlib.suppress(WrongStateError):
+            answer = Answer(approved=True)
+            self._api(lambda: harness.api.executions.decide(execution, "asks", answer))
         self._to_the_end()
         view = self._api(lambda: harness.api.executions.status(execution))
         assert {node.status for node in view.nodes} == {"completed"}
         assert {node.id: node.attempt for node in view.nodes} == dict.fromkeys(WAITING, 1)
         check_everything(harness.client)
+
+    def _settle(self) -> None:
+        """Deal with all messages, and with no timer."""
+        harness = self.harness
+        while waiting := [*harness.waiting("orchestrator"), *harness.tasks()]:
+            for entry in waiting:
+                process = harness.workers[0] if entry.actor == "run_node" else harness.orchestrators[0]
+                harness.deliver(process, entry)

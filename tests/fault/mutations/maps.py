@@ -105,8 +105,8 @@ MUTANTS: Final = (
     _in(
         "sending WATCHes how many have been sent",
         "store/committing/transaction",
-        "(*nodes, *controls, *maps, *names_of_starts, *tries)",
-        "(*nodes, *controls, *names_of_starts, *tries)",
+        "(*nodes, *controls, *kept, *maps, *names_of_starts, *tries)",
+        "(*nodes, *controls, *kept, *names_of_starts, *tries)",
     ),
     _in(
         "a paused map sends nothing",

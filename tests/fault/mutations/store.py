@@ -165,8 +165,8 @@ MUTANTS: Final = (
     Mutant(
         "a decision WATCHes control",
         _in("committing/transaction"),
-        "WatchedReads((*nodes, *controls, *names_of_starts), ",
-        "WatchedReads((*nodes, *names_of_starts), ",
+        "WatchedReads((*nodes, *controls, *kept, *names_of_starts), ",
+        "WatchedReads((*nodes, *kept, *names_of_starts), ",
         tests=(*TRANSACTION, *ENGINE),
     ),
     Mutant(

@@ -6,6 +6,8 @@ from typing import Final
 
 from tests.fault.mutations.mutant import Mutant
 
+APPROVALS: Final = ("tests/integration/waits/test_engine_approvals.py",)
+SIGNALS: Final = ("tests/integration/waits/test_engine_signals.py",)
 WAITS: Final = ("tests/integration/waits/test_engine_waits.py",)
 
 
@@ -33,7 +35,7 @@ MUTANTS: Final = (
         '"call_again", record.attempt + 1,',
     ),
     _in(
-        "a call that was put off keeps its moment",
+        "a call that was put off is no further try",
         "execution/rules/dispatching",
         '("dispatch_again", "call_again")',
         '("dispatch_again",)',
@@ -67,5 +69,96 @@ MUTANTS: Final = (
         "engine/advancing/wait_over",
         "if waits and not control.lets_dispatch:",
         "if False:",
+    ),
+    Mutant(
+        "a signal that is taken is kept no more",
+        "flowengine/store/committing/signal_commands.py",
+        'return [("HSET", key, size, change.size, *left), ("HDEL", key, *gone)]',
+        'return [("HSET", key, size, change.size, *left)]',
+        SIGNALS,
+    ),
+    Mutant(
+        "of several signals the first that came counts",
+        "flowengine/execution/rules/waits/signalling.py",
+        "number, name = min(heads)",
+        "number, name = heads[0]",
+        SIGNALS,
+    ),
+    Mutant(
+        "the node that has waited longest takes a signal",
+        "flowengine/execution/rules/waits/signalling.py",
+        "in sorted(waiting):",
+        "in waiting:",
+        SIGNALS,
+    ),
+    Mutant(
+        "what lets a node wait looks for a signal that is there already",
+        "flowengine/execution/rules/finishing.py",
+        'if waiting.kind == "signal" else ()',
+        'if waiting.kind == "later" else ()',
+        SIGNALS,
+    ),
+    Mutant(
+        "what is being stopped takes no signals",
+        "flowengine/engine/commands/send_signal.py",
+        "if not control.lets_decide:",
+        'if control.status == "pending":',
+        SIGNALS,
+    ),
+    Mutant(
+        "signals expire with their execution",
+        "flowengine/store/committing/encode_changes.py",
+        "            names += self._signals(execution, plan)\n",
+        "",
+        SIGNALS,
+    ),
+    Mutant(
+        "signals of a child expire with its root",
+        "flowengine/store/committing/children.py",
+        "        nodes += [names.signals(child)] if plan.signal_nodes else []\n",
+        "",
+        ("tests/integration/waits/test_engine_waits_in_groups.py",),
+    ),
+    Mutant(
+        "signals stay while their execution runs again",
+        "flowengine/store/committing/encode_changes.py",
+        "            names += self._signals(execution, self._lifetimes.plan(execution))\n",
+        "",
+        SIGNALS,
+    ),
+    Mutant(
+        "a decision counts once",
+        "flowengine/engine/commands/decide.py",
+        "if first is not None and before.run == control.run:",
+        "if False:",
+        APPROVALS,
+    ),
+    Mutant(
+        "a rejection is no approval",
+        "flowengine/execution/rules/waits/deciding.py",
+        "completes = answer.approved or",
+        "completes = True or",
+        APPROVALS,
+    ),
+    Mutant(
+        "a decision is meant for its attempt",
+        "flowengine/execution/rules/waits/deciding.py",
+        "if answer.attempt not in (None, record.attempt):",
+        "if False:",
+        APPROVALS,
+    ),
+    Mutant(
+        "what is being stopped takes no decision",
+        "flowengine/execution/rules/waits/deciding.py",
+        "if control.stop is not None:",
+        "if False:",
+        APPROVALS,
+    ),
+    Mutant(
+        "what waits no more is not listed",
+        "flowengine/engine/waiting_nodes.py",
+        "if stored is None or not _waits(waiter, *stored):",
+        "if stored is None:",
+        APPROVALS,
     ),
 )

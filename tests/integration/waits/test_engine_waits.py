@@ -13,7 +13,7 @@ from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.steering.overruling import Complete, Word
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views import NodeDetailView
-from flowengine.plugin import Context, Later
+from flowengine.plugin import Context, HandlerError, Later
 from flowengine.store import keys
 from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.waits.wait_policy import WaitPolicy
@@ -22,7 +22,7 @@ from tests.support.checks.reference_model import Graph, Says
 from tests.support.rigs.harness import HOLD_S, Harness, plan_of
 
 LINE: Graph = {"hold": (), "after": ("hold",)}
-HOLDS = {"hold": Says(waits=True)}
+HOLDS = {"hold": Says(waits="wait")}
 DAY_S = 86_400.0
 
 
@@ -255,6 +255,24 @@ def test_a_handler_that_asks_for_another_call_is_called_again_with_the_same_key(
     assert {(call.attempt, call.idempotency_key) for call in calls} == {(1, calls[0].idempotency_key)}
     assert len(calls) == 3
     assert check(harness.client, execution).record("a").dispatch == 3
+
+
+def test_a_call_that_was_put_off_is_no_further_try(harness: Harness) -> None:
+    """So a node that may fail once may still fail once after it."""
+    put_off, failed = later(600.0), [False]
+
+    def script(context: Context) -> None:
+        put_off(context)
+        if not failed[0]:
+            failed[0] = True
+            raise HandlerError("boom", "failed on purpose")
+
+    harness.script = script
+    execution = harness.begin(plan_of({"a": ()}, says={"a": Says(tries=2)}))
+    harness.drain()
+    assert harness.statuses(execution) == {"a": "completed"}
+    assert [call.attempt for call in harness.workers[0].invoker.calls] == [1, 1, 2]
+    check(harness.client, execution)
 
 
 def test_a_condition_is_not_asked_again_for_another_call(harness: Harness) -> None:

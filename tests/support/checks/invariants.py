@@ -52,6 +52,7 @@ BESIDES: Final = (
     "execution_resumed",
     "stage_started",
     "execution_rerun",
+    "signal_received",
     "execution_queued",
     "execution_admitted",
 )
@@ -65,7 +66,9 @@ LATER: Final = b":later"
 PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
-    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
+    re.compile(
+        rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|signals|node:.+)"
+    ): b"hash",
     re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",

@@ -5,6 +5,7 @@ Statuses only: no counters, no transactions, no messages. Graphs are given as pa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -46,17 +47,17 @@ def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Stat
 
 class Says(NamedTuple):
     """What a node says about when it runs, and about its failures. `when`: what its condition gives; `again`:
-    what that for another try gives. `waits`: once it has run, it waits for a time. It repeats so many
-    `times`, with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them
-    gave. `limit`: so many nodes with its `key` run at once. `rate`: so many starts in so many milliseconds,
-    of which key."""
+    what that for another try gives. `waits`: what it waits for once it has run. It repeats so many `times`,
+    with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them gave.
+    `limit`: so many nodes with its `key` run at once. `rate`: so many starts in so many milliseconds, of
+    which key."""
 
     rule: str = "all_success"
     when: bool | None = None
     tolerates: bool = False
     tries: int = 1
     again: bool | None = None
-    waits: bool = False
+    waits: Literal["", "wait", "signal", "approval"] = ""
     times: int = 1
     delayed: bool = False
     collects: bool = False
@@ -153,7 +154,9 @@ class Model:
         self.later: set[str] = set()
         """Nodes whose handlers have put off their calls."""
         self.timed: set[str] = set()
-        """Nodes that wait for a time, and have completed then."""
+        """Nodes that wait for what they say, and end when its time is over."""
+        self.kept: Counter[str] = Counter()
+        """Signals that no node has taken, by the node that waits for them."""
         self._before: dict[str, _Before] = {}
         self.tried: dict[str, int] = dict.fromkeys(graph, 0)
         self.iterated: dict[str, int] = dict.fromkeys(graph, 0)
@@ -323,12 +326,32 @@ class Model:
         held = self.stop is not None or self.paused
         if held or self.status[node] != "waiting" or self.dispatch[node] != dispatch:
             return
-        if node in self.timed:
-            self.timed.discard(node)
-            self.status[node] = "completed"
-            self._decide()
-        else:
+        if node not in self.timed:
             self._queue(node)
+            return
+        self.timed.discard(node)
+        if self.of(node).waits == "wait":
+            self.status[node] = "completed"
+        else:
+            self._fail(node)
+            self._stop_after(node, "failed")
+        self._decide()
+
+    def send(self, node: str) -> None:
+        """A caller sends the signal that this node waits for, or will."""
+        self.kept[node] += 1
+
+    def may_take(self) -> list[str]:
+        """The nodes that a look at signals completes."""
+        found = [n for n in self.nodes() if n in self.timed and self.status[n] == "waiting" and self.kept[n]]
+        return [] if self.stop is not None else [n for n in found if self.of(n).waits == "signal"]
+
+    def take(self, node: str) -> None:
+        """A node takes its signal."""
+        self.kept[node] -= 1
+        self.timed.discard(node)
+        self.status[node] = "completed"
+        self._decide()
 
     def pause(self) -> None:
         """A caller holds it: nothing is put in flight."""
@@ -340,7 +363,8 @@ class Model:
         self.start()
 
     def overrule(self, node: str, outcome: Outcome) -> None:
-        """An operator ends a node that has not ended: it is not tried again."""
+        """An operator ends a node that has not ended, or a person decides: it is not tried again."""
+        self.timed.discard(node)
         if self.status[node] == "pending":
             self.ended_ahead.add(node)
         if outcome == "failed":
@@ -396,9 +420,6 @@ class Model:
                 self.dispatch[node] -= 1
                 self.status[node], self.attempt[node], self.tried[node], later = self._before[node]
                 self.later |= {node} if later else set()
-            elif self.status[node] == "completed" and self.of(node).waits:
-                self.status[node] = "waiting"
-                self.timed.add(node)
             else:
                 has_begun = self.tried[node] or node in self.repeating
                 self.status[node] = "waiting" if has_begun else "pending"

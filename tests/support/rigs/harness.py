@@ -50,6 +50,7 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
+from flowengine.handlers.builtin import waiting as waiting_handlers
 from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.set_values import set_values
 from flowengine.jsonvalue import JsonValue
@@ -102,6 +103,8 @@ LINE: Final = async_line(WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
 HOLD_S = 3600.0
+WAITERS: Final = {"wait": "hold", "signal": "hear", "approval": "ask"}
+"""The handlers of nodes that wait."""
 CONSUMER = "fe2-harness"
 NO_HURRY_S = 3600.0
 """What a process of the harness has read ahead does not grow old, however slow the machine is."""
@@ -134,6 +137,18 @@ def hold(config: Sum, context: Context) -> Wait:
     return Wait(kind="wait", seconds=HOLD_S)
 
 
+@handler("hear")
+def hear(config: Sum, context: Context) -> Wait:
+    """Waits for a signal."""
+    return Wait(kind="signal", prompt="pay")
+
+
+@handler("ask")
+def ask(config: Sum, context: Context) -> Wait:
+    """Waits for a person's decision."""
+    return Wait(kind="approval", prompt="may it go?")
+
+
 @handler("name_sum")
 def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     """The same as an object, as outputs are."""
@@ -159,6 +174,8 @@ class Handlers:
 
     add_up = add_up
     hold = hold
+    hear = hear
+    ask = ask
     name_sum = name_sum
     later_sum = later_sum
     set_values = set_values
@@ -169,6 +186,7 @@ def registry() -> Registry:
     """The handlers of the harness's workers."""
     made = Registry()
     made.collect(Handlers)
+    made.collect(waiting_handlers)
     return made
 
 
@@ -191,6 +209,7 @@ def plan_of(
     ends: Collection[str] = (),
     overall: ExecutionPolicy = PLAIN_EXECUTION,
     stages: Stages = MAIN_ONLY,
+    waits: Mapping[str, WaitPolicy] | None = None,
     waiting: Collection[str] = (),
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
@@ -198,10 +217,16 @@ def plan_of(
     Without `reading` they read nothing, so that each gives 1. `says`: what nodes say about when they
     run; what they read of a parent that has not completed is 0. `ends`: nodes whose end stops the execution,
     as a node of the handler `end` does. `overall`: what holds for the execution as a whole. `stages`: how
-    many of the last nodes are outputs and hooks. `waiting`: the handlers of these need no thread.
+    many of the last nodes are outputs and hooks. `waits`: what nodes wait for, once they have run.
+    `waiting`: the handlers of these need no thread.
     """
     missing = "" if says is None else " | default(0)"
-    holding = {node for node, said in (says or {}).items() if said.waits}
+    holding = {
+        node: WaitPolicy(said.waits, names=(node,) if said.waits == "signal" else ())
+        for node, said in (says or {}).items()
+        if said.waits
+    }
+    holding |= waits or {}
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
     for node, parents in graph.items():
@@ -214,7 +239,7 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        does = "later_sum" if node in waiting else "hold" if node in holding else "sum"
+        does = "later_sum" if node in waiting else WAITERS[holding[node].kind] if node in holding else "sum"
         does = "name_sum" if node == OUTPUTS_NODE else does
         task = Task(does, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
@@ -222,6 +247,9 @@ def plan_of(
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
         for node, said in (says or {}).items()
     }
+    for node, waited in holding.items():
+        position = index[node]
+        policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), waits=waited)
     for node in ends:
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
@@ -237,7 +265,6 @@ def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
         tolerates=said.tolerates,
         retry=Retry(max_attempts=said.tries, when=_condition(said.again)) if said.tries > 1 else None,
         sees=sees,
-        waits=WaitPolicy("wait") if said.waits else None,
         repeat=None
         if said.times == 1
         else Repeat(
@@ -559,6 +586,8 @@ class OrchestratorProcess(Process):
             self.engine.delete(held[0])
         elif actor == "node_overruled":
             self.engine.follow_overruled(held[0])
+        elif actor == "signal_kept":
+            self.engine.bring_signals(held[0])
         elif actor == "line_moved":
             self.engine.move_line(held[0])
         elif actor == "delivery_attempted":
@@ -739,6 +768,10 @@ class Harness:
         """End a node as an operator; returns its status. `only`: the run or the attempt that is meant."""
         said = Overruling(word, "by the test", **only)
         return self.api.executions.overrule(execution, node, said).status
+
+    def signal(self, execution: str, name: str, payload: bytes = b"1") -> int:
+        """Send a signal; returns the run that has kept it."""
+        return self.api.executions.send_signal(execution, name, payload).run
 
     def begin(self, plan: Plan, *, callback_url: str | None = None) -> str:
         """A running execution, whose start message waits."""

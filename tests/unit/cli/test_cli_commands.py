@@ -63,7 +63,8 @@ def test_help_lists_every_command() -> None:
     assert listed == [
         "run", "dev", "validate", "graph", "submit", "trigger", "apply", "diff", "definitions", "list",
         "show", "results", "logs", "events",
-        "cancel", "pause", "resume", "delete", "rerun", "bulk", "skip", "complete", "fail",
+        "cancel", "pause", "resume", "delete", "rerun", "bulk", "signal", "approve", "reject",
+        "skip", "complete", "fail",
         "dead-letters", "queues", "workers", "limits", "stats", "api", "orchestrator", "worker", "handlers",
         "schema", "key", "completion", "help",
     ]  # fmt: skip
@@ -138,8 +139,8 @@ def test_handlers_are_listed_with_their_schemas() -> None:
     """--json has name, summary and the schema of the config."""
     listed = json.loads(run("handlers", "--json").stdout)
     assert [item["name"] for item in listed] == [
-        "aggregate", "assert", "call_external_service", "compute", "end", "http_request", "llm_service",
-        "set", "transform", "wait",
+        "aggregate", "approval", "assert", "call_external_service", "compute", "end", "http_request",
+        "llm_service", "set", "signal", "transform", "wait",
     ]  # fmt: skip
     assert all(item["summary"] and item["config"] for item in listed)
 

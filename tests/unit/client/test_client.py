@@ -129,6 +129,20 @@ def test_reruns_say_what_they_are_asked_for() -> None:
     assert stack.asked == ["POST /workflows/x/rerun"]
 
 
+def test_answers_to_nodes_that_wait_are_sent() -> None:
+    """To the node or by the name of the signal."""
+    stack = Stack({"execution_id": "x", "signal": "a b", "run": 1})
+    with client_of(stack) as client:
+        assert client.signal("x", "a b", {"n": 1}).run == 1
+    assert Client.signal("x", "paid").body == b"null"
+    assert stack.asked == ["POST /workflows/x/signals/a%20b"]
+    assert Client.decide("x", "a", approved=True, run=1).body == b'{"approved":true,"run":1}'
+    stack = Stack({"items": [], "next_cursor": None})
+    with client_of(stack) as client:
+        assert list(client.waiting(kind="approval")) == []
+    assert stack.asked == ["GET /waiting?kind=approval&limit=50"]
+
+
 def test_events_of_all_pages_come_one_after_the_other() -> None:
     """With both clients."""
 

@@ -122,8 +122,8 @@ PERMANENT: Final = """
     secret_not_allowed invalid_request egress_refused redirect_refused http_client_error llm_not_configured
     llm_auth_failed llm_quota_exceeded llm_model_not_found llm_context_length_exceeded llm_bad_request
     not_a_number division_by_zero wrong_input_type empty_inputs invalid_json missing_parameter
-    when_not_boolean output_invalid assertion_failed ended repeat_exhausted invalid_repeat
-    when_not_boolean output_invalid assertion_failed ended child_cancelled map_failed map_invalid
+    when_not_boolean output_invalid assertion_failed ended rejected repeat_exhausted invalid_repeat
+    child_cancelled map_failed map_invalid
 """
 
 

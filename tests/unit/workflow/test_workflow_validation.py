@@ -168,7 +168,7 @@ nodes:
             workflow(node("a", handler="sleep")),
             "unknown_handler",
             "/nodes/0/handler",
-            "no handler called 'sleep'; there are aggregate, assert, call_external_service, compute",
+            "no handler called 'sleep'; there are aggregate, approval, assert, call_external_service",
         ),
         (
             workflow(http("htp://service.example/x")),

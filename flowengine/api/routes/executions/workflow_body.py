@@ -21,6 +21,7 @@ from flowengine.settings import Limits, Settings
 from flowengine.workflow.definitions.start_body import PostedStart
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.posting.answers import PostedDecision, PostedPayload
 from flowengine.workflow.posting.posted import (
     JudgeCallback,
     PostedCancel,
@@ -34,7 +35,16 @@ from flowengine.workflow.requests.rerun import PostedRerun
 from flowengine.workflow.validation import Form
 
 T = TypeVar("T")
-PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling, PostedStart)
+PostedT = TypeVar(
+    "PostedT",
+    PostedTrigger,
+    PostedCancel,
+    PostedRerun,
+    PostedOverruling,
+    PostedStart,
+    PostedPayload,
+    PostedDecision,
+)
 
 ARITHMETIC: Final[JsonObject] = {
     "name": "Add and shout",

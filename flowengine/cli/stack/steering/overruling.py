@@ -10,11 +10,11 @@ import click
 from flowengine.cli.stack.completing import complete_node
 from flowengine.cli.stack.options import execution_argument, json_option
 from flowengine.cli.stack.reaching import stack
+from flowengine.cli.stack.steering.answering import json_value
 
 if TYPE_CHECKING:
     from flowengine.client import Client
     from flowengine.execution.views import OverruledView
-    from flowengine.jsonvalue import JsonValue
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -67,7 +67,7 @@ def complete(
     as_json: bool,
 ) -> None:
     """Complete a node that has not ended with this output: RESULT, which is JSON."""
-    value = _json_of(result)
+    value = json_value(result, "RESULT")
     _overrule(
         execution,
         lambda client, whole: client.complete(whole, node, value, reason=reason, run=run, attempt=attempt),
@@ -100,18 +100,6 @@ def fail(
         ),
         as_json=as_json,
     )
-
-
-def _json_of(text: str) -> JsonValue:
-    """The value that is meant. Raises BadParameter."""
-    from flowengine.jsonvalue import NotJsonError, decode_bounded
-
-    try:
-        return decode_bounded(text)
-    except NotJsonError as error:
-        raise click.BadParameter(
-            f"{error}; a text stands in quotes: '\"done\"'", param_hint="RESULT"
-        ) from error
 
 
 def _overrule(execution: str, ask: Callable[[Client, str], OverruledView], *, as_json: bool) -> None:

@@ -37,6 +37,8 @@ def time_over(policy: Policy, timer: WaitOver, record: NodeRecord, now: int, cor
 def _outcome(policy: Policy, timer: WaitOver, record: NodeRecord) -> Completed | Failed:
     if timer.waits == "wait":
         return Completed(msgspec.Raw(_encode({"result": moment(record.until or 0)})))
+    if policy.waits is not None and policy.waits.continues:
+        return Completed(msgspec.Raw(_encode({"result": {"timed_out": True}, "timed_out": True})))
     limit_s = (policy.waits.timeout_ms if policy.waits is not None else 0) / 1000
     text = f"nothing has come within timeout_seconds ({limit_s:g} s)"
     return Failed(NodeError(TIMEOUT.code, text), permanent=True)

@@ -1,0 +1,1 @@
+"""Routes of nodes that wait for somebody."""

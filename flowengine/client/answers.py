@@ -1,0 +1,56 @@
+"""The calls about nodes which wait for somebody: signals, decisions, and what waits."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from flowengine.client.call import Call
+from flowengine.client.calls import PAGE
+from flowengine.execution.views import DecidedView, PersonKind, SignalledView, WaitingView
+from flowengine.jsonvalue import JsonValue
+
+
+def signal(execution_id: str, name: str, payload: JsonValue = None) -> Call[SignalledView]:
+    """Send an execution a signal, with what it carries. It is kept until a node takes it."""
+    return Call(
+        method="POST",
+        path=f"/workflows/{quote(execution_id, safe='')}/signals/{quote(name, safe='')}",
+        answer=SignalledView,
+        body=msgspec.json.encode(payload),
+    )
+
+
+def decide(
+    execution_id: str,
+    node: str,
+    *,
+    approved: bool,
+    comment: str | None = None,
+    data: JsonValue = None,
+    run: int | None = None,
+    attempt: int | None = None,
+) -> Call[DecidedView]:
+    """Approve or reject what a node asks. With `run` or `attempt`, only in these."""
+    said = {"comment": comment, "data": data, "run": run, "attempt": attempt}
+    given = {name: value for name, value in said.items() if value is not None}
+    return Call(
+        method="POST",
+        path=f"/workflows/{quote(execution_id, safe='')}/nodes/{quote(node, safe='')}/decision",
+        answer=DecidedView,
+        body=msgspec.json.encode({"approved": approved, **given}),
+    )
+
+
+def waiting_page(
+    *, kind: PersonKind | None = None, limit: int = PAGE, cursor: str | None = None
+) -> Call[WaitingView]:
+    """A page of the nodes that wait for a person, those first whose time is over first."""
+    query = [("kind", kind or ""), ("limit", str(limit)), ("cursor", cursor or "")]
+    return Call(
+        method="GET",
+        path="/waiting",
+        answer=WaitingView,
+        query=tuple((name, value) for name, value in query if value),
+    )

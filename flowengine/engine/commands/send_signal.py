@@ -1,0 +1,85 @@
+"""Send an execution a signal: one transaction, which keeps it until a node takes it.
+
+A message in the same transaction lets an orchestrator give it to the node that waits for it, if one does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from flowengine.access.acting import acting_key
+from flowengine.engine.commands.payload_check import check_payload
+from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
+from flowengine.errors import (
+    ExecutionNotFoundError,
+    SignalNotFoundError,
+    SignalsFullError,
+    StoreUnavailableError,
+    WrongStateError,
+)
+from flowengine.execution.changes import Change
+from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.waits.signalling import is_full, keep
+from flowengine.execution.signals import MOST_KEPT_BYTES, Sent
+from flowengine.execution.views import SignalledView
+from flowengine.nearest_name import nearest_name
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.problems import did_you_mean
+
+TRIES: Final = 50
+
+
+def send_signal(store: CommandStore, execution: str, name: str, payload: bytes) -> SignalledView:
+    """Send it. `payload` is JSON.
+
+    Raises ExecutionNotFoundError, SignalNotFoundError, PayloadInvalidError, WrongStateError (it does not
+    run), SignalsFullError, StoreUnavailableError.
+    """
+    record, plan = store.read_execution(execution), store.plan(execution)
+    if record is None or plan is None:
+        raise ExecutionNotFoundError.of(execution)
+    check_payload(_schema(plan, execution, name), payload)
+    reading = Reading((), (execution,), signals=((execution, (name,)),))
+    for _ in range(TRIES):
+        unit = store.begin_deciding(reading)
+        try:
+            run, changes = _changes(unit, execution, record, name, payload)
+        except BaseException:
+            unit.abandon()
+            raise
+        if unit.commit({execution: changes}) is not None:
+            return SignalledView(execution_id=execution, signal=name, run=run)
+    raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
+
+
+def _schema(plan: Plan, execution: str, name: str) -> str | None:
+    """The schema of what the signal carries; nodes that wait for the same signal have the same. Raises
+    SignalNotFoundError."""
+    for position in plan.signal_nodes:
+        waits = plan.policy(position).waits
+        if waits is not None and name in waits.names:
+            return waits.schema
+    meant = did_you_mean(nearest_name(name, plan.signal_names)) or "."
+    raise SignalNotFoundError(f"no node of execution '{execution}' waits for a signal {name[:100]!r}{meant}")
+
+
+def _changes(
+    unit: DecidingUnit, execution: str, record: ExecutionRecord, name: str, payload: bytes
+) -> tuple[int, tuple[Change, ...]]:
+    control = unit.controls.get(execution)
+    if control is None:
+        raise ExecutionNotFoundError.of(execution)
+    if not control.lets_decide:
+        state = "being stopped" if control.stop is not None else control.status
+        raise WrongStateError(f"execution '{execution}' is {state}; only what runs takes signals")
+    kept = unit.signals[execution]
+    if is_full(kept, payload):
+        raise SignalsFullError(
+            f"execution '{execution}' keeps signals of {kept.size} bytes that no node has taken, the limit "
+            f"is {MOST_KEPT_BYTES} with this one: send it again once some are taken"
+        )
+    run = Run(execution, control.run, record.correlation_id)
+    return control.run, keep(kept, name, Sent(msgspec.Raw(payload), acting_key()), run, unit.now)

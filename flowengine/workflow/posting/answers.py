@@ -1,0 +1,95 @@
+"""What comes with an answer to a node that waits: what a signal carries, what a person decides."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import UnencodableError, encode
+from flowengine.settings import Limits
+from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.posting.posted import MAX_REASON_CHARS, check_text, read_number
+from flowengine.workflow.problems import Problem
+from flowengine.workflow.validation import Form, read_text
+
+DECISION_FIELDS: Final = ("approved", "comment", "data", "run", "attempt")
+
+
+class PostedPayload(msgspec.Struct, frozen=True):
+    """What a signal carries, as JSON, or what is wrong with it."""
+
+    data: bytes = b"null"
+    problems: tuple[Problem, ...] = ()
+    malformed: bool = False
+
+
+def read_payload(body: bytes, form: Form, limits: Limits) -> PostedPayload:
+    """Read what came with a signal: any value."""
+    text = read_text(body, form, limits)
+    if isinstance(text, Problem):
+        return PostedPayload(problems=(text,), malformed=True)
+    try:
+        return PostedPayload(encode(text.value))
+    except UnencodableError as error:
+        report = Report()
+        report.add("wrong_type", "", f"what a signal carries is a JSON value: {error}")
+        return PostedPayload(problems=text.located(report.problems()))
+
+
+class PostedDecision(msgspec.Struct, frozen=True):
+    """What a person decides, or what is wrong with it. `data`: as JSON."""
+
+    approved: bool = False
+    comment: str | None = None
+    data: bytes = b"null"
+    run: int | None = None
+    attempt: int | None = None
+    problems: tuple[Problem, ...] = ()
+    malformed: bool = False
+
+
+def read_decision(body: bytes, form: Form, limits: Limits) -> PostedDecision:
+    """Read a decision."""
+    text = read_text(body, form, limits)
+    if isinstance(text, Problem):
+        return PostedDecision(problems=(text,), malformed=True)
+    report = Report()
+    found = text.value
+    if not isinstance(found, dict):
+        fields = ", ".join(f"'{field}'" for field in DECISION_FIELDS)
+        report.add("wrong_type", "", f"the body is an object with {fields}, this is {type_name(found)}")
+        return PostedDecision(problems=text.located(report.problems()))
+    refuse_unknown_fields(found, DECISION_FIELDS, "", report)
+    approved, comment = found.get("approved"), found.get("comment")
+    if "approved" not in found:
+        report.add("missing_field", "", "'approved' is missing: true or false")
+    elif not isinstance(approved, bool):
+        report.add("wrong_type", "/approved", f"'approved' is true or false, this is {type_name(approved)}")
+    check_text("comment", comment, MAX_REASON_CHARS, report)
+    return PostedDecision(
+        approved is True,
+        comment if isinstance(comment, str) else None,
+        _data(found, limits, report),
+        read_number("run", found, 1, report),
+        read_number("attempt", found, 0, report),
+        text.located(report.problems()),
+    )
+
+
+def _data(posted: JsonObject, limits: Limits, report: Report) -> bytes:
+    try:
+        data = encode(posted.get("data"))
+    except UnencodableError as error:
+        report.add("wrong_type", "/data", f"'data' must be a JSON value: {error}")
+        return b"null"
+    if len(data) > limits.max_result_bytes:
+        report.add(
+            "out_of_range",
+            "/data",
+            f"'data' has {len(data)} bytes, the limit is {limits.max_result_bytes} "
+            "(FLOWENGINE_MAX_RESULT_BYTES)",
+        )
+    return data
