@@ -146,6 +146,18 @@ def test_what_is_given_reaches_the_group_itself() -> None:
         ),
         ([group("g", node("a"), map={})], "not_supported_yet", "/nodes/0/map", "does not have yet"),
         ([group("g", node("a"), repeat={})], "not_supported_yet", "/nodes/0/repeat", "does not have yet"),
+        (
+            [group("g", node("a"), concurrency={"key": "k", "limit": 1})],
+            "not_supported_yet",
+            "/nodes/0/concurrency",
+            "does not have yet",
+        ),
+        (
+            [group("g", node("a"), rate_limit={"key": "k", "limit": 1, "per_seconds": 1})],
+            "not_supported_yet",
+            "/nodes/0/rate_limit",
+            "does not have yet",
+        ),
     ],
 )
 def test_each_problem_is_told_at_its_place(
