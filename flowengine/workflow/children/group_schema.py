@@ -9,7 +9,7 @@ from flowengine.workflow.document import MAX_ID_CHARS
 
 Schema = dict[str, Any]
 
-_OF_TASKS: Final = ("config", "output_schema", "repeat", "concurrency", "rate_limit")
+_OF_TASKS: Final = ("config", "output_schema", "repeat", "map", "concurrency", "rate_limit")
 """The fields that a group has not."""
 
 
