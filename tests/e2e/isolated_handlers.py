@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from flowengine.plugin import AttemptError, Context, HandlerError, ModelCall, handler
+from flowengine.plugin import AttemptError, Context, HandlerError, Later, ModelCall, handler
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -92,6 +92,12 @@ def hang(config: Hang, context: Context) -> object:
 def pid(config: Given, context: Context) -> object:
     """Tells its process, and what it was given."""
     return {"result": os.getpid(), "given": config.given}
+
+
+@handler("isolated_later", isolated=True)
+def later(config: Given, context: Context) -> object:
+    """Asks to be called again."""
+    raise Later(90)
 
 
 @handler("isolated_ask", isolated=True)

@@ -26,6 +26,7 @@ from flowengine.handlers.isolated.frames import (
     Began,
     BrokenFrameError,
     Cancel,
+    Delayed,
     FromChild,
     Job,
     Raised,
@@ -36,7 +37,7 @@ from flowengine.handlers.isolated.frames import (
 )
 from flowengine.observability.node_output import LINE_BYTES, NodeOutput, Step, Taken
 from flowengine.plugin.context import Cancellation
-from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
+from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, Later
 
 LATE_S: Final = 0.15
 """A handler that heeds its deadline says more of it than its death would: so long it is waited for."""
@@ -178,6 +179,9 @@ class ChildProcess:
                 case Raised():
                     self._end()
                     raise _error(frame)
+                case Delayed(seconds=seconds):
+                    self._end()
+                    raise self._later(job, seconds)
                 case _ as never:
                     assert_never(never)
 
@@ -197,6 +201,13 @@ class ChildProcess:
             self.kill()
             raise self._crashed(job, f"what it returned is no JSON: {error}") from error
         return data
+
+    def _later(self, job: Job, seconds: float) -> Later | HandlerError:
+        try:
+            return Later(seconds)
+        except ValueError as error:
+            self.kill()
+            return self._crashed(job, f"it has asked for what is no time: {error}")
 
     def _hear(self, job: Job, spoke: Spoke, output: NodeOutput | None) -> None:
         if output is None:

@@ -22,6 +22,7 @@ from flowengine.execution.error_codes import UNENCODABLE_RESULT, UNKNOWN_HANDLER
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.isolated.frames import (
     Began,
+    Delayed,
     FromChild,
     Job,
     Raised,
@@ -35,7 +36,7 @@ from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.observability.log_context import bound_contextvars
 from flowengine.observability.node_output import NodeOutput, heard_by
 from flowengine.plugin.context import Cancellation, Context, Log
-from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, ResultTooLargeError
+from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, Later, ResultTooLargeError
 from flowengine.plugin.registry import Registry
 
 IDLE_S: Final = 300.0
@@ -113,7 +114,7 @@ class ChildSide:
             output.tell(last=True)
         self._send(ended)
 
-    def _ended(self, job: Job, output: NodeOutput) -> Returned | Raised:
+    def _ended(self, job: Job, output: NodeOutput) -> Returned | Raised | Delayed:
         handler = self._registry.get(job.handler)
         try:
             if handler is None:
@@ -130,6 +131,8 @@ class ChildSide:
             return Raised(job.number, UNENCODABLE_RESULT.code, message)
         except HandlerError as error:
             return self._raised(job, error)
+        except Later as later:
+            return Delayed(job.number, float(later.seconds))
 
     def _raised(self, job: Job, error: HandlerError) -> Raised:
         wait_s = error.retry_after_s

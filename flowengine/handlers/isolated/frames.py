@@ -99,7 +99,14 @@ class Raised(msgspec.Struct, frozen=True, tag=True):
     timed_out: bool = False
 
 
-FromChild: TypeAlias = Ready | Began | Spoke | Returned | Raised
+class Delayed(msgspec.Struct, frozen=True, tag=True):
+    """The handler asks to be called again after so many seconds."""
+
+    number: int
+    seconds: float
+
+
+FromChild: TypeAlias = Ready | Began | Spoke | Returned | Raised | Delayed
 
 FrameT = TypeVar("FrameT")
 

@@ -18,7 +18,7 @@ from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.isolated.children import Children
 from flowengine.handlers.loading import load_registry
 from flowengine.observability.node_output import NodeOutput
-from flowengine.plugin import Cancellation, Context, HandlerError, HandlerTimeoutError, Registry
+from flowengine.plugin import Cancellation, Context, HandlerError, HandlerTimeoutError, Later, Registry
 from flowengine.worker.process import ISOLATED_PROGRAM
 from tests.support.rigs.handler_runs import RecordedLog
 from tests.support.waiting import wait_until
@@ -108,6 +108,15 @@ def test_child_is_kept_for_the_next_call(calls: Calls) -> None:
     first, second = calls.call("isolated_pid", given=[1, {"a": None}]), calls.call("isolated_pid")
     assert first["result"] == second["result"] != os.getpid()
     assert first["given"] == [1, {"a": None}]
+
+
+def test_handler_may_ask_to_be_called_later(calls: Calls) -> None:
+    """That is no failure, and its process goes on."""
+    kept = calls.call("isolated_pid")["result"]
+    with pytest.raises(Later) as caught:
+        calls.call("isolated_later")
+    assert caught.value.seconds == 90
+    assert calls.call("isolated_pid")["result"] == kept
 
 
 def test_context_and_all_that_is_said_cross(calls: Calls) -> None:

@@ -118,6 +118,8 @@ def test_templates_read_what_the_execution_says_of_itself() -> None:
         "started_at": "1970-01-01T00:00:02.000Z",
         "correlation_id": "corr",
         "labels": {"team": "data"},
+        "version": None,
+        "group_id": None,
     }
 
 
