@@ -40,6 +40,7 @@ _INDEX: Final = _NAMES.index("running")
 _QUEUE: Final = stream_key(ORCHESTRATOR_QUEUE)
 _HANDLERS: Final = _NAMES.handlers(WORKER_QUEUE)
 _TURNS: Final = _NAMES.line("x:a")
+_STARTS: Final = _NAMES.starts("s:a")
 _DEAD: Final = dead_letter_key(WORKER_QUEUE)
 _LINE: Final = _NAMES.stream(handler_line(WORKER_QUEUE, "a"))
 
@@ -173,6 +174,8 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("LLEN", _TURNS),
         ("LRANGE", _TURNS, 0, 0),
         ("HDEL", _NAMES.line_limits, ""),
+        ("ZREMRANGEBYSCORE", _STARTS, "-inf", 0),
+        ("PEXPIRE", _STARTS, 1),
         ("ZREM", _NAMES.line_index, ""),
     ),
     "worker": (

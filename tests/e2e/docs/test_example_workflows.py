@@ -44,6 +44,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         },
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
+    "map": {"report": "3 of 4 orders come to 594.0. Left out: a-3."},
     "group": {"send": "HELLO FROM BERN (15)"},
     "parameters": {"over_threshold": ["bergen"]},
     "approval": {"publish": "nobody has decided"},

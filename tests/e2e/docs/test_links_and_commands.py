@@ -64,9 +64,9 @@ RUN_BY = {
     "FLOWENGINE_HANDLERS= flowengine validate .": "test_nothing_of_an_untrusted_folder_is_imported",
     'echo \'{"name": "ada"}\' > user.json': STORY,
     "python3 -m http.server 9000 --bind 127.0.0.1 &": STORY,
-    "redis-cli ACL SETUSER flowengine on '>PASSWORD' '~fe:*' +@hash +@sortedset +@stream +@string "
-    "+@transaction +del +unlink +exists +expire +expireat +expiretime +persist +ping +select +time +info "
-    "'+client|id' '+client|unblock'": RIGHTS,
+    "redis-cli ACL SETUSER flowengine on '>PASSWORD' '~fe:*' +@hash +@list +@sortedset +@stream +@string "
+    "+@transaction +del +unlink +exists +expire +expireat +expiretime +pexpire +pexpireat +persist +ping "
+    "+select +time +info '+client|id' '+client|unblock'": RIGHTS,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 0": BACKUP,
     "redis-cli INFO persistence": BACKUP,
     "cp -r appendonlydir backup": BACKUP,

@@ -34,6 +34,9 @@ BUILT_IN = (
     "set",
     "assert",
     "end",
+    "wait",
+    "signal",
+    "approval",
 )
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")
@@ -155,7 +158,7 @@ def test_key_is_made_listed_and_revoked(shell: Shell, valkey: Valkey) -> None:
     made, listed, revoked = [
         command
         for command in TOPICS["api"].inline
-        if re.fullmatch(r"flowengine key (new ci .*(?<!--entry)|list|revoke ci)", command)
+        if re.fullmatch(r"flowengine key (new ci (?!.*--entry|.*--definitions).*|list|revoke ci)", command)
     ]
     assert re.match(r"key: +fe_", shell(made, REDIS_URL=valkey.url).stdout)
     assert re.search(
@@ -232,6 +235,9 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "rerun",
             "bulk",
             "signal",
+            "apply",
+            "diff",
+            "definitions",
             "approve",
             "reject",
             "skip",
