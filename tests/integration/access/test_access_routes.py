@@ -54,7 +54,7 @@ def test_each_role_is_told_who_it_is_and_only_admins_see_the_rest(
     """Every route of this kind, with a key of each role that is kept in Redis."""
     secret = keep(access, f"a-{role}", role)
     with asking(api, secret) as ask:
-        assert ask("GET", "/me").json() == {"key": f"a-{role}", "role": role}
+        assert ask("GET", "/me").json() == {"key": f"a-{role}", "role": role, "definitions": []}
         for method, path in (("GET", "/keys"), ("GET", "/settings"), ("DELETE", "/keys/nobody")):
             answer = ask(method, path)
             if allows(role, "admin"):
@@ -66,7 +66,7 @@ def test_each_role_is_told_who_it_is_and_only_admins_see_the_rest(
 def test_without_keys_everybody_is_an_admin_without_a_name(access: RedisAccess) -> None:
     """So a page knows what it may offer."""
     with served_api(access=access) as open_api:
-        assert open_api.client.get("/me").json() == {"key": None, "role": "admin"}
+        assert open_api.client.get("/me").json() == {"key": None, "role": "admin", "definitions": []}
         assert open_api.client.get("/keys").json() == {"items": [], "next_cursor": None}
 
 

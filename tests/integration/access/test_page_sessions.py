@@ -63,7 +63,8 @@ def test_page_signs_in_and_out(api: ServedApi, access: RedisAccess, redis_client
     token, *attributes = rest.split("; ")
     assert attributes == ["Path=/", f"Max-Age={LASTS_S}", "HttpOnly", "SameSite=Strict"]
     cookie = cookie_of(answer)
-    assert api.client.get("/me", headers=cookie).json() == {"key": "ops", "role": "operate"}
+    me = api.client.get("/me", headers=cookie).json()
+    assert me == {"key": "ops", "role": "operate", "definitions": []}
     assert_problem(api.client.get("/keys", headers=cookie), 403, "role_missing")
     assert_problem(api.client.post("/workflows/x1/cancel", headers=cookie), 404, "execution_not_found")
     stored = [key.decode() for key in redis_client.scan_iter("fe:session:*")]
@@ -205,4 +206,5 @@ def test_without_keys_nobody_has_to_sign_in(access: RedisAccess) -> None:
     with served_api(access=access) as open_api:
         assert_problem(sign_in(open_api, OPS), 401, "unauthorized")
         cookie = {"Cookie": f"flowengine-{open_api.port}=x"}
-        assert open_api.client.get("/me", headers=cookie).json() == {"key": None, "role": "admin"}
+        me = open_api.client.get("/me", headers=cookie).json()
+        assert me == {"key": None, "role": "admin", "definitions": []}
