@@ -88,7 +88,7 @@ def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
                 delayed=draw(st.booleans()),
                 collects=draw(st.booleans()) and node not in read,
                 waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval"]))
-                if times == 1
+                if times == 1 and node != OUTPUTS_NODE
                 else "",
             )
     return said

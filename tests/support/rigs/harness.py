@@ -239,7 +239,7 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        does = "later_sum" if node in waiting else WAITERS[holding[node].kind] if node in holding else "sum"
+        does = WAITERS[holding[node].kind] if node in holding else "later_sum" if node in waiting else "sum"
         does = "name_sum" if node == OUTPUTS_NODE else does
         task = Task(does, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
@@ -253,7 +253,7 @@ def plan_of(
     for node in ends:
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
-    threadless = frozenset(index[node] for node in waiting if node != OUTPUTS_NODE)
+    threadless = frozenset(index[node] for node in waiting if node not in {OUTPUTS_NODE, *holding})
     return Plan(name, tuple(nodes), policies, overall=overall, stages=stages, waiting=threadless)
 
 
