@@ -89,7 +89,7 @@ class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TendChild(msgspec.Struct, frozen=True, kw_only=True):
-    """Bring a node and the child execution that it stands for in line: what is missing is done, whoever asks.
+    """Bring a node and the child execution that it stands for in line: what is missing is done.
 
     `execution` and `node`: the parent's. `child`: the child, `run`: the run of it that the message speaks of.
     """

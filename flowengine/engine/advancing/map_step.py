@@ -1,7 +1,7 @@
 """The items of maps: what their reports change, and what follows from that.
 
 A report is written in one transaction, which WATCHes control and the map's node, and nothing that holds
-several items. What follows is another one: whoever looks at the map sends the items that are due, or ends the
+several items. What follows is another one: who looks at the map sends the items that are due, or ends the
 node. It WATCHes how many have been sent. So of two that look at once, one finds that the other has done it. A
 report is acknowledged after the look: if its process dies before, the report comes again, changes nothing,
 and looks.

@@ -1,6 +1,6 @@
 """A signal was kept, or a node waits for one: bring together what belongs together.
 
-Whoever keeps a signal, and whatever lets a node wait, sends the message in its own transaction. So of the two
+Who keeps a signal, and whatever lets a node wait, sends the message in its own transaction. So of the two
 at least the later one is looked at when both are there.
 """
 

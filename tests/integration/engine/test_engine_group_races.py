@@ -53,7 +53,7 @@ def test_two_orchestrators_make_one_child(harness: Harness) -> None:
 
 @pytest.mark.proves("group-stopped-unmade")
 def test_a_node_that_is_cancelled_before_its_child_is_made_makes_none(harness: Harness) -> None:
-    """Whoever comes first: the message that makes it, or the stop."""
+    """No matter which comes first: the message that makes it, or the stop."""
     execution = harness.begin(nested())
     message = until_message(harness, "tend_child")
     harness.cancel(execution)

@@ -155,7 +155,7 @@ def test_the_limits_of_a_node_are_in_its_policy() -> None:
 
 @pytest.mark.parametrize("field", ["concurrency", "rate_limit"])
 def test_an_end_takes_no_limit(field: str) -> None:
-    """It ends its execution, whoever else runs."""
+    """It ends its execution, no matter who else runs."""
     said: JsonObject = {"limit": 1, "per_seconds": 1} if field == "rate_limit" else {"limit": 1}
     end: JsonObject = {"id": "a", "handler": "end", "config": {}, field: said}
     assert only(checked(workflow(end))).code == "not_with_end"

@@ -24,7 +24,7 @@ _CHILD: Final = re.compile(r"[89a-f][0-9a-f]{26}")
 
 
 def child_id(parent: str, node: str, dispatch: int, at: int, item: str | None = None) -> str:
-    """The id of a child: whoever makes it makes the same. `at`: when its node was opened; `item`: the key of
+    """The id of a child: all who make it make the same. `at`: when its node was opened; `item`: the key of
     a map's item. It lives in its parent's partition."""
     said = "|".join((parent, node, str(dispatch), "" if item is None else f"={item}"))
     digest = hashlib.blake2b(said.encode(), digest_size=8).digest()

@@ -1,6 +1,6 @@
 """What is missing between a node and the child execution that it stands for.
 
-One look at both decides it, whoever asks for the look and however often.
+One look at both decides it, no matter who asks for the look and however often.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How far a map is: which of its items are sent next, and whether it has ended.
 
 Goes by numbers that only grow within a run: how many items have been sent, how many have ended, how many have
-failed. Whoever looks sends what is due. So nobody needs to know whose item's end has made it due, and a look
+failed. Who looks sends what is due. So nobody needs to know whose item's end has made it due, and a look
 that is repeated finds less.
 """
 
