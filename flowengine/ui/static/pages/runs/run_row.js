@@ -1,13 +1,14 @@
 // One run of the list: its status, name and id, why it failed or waits, how far it is, its times, labels.
 import { html } from "../../vendor/preact.js";
 import { exactNow } from "../../app/clock.js";
-import { at, counted, cutMiddle, duration, exact } from "../../app/format.js";
+import { at, counted, cutMiddle, exact } from "../../app/format.js";
 import { runAddress } from "../../app/router.js";
 import { CountsBar } from "../../parts/counts_bar.js";
 import { Icon } from "../../parts/icon.js";
 import { Ago, Took } from "../../parts/moment.js";
 import { shownText } from "../../parts/shown_text.js";
 import { Status } from "../../parts/status.js";
+import { waitPhrase } from "../../parts/waiting_words.js";
 import { chosen, choose } from "./bulk/chosen.js";
 import { addLabel } from "./filters.js";
 
@@ -57,9 +58,8 @@ function cause(run) {
   }
   if (!waits) return null;
   if (waits.kind === "turn") return html`<span class="cut say">waits for its turn: <bdi>${cutMiddle(waits.key ?? "", 60)}</bdi></span>`;
-  const left = at(waits.until) - exactNow();
-  const when = left > 0 ? `in ${duration(left)}` : "now";
-  return html`<span class="cut say" title=${exact(waits.until)}><bdi>${cutMiddle(waits.node, 60)}</bdi> ${waits.kind === "repeat" ? "repeats" : "is tried again"} ${when}</span>`;
+  const phrase = waitPhrase(waits.kind, at(waits.until) - exactNow());
+  return html`<span class="cut say" title=${exact(waits.until)}><bdi>${cutMiddle(waits.node, 60)}</bdi> ${phrase}</span>`;
 }
 
 /** @param {{run: Row}} props */

@@ -4,6 +4,7 @@ import { now } from "../../../app/clock.js";
 import { at, counted, cutMiddle, duration } from "../../../app/format.js";
 import { Icon } from "../../../parts/icon.js";
 import { shownText } from "../../../parts/shown_text.js";
+import { waitPhrase } from "../../../parts/waiting_words.js";
 import { isConsequence } from "../node_changes.js";
 import { select } from "../selection.js";
 
@@ -96,10 +97,8 @@ function progressOf(nodes) {
 
 /** @param {Node} node @param {number} count */
 function waitOf(node, count) {
-  if (node.waiting_for?.kind === "turn") return `${cutMiddle(node.id, 60)} waits for its turn${count > 1 ? `; ${counted(count - 1, "other node waits", "other nodes wait")}` : ""}.`;
-  const until = node.waiting_for?.until ? ` in ${duration(at(node.waiting_for.until) - now.value)}` : "";
-  const what = node.waiting_for?.kind === "repeat" ? "repeats" : "is tried again";
-  return `${cutMiddle(node.id, 60)} ${what}${until}${node.error ? `, after ${node.error.code}` : ""}${count > 1 ? `; ${counted(count - 1, "other node waits", "other nodes wait")}` : ""}.`;
+  const what = waitPhrase(node.waiting_for?.kind, at(node.waiting_for?.until) - now.value);
+  return `${cutMiddle(node.id, 60)} ${what}${node.error ? `, after ${node.error.code}` : ""}${count > 1 ? `; ${counted(count - 1, "other node waits", "other nodes wait")}` : ""}.`;
 }
 
 /** @param {Node[]} nodes */

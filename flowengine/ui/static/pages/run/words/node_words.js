@@ -2,6 +2,7 @@
 import { at, duration } from "../../../app/format.js";
 import { isConsequence } from "../node_changes.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
+import { waitPhrase } from "../../../parts/waiting_words.js";
 
 /** @typedef {import("../run_store.js").Node} Node */
 
@@ -55,7 +56,7 @@ export function waitWords(node, now) {
   const when = !until ? "" : left > 0 ? ` in ${duration(left)}` : " now";
   if (!kind || kind === "retry") return node.error ? `next try${when}, after ${errorWords(node.error)}` : `next try${when}`;
   if (kind === "repeat") return `next iteration${when}`;
-  return until && left > 0 ? `waits for ${kind.replaceAll("_", " ")}, ${duration(left)} left` : `waits for ${kind.replaceAll("_", " ")}`;
+  return waitPhrase(kind, left);
 }
 
 /** @param {{done: number, total?: number, message?: string}} progress */
