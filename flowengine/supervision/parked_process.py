@@ -61,9 +61,9 @@ class ParkedProcess:
         """End it, if it still waits."""
         if self.is_waiting:
             self.is_waiting = False
+            self.kill()
             self.lifeline.close()
             self.stdout.close()
-            self.kill()
             self.wait()
 
     def poll(self) -> int | None:
