@@ -15,7 +15,7 @@ from flowengine.execution.definitions.views import (
     DiffView,
     VersionListView,
 )
-from flowengine.execution.views import StartedView
+from flowengine.execution.views.executions import StartedView
 from flowengine.workflow.problems import Problem
 
 

@@ -15,22 +15,13 @@ from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.limits.views import LimitsView
-from flowengine.execution.map_views import ItemPage, ItemStatus
-from flowengine.execution.operation_views import (
-    DeadLettersView,
-    DeletedLetterView,
-    QueuesView,
-    RetriedLetterView,
-    StatsView,
-    WorkersView,
-)
 from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     CancelledView,
     CreatedView,
     DecidedView,
@@ -48,6 +39,15 @@ from flowengine.execution.views import (
     SteeredView,
     TriggeredView,
     WaitingView,
+)
+from flowengine.execution.views.maps import ItemPage, ItemStatus
+from flowengine.execution.views.operations import (
+    DeadLettersView,
+    DeletedLetterView,
+    QueuesView,
+    RetriedLetterView,
+    StatsView,
+    WorkersView,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.observability.metrics.gauges import Reading

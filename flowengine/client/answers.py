@@ -8,7 +8,7 @@ import msgspec
 
 from flowengine.client.call import Call
 from flowengine.client.calls import PAGE
-from flowengine.execution.views import DecidedView, PersonKind, SignalledView, WaitingView
+from flowengine.execution.views.executions import DecidedView, PersonKind, SignalledView, WaitingView
 from flowengine.jsonvalue import JsonValue
 
 

@@ -16,7 +16,7 @@ from flowengine.client.errors import UnreachableError
 from flowengine.client.methods import Awaited, Methods
 from flowengine.client.waiting import Patience
 from flowengine.execution.status import is_over
-from flowengine.execution.views import ExecutionView
+from flowengine.execution.views.executions import ExecutionView
 
 Answer = TypeVar("Answer")
 

@@ -10,24 +10,14 @@ import msgspec
 
 from flowengine.client.call import Call, given_query, new_key, paging, path_part
 from flowengine.client.workflow_text import posted
-from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.limits.views import LimitsView
-from flowengine.execution.map_views import ItemPage, ItemStatus
-from flowengine.execution.operation_views import (
-    DeadLettersView,
-    DeletedLetterView,
-    QueuesView,
-    RetriedLetterView,
-    StatsView,
-    WorkersView,
-)
 from flowengine.execution.requests.bulk import BulkAction, BulkMode, BulkView
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.validation_view import ValidationView
-from flowengine.execution.views import (
+from flowengine.execution.views.access import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
+from flowengine.execution.views.executions import (
     CancelledView,
     CreatedView,
     DeletedView,
@@ -43,6 +33,16 @@ from flowengine.execution.views import (
     SteeredView,
     TriggeredView,
 )
+from flowengine.execution.views.maps import ItemPage, ItemStatus
+from flowengine.execution.views.operations import (
+    DeadLettersView,
+    DeletedLetterView,
+    QueuesView,
+    RetriedLetterView,
+    StatsView,
+    WorkersView,
+)
+from flowengine.execution.views.validation import ValidationView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 

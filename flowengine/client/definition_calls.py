@@ -18,7 +18,7 @@ from flowengine.execution.definitions.views import (
     DiffView,
     VersionListView,
 )
-from flowengine.execution.views import ResultsView, StartedView
+from flowengine.execution.views.executions import ResultsView, StartedView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 

@@ -32,14 +32,13 @@ from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
-from flowengine.execution.map_views import ItemPage, ItemStatus
 from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     CancelledView,
     CreatedView,
     DecidedView,
@@ -58,6 +57,7 @@ from flowengine.execution.views import (
     TriggeredView,
     WaitingView,
 )
+from flowengine.execution.views.maps import ItemPage, ItemStatus
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits
 from flowengine.workflow.plan import Plan

@@ -20,7 +20,7 @@ from flowengine.execution.requests.listing import (
     node_to_blame,
     summary,
 )
-from flowengine.execution.views import ListView, SummaryView
+from flowengine.execution.views.executions import ListView, SummaryView
 
 MOST_LOOKED_AT: Final = 1000
 FIRST_LOOK: Final = 100

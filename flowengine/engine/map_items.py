@@ -9,8 +9,8 @@ from flowengine.engine.history import no_such_node
 from flowengine.engine.node_store import NodeStore
 from flowengine.engine.queries import known
 from flowengine.errors import BadCursorError
-from flowengine.execution.map_views import ItemPage, ItemStatus, ItemView, item_view
 from flowengine.execution.status import is_final, is_over
+from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView, item_view
 
 AT_ONCE: Final = 100
 LOOKED_AT: Final = 1000

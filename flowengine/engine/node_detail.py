@@ -21,7 +21,7 @@ from flowengine.execution.messages import OUTCOME, RunNode
 from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of
 from flowengine.execution.rules.dispatching import Run, not_ended, readable, task_of
 from flowengine.execution.status import is_over
-from flowengine.execution.views import NULL, AttemptView, NodeDetailView, NodeView, moment_or_none
+from flowengine.execution.views.executions import NULL, AttemptView, NodeDetailView, NodeView, moment_or_none
 from flowengine.settings import Limits
 from flowengine.template import TemplateError, render
 from flowengine.workflow.inputs.declared import MASK

@@ -11,8 +11,8 @@ from typing import Protocol
 import msgspec
 
 from flowengine.engine.ports import Given, NodeState, QueryStore
-from flowengine.execution.map_views import StoredItemState
 from flowengine.execution.records import Attempt, NodeRecord
+from flowengine.execution.views.maps import StoredItemState
 
 
 class StoredNode(msgspec.Struct, frozen=True):

@@ -11,7 +11,8 @@ from flowengine.engine.ports import CommandStore, Letter, LetterStore
 from flowengine.errors import DeadLetterNotFoundError
 from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.messages import Callback, RunBulk, RunNode, kind_of
-from flowengine.execution.operation_views import (
+from flowengine.execution.views.executions import moment
+from flowengine.execution.views.operations import (
     DeadLettersView,
     DeadLetterView,
     DeletedLetterView,
@@ -20,7 +21,6 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
-from flowengine.execution.views import moment
 from flowengine.observability.metrics.gauges import ReadGauges
 
 

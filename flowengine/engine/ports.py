@@ -21,11 +21,11 @@ from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.limits.starts import Starts
 from flowengine.execution.messages import Callback, ItemTry, Payload, RunNode
-from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.execution.signals import KeptSignals, Sent
+from flowengine.execution.views.operations import DeadReason
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
 from flowengine.workflow.plan import Plan

@@ -12,7 +12,6 @@ from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.limits.lines import Member, shown_key
-from flowengine.execution.map_views import map_view
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
@@ -27,7 +26,7 @@ from flowengine.execution.status import (
     is_over,
     shown,
 )
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     ChildrenView,
     ExecutionView,
     NodeResultsView,
@@ -40,6 +39,7 @@ from flowengine.execution.views import (
     moment,
     moment_or_none,
 )
+from flowengine.execution.views.maps import map_view
 from flowengine.execution.work import handler_of, primary_of
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode

@@ -14,7 +14,7 @@ import msgspec
 from flowengine.execution.messages import WaitOver
 from flowengine.execution.records import ExecutionRecord, NodeRecord, WaitKind
 from flowengine.execution.status import takes_reports
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     WaitingItemView,
     WaitingView,
     moment,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowengine.execution.records import ExecutionRecord
-from flowengine.execution.views import moment
+from flowengine.execution.views.executions import moment
 from flowengine.jsonvalue import JsonValue
 
 

@@ -9,8 +9,8 @@ import dramatiq
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import UndecodablePayloadError, decode
-from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import (

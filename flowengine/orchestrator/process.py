@@ -20,8 +20,8 @@ from flowengine.bootstrap import (
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
-from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop

@@ -26,10 +26,10 @@ from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.places import Place
-from flowengine.execution.map_views import StoredItemState
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.signals import KeptSignals
+from flowengine.execution.views.maps import StoredItemState
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
@@ -45,12 +45,12 @@ from flowengine.store.delivering.delivery_state import read_deliveries
 from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.node_reads import begun_at, read_node, read_readable
 from flowengine.store.history.stream_pages import RedisHistory
-from flowengine.store.listing import RedisListing
-from flowengine.store.listing_entries import having
+from flowengine.store.lists.listing import RedisListing
+from flowengine.store.lists.listing_entries import having
+from flowengine.store.lists.waiting_timers import RedisWaiting
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.map_reads import item_states, map_numbers
 from flowengine.store.state import RedisState
-from flowengine.store.waiting_timers import RedisWaiting
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 

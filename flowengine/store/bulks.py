@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from flowengine.engine.advancing.bulk_step import Counted
+from flowengine.engine.advancing.steps.bulk_step import Counted
 from flowengine.engine.commands.create import new_id
 from flowengine.engine.ports import Acknowledge, Candidates, Committed
 from flowengine.errors import ConflictError
@@ -24,7 +24,7 @@ from flowengine.store.access.stored_keys import StoredKeys
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import parse_execution
 from flowengine.store.connection.sessions import Command, Commands, Session
-from flowengine.store.listing import RedisListing
+from flowengine.store.lists.listing import RedisListing
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan
 
@@ -42,7 +42,7 @@ def _fit() -> None:
 
 
 class RedisBulks:
-    """Implements `flowengine.engine.advancing.bulk_step.BulkStore` and
+    """Implements `flowengine.engine.advancing.steps.bulk_step.BulkStore` and
     `flowengine.engine.commands.bulk.BulkCommands`. `ensure_fit`: what has to pass before the first use."""
 
     def __init__(self, state: RedisState, ensure_fit: Callable[[], None] = _fit) -> None:
@@ -218,7 +218,7 @@ class Admittance(msgspec.Struct, frozen=True):
 
 
 class RedisCountingUnit:
-    """Implements `flowengine.engine.advancing.bulk_step.CountingUnit`."""
+    """Implements `flowengine.engine.advancing.steps.bulk_step.CountingUnit`."""
 
     admission: Admittance | None = None
 

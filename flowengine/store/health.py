@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.views import HealthView, QueueView
+from flowengine.execution.views.executions import HealthView, QueueView
 from flowengine.plaintext import plain_text
 from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line
 from flowengine.store.admission import memory_of, parse_info

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from flowengine.engine.ports import ItemToSend, MapNumbers
-from flowengine.execution.map_views import MapOutput, StoredItemState, output_of
 from flowengine.execution.records import ItemRecord, NodeRecord
 from flowengine.execution.rules.maps.opening import key_of
+from flowengine.execution.views.maps import MapOutput, StoredItemState, output_of
 from flowengine.store import keys
 from flowengine.store.codec import decode_record
 from flowengine.store.connection.sessions import Command

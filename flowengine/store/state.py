@@ -27,7 +27,7 @@ from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
 from flowengine.store.limits.lines import RedisLines
 from flowengine.store.lines_beside import LinesBeside
-from flowengine.store.listing_entries import stored_entries
+from flowengine.store.lists.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state

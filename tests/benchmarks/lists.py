@@ -21,7 +21,7 @@ import redis
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.execution.requests.listing import Wanted
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import RedisApiState

@@ -13,7 +13,7 @@ from flowengine.engine.definitions.definitions import Start, StoredDefinitions
 from flowengine.engine.definitions.ports import Content, Definition
 from flowengine.engine.ports import CommandStore
 from flowengine.execution.definitions.records import KeptDefinition, VersionRecord
-from flowengine.execution.views import StartedView
+from flowengine.execution.views.executions import StartedView
 from flowengine.workflow.labels import merged
 from flowengine.workflow.plan import Plan, decode_plan
 

@@ -32,7 +32,6 @@ from flowengine.execution.history.places import LIVE_START, LivePlace, Place, pa
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
-from flowengine.execution.map_views import ItemPage, ItemStatus, ItemView
 from flowengine.execution.records import Decided, NodeError, WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.idempotency import (
@@ -44,7 +43,7 @@ from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Overruling
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     NULL,
     AttemptView,
     CancelledView,
@@ -68,6 +67,7 @@ from flowengine.execution.views import (
     WaitingView,
     decision_view,
 )
+from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given

@@ -13,7 +13,7 @@ from flowengine.api.routes.operations import (
 )
 from flowengine.errors import BadCursorError, DeadLetterNotFoundError
 from flowengine.execution.limits.views import LimitsView
-from flowengine.execution.operation_views import (
+from flowengine.execution.views.operations import (
     DeadLettersView,
     DeletedLetterView,
     QueuesView,

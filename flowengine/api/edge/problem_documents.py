@@ -19,7 +19,7 @@ from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import ConcurrencyLimitError, FlowEngineError, TooManyExecutionsError
-from flowengine.execution.views import DecisionView
+from flowengine.execution.views.executions import DecisionView
 from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.problems import Problem

@@ -16,17 +16,19 @@ from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.bulk_schema import bulk_schema
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
-from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.definitions import views as definition_views
 from flowengine.execution.delivery import views as delivery_views
 from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.limits import views as limits_views
-from flowengine.execution.map_views import ItemView, MapView
 from flowengine.execution.requests.bulk import BulkView
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
-from flowengine.execution.validation_view import NodePlaceView, ValidationView
+from flowengine.execution.views import access as access_views
+from flowengine.execution.views import executions as views
+from flowengine.execution.views import operations as operation_views
+from flowengine.execution.views.maps import ItemView, MapView
+from flowengine.execution.views.validation import NodePlaceView, ValidationView
 from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing

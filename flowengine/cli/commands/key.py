@@ -187,7 +187,7 @@ def _of_settings(settings: Settings) -> list[ApiKey]:
 
 
 def _described(item: ApiKey) -> dict[str, object]:
-    from flowengine.execution.views import moment_or_none
+    from flowengine.execution.views.executions import moment_or_none
 
     return {
         "id": item.id,

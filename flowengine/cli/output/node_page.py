@@ -13,9 +13,9 @@ import msgspec
 
 from flowengine.cli.output.progress import WHY_SKIPPED, elapsed, waiting_words
 from flowengine.cli.output.tables import print_rows
-from flowengine.execution.map_views import MapView
 from flowengine.execution.records import NodeError
-from flowengine.execution.views import NULL, AttemptView, NodeDetailView
+from flowengine.execution.views.executions import NULL, AttemptView, NodeDetailView
+from flowengine.execution.views.maps import MapView
 from flowengine.plaintext import plain_text
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowengine.execution.status import NODE_STATUSES, ExecutionStatus, NodeStatus, SkipReason
-from flowengine.execution.views import ExecutionView, Moment, NodeView, WaitingForView
+from flowengine.execution.views.executions import ExecutionView, Moment, NodeView, WaitingForView
 from flowengine.plaintext import plain_text
 
 STYLES: Final[Mapping[NodeStatus | ExecutionStatus, str]] = {

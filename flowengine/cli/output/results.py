@@ -13,7 +13,7 @@ from rich.text import Text
 
 from flowengine.cli.output.progress import STYLES, elapsed, failed_and_skipped, shown_nodes
 from flowengine.execution.records import NodeError
-from flowengine.execution.views import ExecutionView, NodeResultsView, ResultsView
+from flowengine.execution.views.executions import ExecutionView, NodeResultsView, ResultsView
 from flowengine.plaintext import plain_text
 from flowengine.workflow.problems import Problem
 

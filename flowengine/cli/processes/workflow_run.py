@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from flowengine.api.ports import Executions
     from flowengine.cli.given_inputs import GivenInputs
     from flowengine.cli.output.progress import Progress
-    from flowengine.execution.views import ExecutionView
+    from flowengine.execution.views.executions import ExecutionView
     from flowengine.jsonvalue import JsonValue
     from flowengine.plugin import Registry
     from flowengine.settings import Settings

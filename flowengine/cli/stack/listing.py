@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowengine.execution.status import ExecutionStatus
-    from flowengine.execution.views import SummaryView
+    from flowengine.execution.views.executions import SummaryView
 
 
 @click.command("list")

@@ -10,7 +10,7 @@ from flowengine.cli.stack.options import json_option
 from flowengine.cli.stack.reaching import stack
 
 if TYPE_CHECKING:
-    from flowengine.execution.operation_views import DurationsView, SpanStatsView
+    from flowengine.execution.views.operations import DurationsView, SpanStatsView
 
 
 @click.command()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowengine.client import Client
-    from flowengine.execution.views import ExecutionView, NodeView
+    from flowengine.execution.views.executions import ExecutionView, NodeView
 
 
 @click.command()

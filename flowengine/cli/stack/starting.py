@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowengine.client import Client
-    from flowengine.execution.views import StartedView
+    from flowengine.execution.views.executions import StartedView
     from flowengine.jsonvalue import JsonValue
     from flowengine.workflow.problems import Problem
 

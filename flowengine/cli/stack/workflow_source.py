@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowengine.client import Client
-    from flowengine.execution.views import StartedView
+    from flowengine.execution.views.executions import StartedView
     from flowengine.jsonvalue import JsonValue
 
 _ENVELOPE: Final = "/workflow"

@@ -13,18 +13,18 @@ from typing import Final, assert_never
 import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
-from flowengine.engine.advancing.child_step import ChildStep
-from flowengine.engine.advancing.deadline import DeadlineStep
-from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
-from flowengine.engine.advancing.map_step import MapStep
-from flowengine.engine.advancing.next_try import NextTryStep
-from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
-from flowengine.engine.advancing.resume_step import ResumeStep
-from flowengine.engine.advancing.signal_step import SignalStep
-from flowengine.engine.advancing.stop_step import STOP_S, StopStep
-from flowengine.engine.advancing.wait_over import WaitOverStep
+from flowengine.engine.advancing.steps.child_step import ChildStep
+from flowengine.engine.advancing.steps.deadline import DeadlineStep
+from flowengine.engine.advancing.steps.delete_step import DeleteStep
+from flowengine.engine.advancing.steps.map_step import MapStep
+from flowengine.engine.advancing.steps.next_try import NextTryStep
+from flowengine.engine.advancing.steps.overruled_step import OverruledStep
+from flowengine.engine.advancing.steps.resume_step import ResumeStep
+from flowengine.engine.advancing.steps.signal_step import SignalStep
+from flowengine.engine.advancing.steps.stop_step import STOP_S, StopStep
+from flowengine.engine.advancing.steps.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether, unheld
 from flowengine.engine.limits.line_step import LineStep

@@ -15,7 +15,7 @@ from flowengine.execution.records import ExecutionRecord, Stop
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.stopping import cancel_before_start, mark
 from flowengine.execution.status import ExecutionStatus, is_over
-from flowengine.execution.views import CancelledView
+from flowengine.execution.views.executions import CancelledView
 
 TRIES: Final = 50
 

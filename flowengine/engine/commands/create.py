@@ -32,7 +32,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.starting import Given, first_run
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import CreatedView, StartedView, moment
+from flowengine.execution.views.executions import CreatedView, StartedView, moment
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.workflow.inputs.declared import secret_names
 from flowengine.workflow.plan import Plan, encode_plan

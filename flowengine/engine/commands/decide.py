@@ -24,7 +24,7 @@ from flowengine.execution.rules.dispatching import SIZES, Run
 from flowengine.execution.rules.finishing import Decision, finish
 from flowengine.execution.rules.waits.deciding import Answer, decided, first_decision, refusal
 from flowengine.execution.status import NodeStatus, shown
-from flowengine.execution.views import DecidedView, DecisionView, decision_view
+from flowengine.execution.views.executions import DecidedView, DecisionView, decision_view
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import OUTPUTS_NODE

@@ -15,7 +15,7 @@ from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, Stop
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.steering.deleting import deletion, doom, may_be_deleted, remove
-from flowengine.execution.views import DeletedView
+from flowengine.execution.views.executions import DeletedView
 
 TRIES: Final = 50
 REASON: Final = "it is being deleted"

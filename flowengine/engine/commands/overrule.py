@@ -39,7 +39,7 @@ from flowengine.execution.rules.steering.overruling import (
 )
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.status import is_over
-from flowengine.execution.views import OverruledView
+from flowengine.execution.views.executions import OverruledView
 from flowengine.execution.work import primary_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan

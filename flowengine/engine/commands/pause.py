@@ -14,7 +14,7 @@ from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.steering import pausing
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import SteeredView
+from flowengine.execution.views.executions import SteeredView
 
 TRIES: Final = 50
 

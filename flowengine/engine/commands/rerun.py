@@ -38,7 +38,7 @@ from flowengine.execution.rules.starting import Again, begin_again
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.steering.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
 from flowengine.execution.status import counts_as_success, execution_may
-from flowengine.execution.views import NotPossibleView, RerunPreviewView, RerunView
+from flowengine.execution.views.executions import NotPossibleView, RerunPreviewView, RerunView
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem

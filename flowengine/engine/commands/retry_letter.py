@@ -11,7 +11,7 @@ from flowengine.engine.commands.trigger import NewerRunError, Repeated, trigger
 from flowengine.engine.ports import CommandStore, Letter, LetterStore
 from flowengine.errors import WrongStateError
 from flowengine.execution.messages import RunNode
-from flowengine.execution.operation_views import RetriedLetterView
+from flowengine.execution.views.operations import RetriedLetterView
 
 
 def given_up(letter: Letter) -> RunNode | None:

@@ -24,7 +24,7 @@ from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.waits.signalling import is_full, keep
 from flowengine.execution.signals import MOST_KEPT_BYTES, Sent
-from flowengine.execution.views import SignalledView
+from flowengine.execution.views.executions import SignalledView
 from flowengine.nearest_name import nearest_name
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import did_you_mean

@@ -37,7 +37,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.starting import Given, first_run, retry_failed
 from flowengine.execution.status import ExecutionStatus, execution_may
-from flowengine.execution.views import TriggeredView
+from flowengine.execution.views.executions import TriggeredView
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.workflow.plan import Plan
 

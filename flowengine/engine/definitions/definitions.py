@@ -40,7 +40,7 @@ from flowengine.execution.definitions.views import (
     version_view,
 )
 from flowengine.execution.requests.idempotency import IdempotentRequest
-from flowengine.execution.views import StartedView, moment
+from flowengine.execution.views.executions import StartedView, moment
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.layout.plan_drawing import draw
 from flowengine.workflow.definitions.comparison import Difference, differences

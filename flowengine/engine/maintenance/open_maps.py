@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from flowengine.engine.advancing.map_step import MapStep
+from flowengine.engine.advancing.steps.map_step import MapStep
 from flowengine.engine.ports import AdvancingStore, ItemToSend, MapNumbers, NodeKey, Reading
 from flowengine.execution.changes import Send, SendItems
 from flowengine.execution.messages import ItemTry, RunNode

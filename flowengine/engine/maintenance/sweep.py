@@ -17,8 +17,8 @@ import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.reads import undecided
-from flowengine.engine.advancing.signal_step import SignalStep
-from flowengine.engine.advancing.stop_step import STOP_S, StopStep
+from flowengine.engine.advancing.steps.signal_step import SignalStep
+from flowengine.engine.advancing.steps.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.open_maps import OpenMaps, OpenMapStore

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
-from flowengine.engine.advancing.delete_step import DeleteStep
+from flowengine.engine.advancing.steps.delete_step import DeleteStep
 from flowengine.engine.ports import DeletingStore
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.status import is_over

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from flowengine.execution.definitions.records import VersionRecord
-from flowengine.execution.views import Moment, moment
+from flowengine.execution.views.executions import Moment, moment
 from flowengine.layout.drawing import Drawing
 from flowengine.workflow.definitions.comparison import Difference
 from flowengine.workflow.problems import Problem

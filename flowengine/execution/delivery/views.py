@@ -15,7 +15,7 @@ from flowengine.execution.delivery.records import (
     WhyFailed,
     webhook_id,
 )
-from flowengine.execution.views import moment, moment_or_none
+from flowengine.execution.views.executions import moment, moment_or_none
 
 MASK: Final = "***"
 

@@ -26,7 +26,7 @@ from flowengine.execution.history.places import (
 from flowengine.execution.history.spoken import Live, Progress, decode_lines, decode_live
 from flowengine.execution.history.views import event_view, line_view
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import Moment, moment
+from flowengine.execution.views.executions import Moment, moment
 
 Entry: TypeAlias = tuple[bytes, tuple[bytes, ...]]
 """The id of an entry, and the values of its fields."""

@@ -12,7 +12,7 @@ import msgspec
 
 from flowengine.execution.records import ExecutionError
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import CountsView, ExecutionView, Moment, moment, moment_or_none
+from flowengine.execution.views.executions import CountsView, ExecutionView, Moment, moment, moment_or_none
 
 KEPT_RUNS: Final = 50
 """So many runs are told of, the newest."""

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from flowengine.execution.events import WAITS_FOR, Event, EventKind, Overruled
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.spoken import Field, Line, Lines, Source
-from flowengine.execution.views import Moment, moment
+from flowengine.execution.views.executions import Moment, moment
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.deleting import may_be_deleted
 from flowengine.execution.rules.steering.pausing import may_be_held
 from flowengine.execution.status import execution_may, is_over
-from flowengine.execution.views import Moment, moment, moment_or_none
+from flowengine.execution.views.executions import Moment, moment, moment_or_none
 
 BulkAction: TypeAlias = Literal["cancel", "pause", "resume", "rerun", "delete"]
 BulkMode: TypeAlias = Literal["failed", "all"]

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from flowengine.errors import FlowEngineError
-from flowengine.execution.views import CreatedView, StartedView, TriggeredView
+from flowengine.execution.views.executions import CreatedView, StartedView, TriggeredView
 from flowengine.workflow.problems import Problem
 
 PART_CHARS: Final = 16

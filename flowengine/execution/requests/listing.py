@@ -15,7 +15,7 @@ from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of
 from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import ExecutionStatus, is_over
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     SummaryCountsView,
     SummaryView,
     SummaryWaitView,

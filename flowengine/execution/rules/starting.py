@@ -49,7 +49,7 @@ from flowengine.execution.status import (
     is_final,
     shown,
 )
-from flowengine.execution.views import counts_of
+from flowengine.execution.views.executions import counts_of
 from flowengine.workflow.plan import Plan
 
 EVENTS_ANEW_EVERY: Final = 10

@@ -1,6 +1,6 @@
 """Everything that the processes count: the table of their metrics. Each process has its own numbers.
 
-What is read from Redis when the API is asked stands in `flowengine.execution.operation_views`.
+What is read from Redis when the API is asked stands in `flowengine.execution.views.operations`.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.limits.line_commands import entering, expecting, holding, standing, start_counted
-from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
+from flowengine.store.lists.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
 

@@ -12,7 +12,7 @@ from flowengine.execution.changes import Remove
 from flowengine.execution.messages import HooksTimeout, RunTimeout, StopOverdue
 from flowengine.store import keys
 from flowengine.store.connection.sessions import Command
-from flowengine.store.listing_entries import list_of
+from flowengine.store.lists.listing_entries import list_of
 from flowengine.workflow.plan import Plan
 
 AT_ONCE: Final = 100

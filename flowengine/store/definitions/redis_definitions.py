@@ -21,7 +21,7 @@ from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission
 from flowengine.store.connection.sessions import Command, Commands, Session
-from flowengine.store.listing_entries import VERSION, having
+from flowengine.store.lists.listing_entries import VERSION, having
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import UnknownFormatError
 

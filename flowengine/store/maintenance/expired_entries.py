@@ -13,7 +13,7 @@ import redis
 from flowengine.execution.status import ExecutionStatus
 from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import is_execution_id
-from flowengine.store.listing_entries import LISTS, NARROW_LISTS, id_in, stored_entries
+from flowengine.store.lists.listing_entries import LISTS, NARROW_LISTS, id_in, stored_entries
 from flowengine.store.state import RedisState
 
 AT_ONCE: Final = 200

@@ -24,7 +24,7 @@ from flowengine.store.delivering.silent_deliveries import (
     silent_deliveries,
 )
 from flowengine.store.keys import is_execution_id, member_of, parse_own_queue, timer_kind
-from flowengine.store.listing_entries import NARROW_LISTS
+from flowengine.store.lists.listing_entries import NARROW_LISTS
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
 

@@ -15,7 +15,7 @@ from flowengine.engine.held import Sink
 from flowengine.engine.ports import Acknowledge, Letter
 from flowengine.errors import BadCursorError, ConflictError, DeadLetterNotFoundError
 from flowengine.execution.messages import Payload
-from flowengine.execution.operation_views import DeadReason
+from flowengine.execution.views.operations import DeadReason
 from flowengine.queues import MOVED_KEPT_S, dead_letter_key
 from flowengine.store.access.audit_log import add_note, note_now, was_written
 from flowengine.store.connection.sessions import Commands

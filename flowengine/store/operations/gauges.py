@@ -7,7 +7,7 @@ from collections.abc import Callable
 import redis
 
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.operation_views import HandlerLineView, QueueLoadView, QueuesView
+from flowengine.execution.views.operations import HandlerLineView, QueueLoadView, QueuesView
 from flowengine.observability.metrics import gauges
 from flowengine.observability.metrics.gauges import Gauge, Reading
 from flowengine.store.operations.kept_counts import kept_reads, parse_kept

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flowengine.execution.status import ALL_EXECUTION_STATUSES
 from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import Keys
-from flowengine.store.listing_entries import LISTS, NARROW_LISTS
+from flowengine.store.lists.listing_entries import LISTS, NARROW_LISTS
 
 
 def kept_reads(names: Keys) -> list[Command]:

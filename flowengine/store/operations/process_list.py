@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from flowengine.engine.process_note import ProcessNote, decode_note
-from flowengine.execution.operation_views import WorkersView, WorkerView
-from flowengine.execution.views import moment
+from flowengine.execution.views.executions import moment
+from flowengine.execution.views.operations import WorkersView, WorkerView
 from flowengine.queues import GROUP, process_key
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.state import RedisState

@@ -14,7 +14,7 @@ import msgspec
 import redis
 
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.views import QueueView
+from flowengine.execution.views.executions import QueueView
 from flowengine.queues import GROUP, handler_line, lines_beside
 from flowengine.store.state import RedisState
 from flowengine.store.task_states import alive

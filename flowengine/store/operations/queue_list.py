@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from flowengine.execution.operation_views import HandlerLineView, QueueLoadView, QueuesView
+from flowengine.execution.views.operations import HandlerLineView, QueueLoadView, QueuesView
 from flowengine.queues import dead_letter_key, handler_line, lines_beside
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.operations.queue_backlog import look_at_stream

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from flowengine.execution.operation_views import (
+from flowengine.execution.views.executions import moment
+from flowengine.execution.views.operations import (
     DefinitionStatsView,
     DurationsView,
     HourStatsView,
     SpanStatsView,
     StatsView,
 )
-from flowengine.execution.views import moment
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.operations.ended_counts import HOUR_MS, NEVER_BEGUN, SLOT_MS, longest_ms
 from flowengine.store.operations.kept_counts import kept_reads, parse_kept

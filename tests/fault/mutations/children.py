@@ -62,7 +62,7 @@ MUTANTS: Final = (
     ),
     _in(
         "a resume reaches the children",
-        "engine/advancing/resume_step",
+        "engine/advancing/steps/resume_step",
         "self._arm(run, [*again, *children_again(run, records_of(stored), names)])",
         "self._arm(run, again)",
     ),

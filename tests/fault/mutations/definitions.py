@@ -85,7 +85,7 @@ MUTANTS: Final = (
     ),
     _in(
         "an execution is found by its version",
-        "store/listing_entries",
+        "store/lists/listing_entries",
         "*([] if self.version is None else [",
         "*([] if True else [",
     ),

@@ -20,7 +20,7 @@ def _bulk(rule: str, path: str, old: str, new: str) -> Mutant:
 MUTANTS: Final = (
     _bulk(
         "a step of a bulk is dealt with once",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         "or found[1].step != message.step:",
         "or False:",
     ),
@@ -32,7 +32,7 @@ MUTANTS: Final = (
     ),
     _bulk(
         "what a filter does not mean any more is left alone",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         "if wanted is not None and not _is_wanted(wanted, execution, unit.record):",
         "if False:",
     ),
@@ -56,7 +56,7 @@ MUTANTS: Final = (
     ),
     _bulk(
         "one that cannot be dealt with holds up no other",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         '                raise\n            log.error("bulk.passed_over"',
         '                raise\n            raise\n            log.error("bulk.passed_over"',
     ),
@@ -68,7 +68,7 @@ MUTANTS: Final = (
     ),
     _bulk(
         "a dry run of reruns counts what each would reset",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         'if refused is None and self._bulk.action == "rerun":',
         "if False:",
     ),
@@ -80,7 +80,7 @@ MUTANTS: Final = (
     ),
     _bulk(
         "a bulk ends with its key",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         "        if not self._store.may_go_on(bulk):\n",
         "        if False:\n",
     ),
@@ -128,7 +128,7 @@ MUTANTS: Final = (
     ),
     _in(
         "a message for what goes on deletes nothing",
-        "engine/advancing/delete_step",
+        "engine/advancing/steps/delete_step",
         "if not control.doomed or not may_be_deleted(control.status):",
         "if False:",
     ),
@@ -170,13 +170,13 @@ MUTANTS: Final = (
     ),
     _bulk(
         "what cannot be read does not hold up a filter",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         "        if len(executions) == 1:\n            return {}\n",
         "        if len(executions) == 1:\n            raise\n",
     ),
     _bulk(
         "a message of a bulk that raises each time is let go of",
-        "engine/advancing/bulk_step",
+        "engine/advancing/steps/bulk_step",
         "            if held.delivery < LAST_DELIVERY:\n                raise\n",
         "            if True:\n                raise\n",
     ),

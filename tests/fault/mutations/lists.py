@@ -56,7 +56,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an execution that cannot be read costs a list no other",
-        "flowengine/store/listing.py",
+        "flowengine/store/lists/listing.py",
         "        except (redis.ResponseError, msgspec.MsgspecError, ValueError) as error:\n",
         "        except redis.ResponseError as error:\n",
         ENTRIES,
@@ -120,14 +120,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a page is read from the index with the fewest candidates",
-        "flowengine/store/listing.py",
+        "flowengine/store/lists/listing.py",
         "        return sources[min(fit)[1]]\n",
         "        return sources[0]\n",
         LISTS,
     ),
     Mutant(
         "names that many have are not read as a whole",
-        "flowengine/store/listing.py",
+        "flowengine/store/lists/listing.py",
         "            if not source.is_whole or size <= READ_WHOLE\n",
         "",
         LISTS,

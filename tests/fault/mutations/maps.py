@@ -110,19 +110,19 @@ MUTANTS: Final = (
     ),
     _in(
         "a paused map sends nothing",
-        "engine/advancing/map_step",
+        "engine/advancing/steps/map_step",
         "if not what or not control.lets_dispatch:",
         "if not what:",
     ),
     _in(
         "a resume looks at open maps",
-        "engine/advancing/resume_step",
+        "engine/advancing/steps/resume_step",
         "            self._look(run, name)\n",
         "            pass\n",
     ),
     _in(
         "a stop waits for the items that run",
-        "engine/advancing/stop_step",
+        "engine/advancing/steps/stop_step",
         "in unit.begun or name in running",
         "in unit.begun",
     ),

@@ -154,7 +154,7 @@ MUTANTS: Final = (
     ),
     _in(
         "the message of an operator's word counts in its own run",
-        "engine/advancing/overruled_step",
+        "engine/advancing/steps/overruled_step",
         "record.run == message.run and record.control.lets_decide",
         "record.control.lets_decide",
     ),

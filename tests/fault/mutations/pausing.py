@@ -58,13 +58,13 @@ MUTANTS: Final = (
     ),
     _in(
         "a resume speaks of its own run",
-        "engine/advancing/resume_step",
+        "engine/advancing/steps/resume_step",
         "record.run == message.run and record.control.lets_dispatch",
         "record.control.lets_dispatch",
     ),
     _in(
         "the start is told once, though it comes after a pause",
-        "engine/advancing/resume_step",
+        "engine/advancing/steps/resume_step",
         'record.stage == "main" and not touched',
         "True",
     ),

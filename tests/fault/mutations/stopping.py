@@ -29,7 +29,7 @@ def _rerunning(rule: str, old: str, new: str) -> Mutant:
 
 
 def _step(rule: str, old: str, new: str) -> Mutant:
-    return _in(rule, "engine/advancing/stop_step", old, new)
+    return _in(rule, "engine/advancing/steps/stop_step", old, new)
 
 
 THE_MARK: Final = (
@@ -47,7 +47,7 @@ THE_MARK: Final = (
     ),
     _in(
         "no other try begins once an execution is marked",
-        "engine/advancing/next_try",
+        "engine/advancing/steps/next_try",
         "            if not control.lets_dispatch:\n",
         "            if False:\n",
     ),

@@ -66,7 +66,7 @@ MUTANTS: Final = (
     ),
     _in(
         "what is due during a pause happens after it",
-        "engine/advancing/wait_over",
+        "engine/advancing/steps/wait_over",
         "if waits and not control.lets_dispatch:",
         "if False:",
     ),

@@ -12,7 +12,7 @@ from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.engine.delivering.sender import Sender
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveryView
-from flowengine.execution.views import ResultsView
+from flowengine.execution.views.executions import ResultsView
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.workflow.stages import Stages
 from tests.support.checks.invariants import check

@@ -23,8 +23,8 @@ from flowengine.errors import (
     StoreUnavailableError,
     WrongStateError,
 )
-from flowengine.execution.operation_views import DeadLetterView
 from flowengine.execution.rules.deadlines import worker_lost
+from flowengine.execution.views.operations import DeadLetterView
 from flowengine.queues import WORKER_QUEUE, dead_letter_key
 from flowengine.store.operations import dead_letters
 from tests.support.faults import Gate, ProcessDied, Way

@@ -14,7 +14,7 @@ from flowengine.execution.messages import RunNode
 from flowengine.execution.requests.listing import Wanted as ListWanted
 from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views import ExecutionView
+from flowengine.execution.views.executions import ExecutionView
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from tests.support.checks.invariants import check_everything

@@ -11,7 +11,7 @@ import pytest
 from flowengine.errors import WrongStateError
 from flowengine.execution.error_codes import ENDED
 from flowengine.execution.records import ExecutionError
-from flowengine.execution.views import ExecutionView
+from flowengine.execution.views.executions import ExecutionView
 from flowengine.plugin import Context, HandlerError
 from flowengine.plugin.errors import EndedError
 from flowengine.queues import GROUP

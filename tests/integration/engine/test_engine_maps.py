@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from flowengine.engine.commands.rerun import RerunAsked
-from flowengine.execution.map_views import ItemPage, ItemStatus, MapView
 from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete
 from flowengine.execution.rules.steering.rerunning import Wanted
+from flowengine.execution.views.maps import ItemPage, ItemStatus, MapView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP, WORKER_QUEUE
 from flowengine.workflow.maps.policy import MapPolicy

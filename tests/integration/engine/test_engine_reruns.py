@@ -14,7 +14,7 @@ from flowengine.engine.commands.rerun import RerunAsked, RerunInvalidError, Reru
 from flowengine.errors import RerunOvertakenError, StoreUnavailableError, WrongStateError
 from flowengine.execution.history.places import START
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views import RerunView
+from flowengine.execution.views.executions import RerunView
 from flowengine.jsonvalue import JsonValue
 from flowengine.queues import GROUP
 from flowengine.settings import Limits

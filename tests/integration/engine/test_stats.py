@@ -9,7 +9,7 @@ import pytest
 
 from flowengine.errors import FlowEngineError
 from flowengine.execution.changes import Finish
-from flowengine.execution.operation_views import StatsView
+from flowengine.execution.views.operations import StatsView
 from flowengine.observability.metrics.gauges import EXECUTIONS
 from flowengine.store import keys
 from flowengine.store.operations.ended_counts import (

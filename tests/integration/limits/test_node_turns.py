@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowengine.execution.rules.steering.overruling import Complete, Skip
-from flowengine.execution.views import WaitingForView
+from flowengine.execution.views.executions import WaitingForView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP
 from flowengine.workflow.plan import Plan

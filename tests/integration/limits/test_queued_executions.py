@@ -9,7 +9,7 @@ import pytest
 
 from flowengine.broker.streams.wire import ACTOR
 from flowengine.errors import AlreadyTriggeredError, ConcurrencyLimitError, WrongStateError
-from flowengine.execution.views import TurnView
+from flowengine.execution.views.executions import TurnView
 from flowengine.queues import GROUP
 from flowengine.workflow.limits.declared import Concurrency
 from flowengine.workflow.plan import Plan

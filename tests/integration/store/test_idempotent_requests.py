@@ -19,7 +19,7 @@ from flowengine.execution.requests.idempotency import (
     IdempotentRequest,
     idempotent_request,
 )
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import RedisApiState

@@ -11,7 +11,7 @@ import redis
 
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import post
-from flowengine.execution.operation_views import HandlerLineView, WorkerView
+from flowengine.execution.views.operations import HandlerLineView, WorkerView
 from flowengine.queues import dead_letter_key, handler_line
 from flowengine.settings import Settings
 from flowengine.store import keys

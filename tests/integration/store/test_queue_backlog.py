@@ -10,7 +10,7 @@ import redis
 
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import post
-from flowengine.execution.views import HealthView, QueueView
+from flowengine.execution.views.executions import HealthView, QueueView
 from flowengine.queues import NOBODY, ORCHESTRATOR_QUEUE, handler_line
 from flowengine.settings import Settings
 from flowengine.store import keys

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from flowengine.bootstrap import build_executions
 from flowengine.broker.streams.wire import post
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.plugin import Registry
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from flowengine.broker.streams.wire import post
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line
 from flowengine.settings import Settings
 from flowengine.store import keys

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flowengine.execution.requests.listing import Wanted
-from flowengine.execution.views import SummaryView
+from flowengine.execution.views.executions import SummaryView
 from flowengine.plugin import Context, HandlerError
 from flowengine.store import keys
 from flowengine.store.maintenance import expired_entries

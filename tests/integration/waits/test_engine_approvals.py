@@ -14,7 +14,7 @@ from flowengine.execution.requests.listing import Wanted as WantedExecutions
 from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.rules.waits.deciding import Answer
-from flowengine.execution.views import DecidedView, WaitingView
+from flowengine.execution.views.executions import DecidedView, WaitingView
 from flowengine.store import keys
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.integration.waits.test_engine_signals import begin, result_of

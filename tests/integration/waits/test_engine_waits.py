@@ -12,7 +12,7 @@ from flowengine.errors import WrongStateError
 from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.steering.overruling import Complete, Word
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views import NodeDetailView
+from flowengine.execution.views.executions import NodeDetailView
 from flowengine.plugin import Context, HandlerError, Later
 from flowengine.store import keys
 from flowengine.workflow.policy import ExecutionPolicy

@@ -28,8 +28,8 @@ import structlog
 
 from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
-from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.engine.delivering.sender import Sender
@@ -49,7 +49,7 @@ from flowengine.execution.messages import Callback, ItemTry, RunNode
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.handlers.builtin import waiting as waiting_handlers
 from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.set_values import set_values

@@ -22,7 +22,7 @@ from flowengine import bootstrap
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.timing import Timing
 from flowengine.engine.executions import StoredExecutions
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.orchestrator import process as orchestrator_process
 from flowengine.plugin import Context
 from flowengine.settings import Settings

@@ -21,7 +21,7 @@ from flowengine.errors import (
     TooManyExecutionsError,
     UnfitServerError,
 )
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.settings import Settings
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.waiting import wait_until

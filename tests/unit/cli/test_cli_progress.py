@@ -17,7 +17,7 @@ from flowengine.cli.output.results import encode_results, print_results
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus
-from flowengine.execution.views import (
+from flowengine.execution.views.executions import (
     CountsView,
     ExecutionView,
     NodeView,

@@ -19,7 +19,7 @@ from flowengine.cli.tool import tool
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.execution.records import NodeError
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views import AttemptView
+from flowengine.execution.views.executions import AttemptView
 from tests.support.fake_executions import NOW
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.servers.valkey import free_port

@@ -25,7 +25,7 @@ from flowengine.client.address import address
 from flowengine.client.methods import Iteration, Method, Methods
 from flowengine.client.waiting import LONGEST_S, OUTAGE_S, Patience
 from flowengine.errors import SettingsError
-from flowengine.execution.views import NULL, NodeDetailView, ResultsView, StartedView
+from flowengine.execution.views.executions import NULL, NodeDetailView, ResultsView, StartedView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 from tests.unit.client.answers import URL, Stack, client_of, execution, problem

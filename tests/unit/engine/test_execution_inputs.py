@@ -10,7 +10,7 @@ from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import WrongStateError
 from flowengine.execution.records import NodeRecord
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Settings
 from flowengine.store import keys

@@ -11,7 +11,7 @@ from fakeredis import FakeRedis
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError, WrongStateError
-from flowengine.execution.views import HealthView
+from flowengine.execution.views.executions import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import RedisApiState

@@ -21,7 +21,7 @@ from flowengine.errors import (
 from flowengine.execution.messages import StartExecution
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
-from flowengine.execution.views import CountsView, HealthView
+from flowengine.execution.views.executions import CountsView, HealthView
 from flowengine.queues import WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys

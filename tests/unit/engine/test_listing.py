@@ -15,13 +15,13 @@ from flowengine.engine import listing
 from flowengine.engine.executions import StoredExecutions
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import HealthView, ListView, moment
+from flowengine.execution.views.executions import HealthView, ListView, moment
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store import listing as store_listing
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import Session
-from flowengine.store.listing_entries import list_of
+from flowengine.store.lists import listing as store_listing
+from flowengine.store.lists.listing_entries import list_of
 from flowengine.store.state import RedisState
 from tests.support.rigs.harness import plan_of
 

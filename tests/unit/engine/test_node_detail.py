@@ -13,7 +13,7 @@ from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.node_detail import MOST_CONFIG_BYTES
 from flowengine.errors import ExecutionNotFoundError, NodeNotFoundError
 from flowengine.execution.records import Attempt, NodeError, NodeRecord
-from flowengine.execution.views import NULL, HealthView, NodeDetailView
+from flowengine.execution.views.executions import NULL, HealthView, NodeDetailView
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits, Settings
 from flowengine.store import keys

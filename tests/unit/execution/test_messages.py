@@ -10,8 +10,8 @@ import pytest
 from flowengine.bootstrap import build_broker
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import ACTOR, UndecodablePayloadError, decode, post
-from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner

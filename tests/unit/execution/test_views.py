@@ -10,7 +10,14 @@ import msgspec
 import pytest
 
 from flowengine.execution.status import NodeStatus
-from flowengine.execution.views import CountsView, ExecutionView, NodeView, counts_of, moment, moment_or_none
+from flowengine.execution.views.executions import (
+    CountsView,
+    ExecutionView,
+    NodeView,
+    counts_of,
+    moment,
+    moment_or_none,
+)
 
 SHAPE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 """RFC 3339 in UTC, with milliseconds."""

@@ -16,7 +16,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.execution.access_views import KeysView, KeyView, RevokedKeyView, key_view
+from flowengine.execution.views.access import KeysView, KeyView, RevokedKeyView, key_view
 
 UNKNOWN_OUTCOME: Final = "The key may be revoked, or may still be. GET /keys tells."
 _MAX_SHOWN_CHARS: Final = 64

@@ -16,7 +16,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.execution.access_views import AuditEntryView, AuditView, audit_entry_view
+from flowengine.execution.views.access import AuditEntryView, AuditView, audit_entry_view
 
 _PLACE: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 

@@ -19,8 +19,8 @@ from flowengine.api.openapi.schemas import SIGN_IN
 from flowengine.api.routes.access.sign_in_body import read_sign_in
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.execution.access_views import EndedSessionView, SessionView
-from flowengine.execution.views import moment
+from flowengine.execution.views.access import EndedSessionView, SessionView
+from flowengine.execution.views.executions import moment
 
 SIGN_IN_BODY: Final = RequestBody(
     description="The key.",

@@ -12,7 +12,7 @@ from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
-from flowengine.execution.access_views import MeView
+from flowengine.execution.views.access import MeView
 
 SHOW_ME: Final = Operation(
     summary="Who asks",

@@ -12,7 +12,7 @@ from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
-from flowengine.execution.access_views import SettingsView, SettingView
+from flowengine.execution.views.access import SettingsView, SettingView
 from flowengine.observability.logs import redacted
 from flowengine.settings import Settings
 from flowengine.settings.shown import shown_settings

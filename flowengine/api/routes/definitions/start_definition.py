@@ -38,7 +38,7 @@ from flowengine.api.routes.starting.waiting_for_the_end import (
 )
 from flowengine.engine.definitions.definitions import Start
 from flowengine.execution.requests.idempotency import AlreadyAnsweredError
-from flowengine.execution.views import StartedView
+from flowengine.execution.views.executions import StartedView
 from flowengine.settings import Limits
 from flowengine.workflow.definitions.start_body import PostedStart, read_start
 from flowengine.workflow.validation import Form

@@ -32,7 +32,7 @@ from flowengine.api.routes.starting.waiting_for_the_end import (
     seconds_to_wait,
 )
 from flowengine.execution.requests.idempotency import AlreadyAnsweredError
-from flowengine.execution.views import CreatedView, StartedView
+from flowengine.execution.views.executions import CreatedView, StartedView
 
 UNKNOWN_OUTCOME: Final = (
     "The workflow may have been stored. It has not started, and expires if nobody triggers it: send it again."

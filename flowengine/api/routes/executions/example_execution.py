@@ -10,8 +10,8 @@ from typing import Final
 
 from flowengine.api.edge import correlation_id
 from flowengine.api.openapi.operation import JsonObject
-from flowengine.execution import views
 from flowengine.execution.records import NodeError
+from flowengine.execution.views import executions as views
 from flowengine.plugin.errors import AttemptError
 
 ID: Final = "19b7ca98f2ef2c4d1b3a9e87f60"

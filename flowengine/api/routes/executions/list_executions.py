@@ -26,7 +26,7 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import ListView, SummaryCountsView, SummaryView, TriggerView
+from flowengine.execution.views.executions import ListView, SummaryCountsView, SummaryView, TriggerView
 from flowengine.nearest_name import nearest_name
 from flowengine.workflow.labels import MAX_LABELS
 from flowengine.workflow.problems import did_you_mean, quoted

@@ -21,7 +21,7 @@ from flowengine.api.routes.executions.execution_id import (
     call_about,
 )
 from flowengine.execution.records import ExecutionError
-from flowengine.execution.views import ExecutionView, NodeView, counts_of
+from flowengine.execution.views.executions import ExecutionView, NodeView, counts_of
 
 _FETCHED: Final = NodeView(
     id="fetch_data",

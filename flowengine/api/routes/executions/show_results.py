@@ -15,7 +15,7 @@ from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
-from flowengine.execution.views import ResultsView
+from flowengine.execution.views.executions import ResultsView
 
 COMPLETED: Final = ResultsView(
     execution_id=example.ID,

@@ -45,7 +45,7 @@ from flowengine.api.routes.starting.waiting_for_the_end import (
     seconds_to_wait,
 )
 from flowengine.execution.requests.idempotency import AlreadyAnsweredError
-from flowengine.execution.views import TriggeredView
+from flowengine.execution.views.executions import TriggeredView
 from flowengine.workflow.posting.posted import read_trigger
 
 UNKNOWN_OUTCOME: Final = (

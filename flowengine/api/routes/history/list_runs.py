@@ -16,7 +16,7 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
 from flowengine.execution.history.runs import RunPage, RunView, WhyView
-from flowengine.execution.views import counts_of
+from flowengine.execution.views.executions import counts_of
 
 _LAST: Final = RunView(
     run=2,

@@ -18,9 +18,9 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
 from flowengine.api.routes.history.list_lines import NODE_PARAMETER
-from flowengine.execution.map_views import ITEM_STATUSES, ItemPage, ItemStatus, ItemView
 from flowengine.execution.records import NodeError
-from flowengine.execution.views import NULL
+from flowengine.execution.views.executions import NULL
+from flowengine.execution.views.maps import ITEM_STATUSES, ItemPage, ItemStatus, ItemView
 
 _COMPLETED: Final = ItemView(
     index=0,

@@ -30,7 +30,7 @@ from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER
 from flowengine.api.routes.executions.workflow_body import read_posted, refused
 from flowengine.api.routes.history.list_lines import NODE_PARAMETER
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
-from flowengine.execution.views import OverruledView
+from flowengine.execution.views.executions import OverruledView
 from flowengine.workflow.posting.posted import PostedOverruling, Said, read_overruling
 
 UNKNOWN_OUTCOME: Final = (

@@ -19,7 +19,7 @@ from flowengine.api.routes.executions.show_execution import COMPLETED as EXECUTI
 from flowengine.api.routes.executions.show_execution import FAILED as FAILED_EXECUTION
 from flowengine.api.routes.executions.show_results import COMPLETED as RESULTS
 from flowengine.api.routes.history.list_lines import NODE_PARAMETER
-from flowengine.execution.views import NULL, AttemptView, NodeDetailView, NodeView
+from flowengine.execution.views.executions import NULL, AttemptView, NodeDetailView, NodeView
 
 _CONFIG: Final = msgspec.Raw(b'{"url":"https://api.example.com/users/123"}')
 

@@ -17,7 +17,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.execution.operation_views import (
+from flowengine.execution.views.operations import (
     DeadLettersView,
     DeadLetterView,
     DeletedLetterView,

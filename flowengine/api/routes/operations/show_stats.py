@@ -12,7 +12,7 @@ from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
-from flowengine.execution.operation_views import (
+from flowengine.execution.views.operations import (
     DefinitionStatsView,
     DurationsView,
     HourStatsView,

@@ -13,7 +13,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.views import HealthView, QueueView
+from flowengine.execution.views.executions import HealthView, QueueView
 
 HEALTHY: Final = HealthView(
     status="ok",

@@ -19,7 +19,7 @@ from flowengine.execution.requests.idempotency import (
     IdempotentRequest,
     idempotent_request,
 )
-from flowengine.execution.views import CreatedView
+from flowengine.execution.views.executions import CreatedView
 
 REPLAYED: Final = "Idempotency-Replayed"
 MAX_CHARS: Final = 255

@@ -15,7 +15,7 @@ from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.show_graph import DRAWN
 from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY
-from flowengine.execution.validation_view import NodePlaceView, ValidationView
+from flowengine.execution.views.validation import NodePlaceView, ValidationView
 from flowengine.jsonvalue import encode
 from flowengine.layout.plan_drawing import draw
 from flowengine.settings import Limits

@@ -29,7 +29,7 @@ from flowengine.engine.ports import Cursor
 from flowengine.errors import FlowEngineError
 from flowengine.execution.history.places import NOW
 from flowengine.execution.status import is_over
-from flowengine.execution.views import ResultsView
+from flowengine.execution.views.executions import ResultsView
 
 LONGEST_S: Final = 60
 WAIT_PARAMETER: Final = Parameter(

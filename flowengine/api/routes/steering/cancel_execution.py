@@ -23,7 +23,7 @@ from flowengine.api.routes.executions.execution_id import (
     call_about,
 )
 from flowengine.api.routes.executions.workflow_body import read_posted
-from flowengine.execution.views import CancelledView
+from flowengine.execution.views.executions import CancelledView
 from flowengine.workflow.posting.posted import read_cancel
 
 UNKNOWN_OUTCOME: Final = (

@@ -17,7 +17,7 @@ from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, Vi
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, read_about
-from flowengine.execution.views import DeletedView
+from flowengine.execution.views.executions import DeletedView
 
 UNKNOWN_OUTCOME: Final = (
     "The delete may have been applied, or may still be. GET {path} tells. Sending it again does no harm."

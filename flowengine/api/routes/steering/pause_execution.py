@@ -16,7 +16,7 @@ from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
-from flowengine.execution.views import SteeredView
+from flowengine.execution.views.executions import SteeredView
 
 UNKNOWN_OUTCOME: Final = (
     "It may have been applied, or may still be. GET {path} tells. Sending it again does no harm."

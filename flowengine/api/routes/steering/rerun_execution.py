@@ -25,7 +25,7 @@ from flowengine.api.routes.executions.execution_id import (
 from flowengine.api.routes.executions.workflow_body import read_posted
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views import RerunPreviewView, RerunView
+from flowengine.execution.views.executions import RerunPreviewView, RerunView
 from flowengine.workflow.requests.rerun import PostedRerun, read_rerun
 
 UNKNOWN_OUTCOME: Final = (

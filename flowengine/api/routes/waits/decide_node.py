@@ -21,7 +21,7 @@ from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER
 from flowengine.api.routes.executions.workflow_body import read_posted, refused
 from flowengine.api.routes.history.list_lines import NODE_PARAMETER
 from flowengine.execution.rules.waits.deciding import Answer
-from flowengine.execution.views import DecidedView, DecisionView
+from flowengine.execution.views.executions import DecidedView, DecisionView
 from flowengine.workflow.posting.answers import read_decision
 
 UNKNOWN_OUTCOME: Final = (

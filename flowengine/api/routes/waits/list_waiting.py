@@ -15,7 +15,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.execution.views import PersonKind, WaitingItemView, WaitingView
+from flowengine.execution.views.executions import PersonKind, WaitingItemView, WaitingView
 
 KINDS: Final = get_args(PersonKind)
 WAITING: Final = WaitingView(

@@ -28,7 +28,7 @@ from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
 from flowengine.api.routes.executions.workflow_body import read_posted
 from flowengine.execution.signals import MOST_KEPT_BYTES, SIGNAL_BYTES
-from flowengine.execution.views import SignalledView
+from flowengine.execution.views.executions import SignalledView
 from flowengine.workflow.posting.answers import PostedPayload, read_payload
 
 UNKNOWN_OUTCOME: Final = "It may have been kept, or may still be. GET {path}/events tells."

@@ -13,7 +13,7 @@ from flowengine.cli.stack.reaching import stack
 
 if TYPE_CHECKING:
     from flowengine.client import Client
-    from flowengine.execution.views import DecidedView
+    from flowengine.execution.views.executions import DecidedView
     from flowengine.jsonvalue import JsonValue
 
 

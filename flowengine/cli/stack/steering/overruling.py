@@ -14,7 +14,7 @@ from flowengine.cli.stack.steering.answering import json_value
 
 if TYPE_CHECKING:
     from flowengine.client import Client
-    from flowengine.execution.views import OverruledView
+    from flowengine.execution.views.executions import OverruledView
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowengine.client.calls import RerunMode
-    from flowengine.execution.views import RerunPreviewView, RerunView
+    from flowengine.execution.views.executions import RerunPreviewView, RerunView
 
 
 @click.command()
@@ -69,7 +69,7 @@ def rerun(
 
 def _lines(shown: RerunPreviewView | RerunView) -> Iterator[str]:
     """What it does, or would do, a line for each part of it."""
-    from flowengine.execution.views import RerunView
+    from flowengine.execution.views.executions import RerunView
     from flowengine.plaintext import plain_text
 
     if isinstance(shown, RerunView):

@@ -14,7 +14,7 @@ from flowengine.errors import CannotRunError
 
 if TYPE_CHECKING:
     from flowengine.client import Client
-    from flowengine.execution.views import CancelledView, SteeredView
+    from flowengine.execution.views.executions import CancelledView, SteeredView
 
 
 @click.command()

@@ -9,7 +9,7 @@ from flowengine.execution.messages import Callback
 from flowengine.execution.records import Control, Decided, NodeError, NodeRecord
 from flowengine.execution.reports import ByEvent, Completed, Failed
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.views import moment
+from flowengine.execution.views.executions import moment
 from flowengine.workflow.plan import Plan
 
 _encode = msgspec.json.Encoder().encode

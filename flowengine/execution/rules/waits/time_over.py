@@ -8,7 +8,7 @@ from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.messages import Callback, WaitOver
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import ByEvent, Completed, Failed
-from flowengine.execution.views import moment
+from flowengine.execution.views.executions import moment
 from flowengine.workflow.policy import Policy
 
 _encode = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ from flowengine.engine.waiting_nodes import Waiter
 from flowengine.errors import BadCursorError
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
-from flowengine.store.listing import RedisListing
+from flowengine.store.lists.listing import RedisListing
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan, UnknownFormatError
 

@@ -26,7 +26,7 @@ from flowengine.execution.status import ALL_EXECUTION_STATUSES
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_execution
 from flowengine.store.connection.sessions import Command
-from flowengine.store.listing_entries import (
+from flowengine.store.lists.listing_entries import (
     CORRELATION,
     LABEL,
     LISTS,

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from flowengine import __version__
-from flowengine.execution.views import Moment
+from flowengine.execution.views.executions import Moment
 
 DeadReason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]
 """Why a message became a dead letter."""

@@ -11,12 +11,12 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.map_views import MapView
 from flowengine.execution.records import Decided, ExecutionError, NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
 from flowengine.execution.times import Moment as Moment
 from flowengine.execution.times import moment as moment
 from flowengine.execution.times import moment_or_none as moment_or_none
+from flowengine.execution.views.maps import MapView
 from flowengine.workflow.problems import Problem
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from flowengine.access.records import ApiKey, AuditItem, KeptIn
 from flowengine.access.roles import Role
-from flowengine.execution.views import Moment, moment, moment_or_none
+from flowengine.execution.views.executions import Moment, moment, moment_or_none
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
