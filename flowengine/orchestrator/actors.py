@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 import dramatiq
 
@@ -13,30 +14,19 @@ from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
-from flowengine.execution.messages import (
-    Callback,
-    Deadline,
-    DeleteExecution,
-    DeliveryAttempted,
-    KeepChildren,
-    LineMoved,
-    NextTry,
-    NodeOverruled,
-    ResumeExecution,
-    RunBulk,
-    SignalKept,
-    StartExecution,
-    StopExecution,
-    TendChild,
-    TendChildren,
-    Timer,
-    WaitOver,
-)
+from flowengine.execution.messages import Callback, StartExecution
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.observability.log_context import bound_contextvars
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
 EXPECTED: Final = (StoreUnavailableError, ConflictError)
+
+Actor: TypeAlias = Callable[[Sequence[bytes]], None]
+
+_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {"bulk": "bulk_id", "execution": "execution_id", "node": "node_id", "correlation_id": "correlation_id"}
+)
+"""The fields of messages that log lines show."""
 
 
 def is_small_start(payload: bytes) -> bool:
@@ -56,111 +46,50 @@ def is_small_callback(payload: bytes) -> bool:
 def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> None:
     """Declare the orchestrator's actors on the broker: those of its messages."""
 
-    def start_execution(payloads: Sequence[bytes]) -> None:
+    def one(step: Callable[[Held[Any]], None]) -> Actor:
+        """Has the step deal with the one message in hand; log lines tell what it is about."""
+
+        def take(payloads: Sequence[bytes]) -> None:
+            held: list[Held[Any]] = broker.held()
+            with bound_contextvars(**_subject(held[0].payload)):
+                step(held[0])
+
+        return take
+
+    def start(payloads: Sequence[bytes]) -> None:
         held: list[Held[StartExecution]] = broker.held()
         if len(held) > 1:
             engine.start_together(held)
             return
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+        with bound_contextvars(**_subject(held[0].payload)):
             engine.start(held[0])
 
-    def node_finished(payloads: Sequence[bytes]) -> None:
+    def finish(payloads: Sequence[bytes]) -> None:
         held: list[Held[Callback]] = broker.held()
         engine.finish(held)
 
-    def timer_fired(payloads: Sequence[bytes]) -> None:
-        held: list[Held[Timer]] = broker.held()
-        timer = held[0].payload
-        node = {"node_id": timer.node} if isinstance(timer, Deadline | NextTry | WaitOver) else {}
-        with bound_contextvars(execution_id=timer.execution, **node):
-            engine.fire(held[0])
+    actors: Mapping[str, Actor] = {
+        "start_execution": start,
+        "stop_execution": one(engine.stop),
+        "resume_execution": one(engine.resume),
+        "delete_execution": one(engine.delete),
+        "run_bulk": one(bulks.fire),
+        "node_overruled": one(engine.follow_overruled),
+        "signal_kept": one(engine.bring_signals),
+        "line_moved": one(engine.move_line),
+        "tend_child": one(engine.tend_child),
+        "tend_children": one(engine.tend_children),
+        "keep_children": one(engine.keep_children),
+        "node_finished": finish,
+        "timer_fired": one(engine.fire),
+        "delivery_attempted": one(engine.deliver),
+    }
+    for name, function in actors.items():
+        dramatiq.actor(actor_name=name, broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)(
+            function
+        )
 
-    def stop_execution(payloads: Sequence[bytes]) -> None:
-        held: list[Held[StopExecution]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.stop(held[0])
 
-    def resume_execution(payloads: Sequence[bytes]) -> None:
-        held: list[Held[ResumeExecution]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.resume(held[0])
-
-    def delete_execution(payloads: Sequence[bytes]) -> None:
-        held: list[Held[DeleteExecution]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.delete(held[0])
-
-    def run_bulk(payloads: Sequence[bytes]) -> None:
-        held: list[Held[RunBulk]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(bulk_id=message.bulk, correlation_id=message.correlation_id):
-            bulks.fire(held[0])
-
-    def node_overruled(payloads: Sequence[bytes]) -> None:
-        held: list[Held[NodeOverruled]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(
-            execution_id=message.execution, node_id=message.node, correlation_id=message.correlation_id
-        ):
-            engine.follow_overruled(held[0])
-
-    def signal_kept(payloads: Sequence[bytes]) -> None:
-        held: list[Held[SignalKept]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.bring_signals(held[0])
-
-    def line_moved(payloads: Sequence[bytes]) -> None:
-        held: list[Held[LineMoved]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.move_line(held[0])
-
-    def delivery_attempted(payloads: Sequence[bytes]) -> None:
-        held: list[Held[DeliveryAttempted]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.deliver(held[0])
-
-    def tend_child(payloads: Sequence[bytes]) -> None:
-        held: list[Held[TendChild]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(
-            execution_id=message.execution, node_id=message.node, correlation_id=message.correlation_id
-        ):
-            engine.tend_child(held[0])
-
-    def tend_children(payloads: Sequence[bytes]) -> None:
-        held: list[Held[TendChildren]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.tend_children(held[0])
-
-    def keep_children(payloads: Sequence[bytes]) -> None:
-        held: list[Held[KeepChildren]] = broker.held()
-        message = held[0].payload
-        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.keep_children(held[0])
-
-    actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
-        start_execution,
-        stop_execution,
-        resume_execution,
-        delete_execution,
-        run_bulk,
-        node_overruled,
-        signal_kept,
-        line_moved,
-        tend_child,
-        tend_children,
-        keep_children,
-        node_finished,
-        timer_fired,
-        delivery_attempted,
-    )
-    for function in actors:
-        dramatiq.actor(broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)(function)
+def _subject(message: object) -> dict[str, str]:
+    """What a message is about, by the names that log lines have for it."""
+    return {name: getattr(message, field) for field, name in _NAMES.items() if hasattr(message, field)}

@@ -14,18 +14,8 @@ def node_concurrency_schema() -> Schema:
         "additionalProperties": False,
         "description": "How many nodes of one key run at once, of all executions.",
         "properties": {
-            "limit": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": MAX_LIMIT,
-                "description": "So many at most.",
-            },
-            "key": {
-                "type": ["string", "integer", "null"],
-                "minLength": 1,
-                "description": "Those with the same key count together, of all workflows. Without it, "
-                "it is this node of this workflow.",
-            },
+            "limit": _at_most(MAX_LIMIT, "So many at most."),
+            "key": _key(", of all workflows. Without it, it is this node of this workflow."),
         },
     }
 
@@ -38,24 +28,14 @@ def rate_limit_schema() -> Schema:
         "additionalProperties": False,
         "description": "How often nodes of one key start, of all executions.",
         "properties": {
-            "limit": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": MAX_STARTS,
-                "description": "So many starts at most,",
-            },
+            "limit": _at_most(MAX_STARTS, "So many starts at most,"),
             "per_seconds": {
                 "type": "number",
                 "minimum": MIN_PER_S,
                 "maximum": MAX_PER_S,
                 "description": "in any time of so many seconds.",
             },
-            "key": {
-                "type": ["string", "integer", "null"],
-                "minLength": 1,
-                "description": "Those with the same key count together, of all workflows. Without it, "
-                "it is this node of this workflow.",
-            },
+            "key": _key(", of all workflows. Without it, it is this node of this workflow."),
         },
     }
 
@@ -68,18 +48,8 @@ def concurrency_schema() -> Schema:
         "additionalProperties": False,
         "description": "How many executions of one key run at once.",
         "properties": {
-            "limit": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": MAX_LIMIT,
-                "description": "So many at most.",
-            },
-            "key": {
-                "type": ["string", "integer", "null"],
-                "minLength": 1,
-                "description": "Those with the same key count together; may hold templates. Without it, all "
-                "of the workflow do.",
-            },
+            "limit": _at_most(MAX_LIMIT, "So many at most."),
+            "key": _key("; may hold templates. Without it, all of the workflow do."),
             "on_limit": {
                 "type": "string",
                 "enum": list(ON_LIMIT),
@@ -92,4 +62,16 @@ def concurrency_schema() -> Schema:
                 "description": "Whether other workflows that say the same key count as well.",
             },
         },
+    }
+
+
+def _at_most(most: int, description: str) -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": most, "description": description}
+
+
+def _key(which: str) -> Schema:
+    return {
+        "type": ["string", "integer", "null"],
+        "minLength": 1,
+        "description": f"Those with the same key count together{which}",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final, cast, get_args
+from unittest.mock import create_autospec
 
 import msgspec
 import pytest
@@ -220,7 +221,9 @@ def declared() -> dict[str, str]:
 
 
 def _declare_orchestrator(broker: StreamsBroker) -> None:
-    orchestrator_actors.declare(broker, cast(Orchestrator, None), cast(BulkStep, None))
+    orchestrator_actors.declare(
+        broker, create_autospec(Orchestrator, instance=True), create_autospec(BulkStep, instance=True)
+    )
 
 
 def _declare_worker(broker: StreamsBroker) -> None:
