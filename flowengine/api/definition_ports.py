@@ -33,7 +33,7 @@ class Definitions(Protocol):
         """Store an execution of a definition that has begun already.
 
         Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def diff(self, documents: Sequence[Compared], warnings: tuple[Problem, ...] = ()) -> DiffView:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import msgspec
 
-from flowengine.client.call import Call
+from flowengine.client.call import Call, given_query, paging, path_part
 from flowengine.client.calls import PAGE
 from flowengine.execution.views.executions import DecidedView, PersonKind, SignalledView, WaitingView
 from flowengine.jsonvalue import JsonValue
@@ -16,7 +14,7 @@ def signal(execution_id: str, name: str, payload: JsonValue = None) -> Call[Sign
     """Send an execution a signal, with what it carries. It is kept until a node takes it."""
     return Call(
         method="POST",
-        path=f"/workflows/{quote(execution_id, safe='')}/signals/{quote(name, safe='')}",
+        path=f"/workflows/{path_part(execution_id)}/signals/{path_part(name)}",
         answer=SignalledView,
         body=msgspec.json.encode(payload),
     )
@@ -37,7 +35,7 @@ def decide(
     given = {name: value for name, value in said.items() if value is not None}
     return Call(
         method="POST",
-        path=f"/workflows/{quote(execution_id, safe='')}/nodes/{quote(node, safe='')}/decision",
+        path=f"/workflows/{path_part(execution_id)}/nodes/{path_part(node)}/decision",
         answer=DecidedView,
         body=msgspec.json.encode({"approved": approved, **given}),
     )
@@ -47,10 +45,5 @@ def waiting_page(
     *, kind: PersonKind | None = None, limit: int = PAGE, cursor: str | None = None
 ) -> Call[WaitingView]:
     """A page of the nodes that wait for a person, those first whose time is over first."""
-    query = [("kind", kind or ""), ("limit", str(limit)), ("cursor", cursor or "")]
-    return Call(
-        method="GET",
-        path="/waiting",
-        answer=WaitingView,
-        query=tuple((name, value) for name, value in query if value),
-    )
+    query = (*given_query(kind=kind), *paging(limit, cursor))
+    return Call(method="GET", path="/waiting", answer=WaitingView, query=query)

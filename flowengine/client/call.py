@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from flowengine.client.errors import BadAnswerError, Refusal, RefusedError
+from flowengine.execution.views.executions import ResultsView, StartedView
 
 Answer = TypeVar("Answer", covariant=True)
 Item = TypeVar("Item", covariant=True)
@@ -78,6 +79,21 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
         if kind is str:
             return _decoded(kind, msgspec.json.encode(body.decode("utf-8", "replace")), self.path)
         return _decoded(kind, body, self.path)
+
+
+def until_end(started: Call[StartedView], wait_s: int) -> Call[ResultsView | StartedView]:
+    """A start whose answer is held until the execution has ended, for `wait_s` seconds at most."""
+    return Call(
+        method=started.method,
+        path=started.path,
+        answer=StartedView,
+        query=(*started.query, ("wait", str(wait_s))),
+        body=started.body,
+        media_type=started.media_type,
+        idempotency_key=started.idempotency_key,
+        answers_at={200: ResultsView},
+        waits_s=wait_s,
+    )
 
 
 def new_key() -> str:

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.client.call import Call, given_query, new_key, paging, path_part
+from flowengine.client.call import Call, given_query, new_key, paging, path_part, until_end
 from flowengine.client.workflow_text import posted
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
@@ -111,17 +111,7 @@ def run(
     """Start a workflow as `start` does, and wait for its end for `wait_s` seconds (1 to 60): its results, or
     what `start` answers if it has not ended by then."""
     started = start(workflow, inputs=inputs, labels=labels, idempotency_key=idempotency_key)
-    return Call(
-        method=started.method,
-        path=started.path,
-        answer=StartedView,
-        query=(*started.query, ("wait", str(wait_s))),
-        body=started.body,
-        media_type=started.media_type,
-        idempotency_key=started.idempotency_key,
-        answers_at={200: ResultsView},
-        waits_s=wait_s,
-    )
+    return until_end(started, wait_s)
 
 
 def validate(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from flowengine.client.call import Call, Query, given_query, new_key, paging, path_part
+from flowengine.client.call import Call, Query, given_query, new_key, paging, path_part, until_end
 from flowengine.client.calls import PAGE, Inputs, Labels, Workflow
 from flowengine.client.workflow_text import posted
 from flowengine.execution.definitions.views import (
@@ -111,16 +111,7 @@ def run_definition(
     started = start_definition(
         name, version=version, inputs=inputs, labels=labels, idempotency_key=idempotency_key
     )
-    return Call(
-        method=started.method,
-        path=started.path,
-        answer=StartedView,
-        query=(*started.query, ("wait", str(wait_s))),
-        body=started.body,
-        idempotency_key=started.idempotency_key,
-        answers_at={200: ResultsView},
-        waits_s=wait_s,
-    )
+    return until_end(started, wait_s)
 
 
 def _path(name: str) -> str:

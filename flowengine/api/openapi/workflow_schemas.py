@@ -13,13 +13,12 @@ from typing import Final
 
 from flowengine.plugin import Registry
 from flowengine.workflow.children.group import GROUP
+from flowengine.workflow.children.group_schema import OF_TASKS
 from flowengine.workflow.children.reading import NODES, OWN_FIELDS
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.schema import document_schema
 
 _NODE: Final = "Node"
-_OF_TASKS: Final = ("handler", "config", "output_schema", "repeat")
-"""The fields that a group has not."""
 _NULL: Final[Schema] = {"type": "null"}
 
 
@@ -85,7 +84,7 @@ def _configs(conditions: list[Schema]) -> dict[str, Schema]:
 
 def _group_of(node: Schema) -> Schema:
     """What a node has that is a group."""
-    fields = {name: part for name, part in node["properties"].items() if name not in _OF_TASKS}
+    fields = {name: part for name, part in node["properties"].items() if name not in ("handler", *OF_TASKS)}
     return {
         **{name: part for name, part in node.items() if name != "allOf"},
         "required": [*node["required"], NODES],

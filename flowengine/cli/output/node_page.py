@@ -69,7 +69,7 @@ def _what(node: NodeDetailView, attempt: str, took: str) -> str:
         case "running":
             return f"has run for {took}{attempt}"
         case "waiting":
-            if node.waiting_for and node.waiting_for.kind != "retry":
+            if node.waiting_for and node.waiting_for.kind not in ("retry", "repeat"):
                 return waiting_words(node.waiting_for)
             until = f" at {node.waiting_for.until}" if node.waiting_for else ""
             if node.waiting_for and node.waiting_for.kind == "repeat":

@@ -129,7 +129,7 @@ def _why(node: NodeView) -> str:
         parts.append(f"iteration {node.iteration}")
     if node.tolerated:
         parts.append("tolerated")
-    if node.waiting_for and node.waiting_for.until is not None:
+    if node.waiting_for and (node.waiting_for.kind == "turn" or node.waiting_for.until is not None):
         retries = node.waiting_for.kind == "retry"
         parts.append(f"next try at {node.waiting_for.until}" if retries else waiting_words(node.waiting_for))
     if node.child:

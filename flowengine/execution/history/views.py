@@ -150,7 +150,6 @@ def event_view(place: Place, event: Event) -> EventView:
             | "node_in_line"
             | "node_started"
             | "node_returned"
-            | "node_opened"
             | "node_completed"
             | "node_cancelled"
         ):

@@ -314,7 +314,7 @@ def _open_map(report: _Report, expanded: Expanded) -> Decision:
         Write(node, opened),
         stored,
         *report.forget,
-        _happened(report, opened, "node_opened", None if record.map is None else str(record.map.total)),
+        _happened(report, opened, "node_opened", None),
     )
     return Decision("accepted", changes, open=True)
 

@@ -87,8 +87,9 @@ def link(nodes: Sequence[NodeFields], report: Report, around: Around = NOTHING_A
                 pointer_to(node.pointer, "id"),
                 f"the id {quoted(node.id)} is taken by {nodes[first].pointer}: ids are unique",
             )
+    outside = {outer.name for outer in around.nodes}
     for node in nodes:
-        if node.id in {outer.name for outer in around.nodes}:
+        if node.id in outside:
             report.add(
                 "duplicate_id",
                 pointer_to(node.pointer, "id"),

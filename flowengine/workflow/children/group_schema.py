@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flowengine.workflow.checking.execution_policy import MAX_S, MIN_S, ON_FAILURE
+from flowengine.workflow.children.reading import LATER
 from flowengine.workflow.document import MAX_ID_CHARS
 
 Schema = dict[str, Any]
 
-_OF_TASKS: Final = ("config", "output_schema", "repeat", "map", "concurrency", "rate_limit")
+OF_TASKS: Final = ("config", "output_schema", *LATER)
 """The fields that a group has not."""
 
 
@@ -18,7 +19,7 @@ def choice() -> Schema:
     return {
         "required": ["nodes"],
         "properties": {
-            **dict.fromkeys(_OF_TASKS, False),
+            **dict.fromkeys(OF_TASKS, False),
             "timeout_seconds": {"minimum": MIN_S, "maximum": MAX_S},
         },
     }

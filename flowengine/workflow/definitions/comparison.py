@@ -1,6 +1,6 @@
 """What differs between two documents, in a person's terms: nodes added and removed, fields changed. Pure.
 
-Nodes are told apart by their ids, wherever they stand. Of objects each field is looked at; lists, texts and
+Nodes are told apart by their ids, within their list. Of objects each field is looked at; lists, texts and
 numbers are replaced as a whole.
 """
 
@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, encode
+from flowengine.workflow.children.group import GROUP
 
 Kind: TypeAlias = Literal["added", "removed", "changed", "moved"]
 
@@ -61,14 +62,19 @@ def _of_documents(before: _Object, after: _Object) -> Iterator[Difference]:
 def _of_nodes(name: str, before: Mapping[str, _Object], after: Mapping[str, _Object]) -> Iterator[Difference]:
     for node, fields in after.items():
         if node not in before:
-            yield Difference(kind="added", node=node, after=_shown(fields.get("handler")))
+            yield Difference(kind="added", node=node, after=_shown(_work(fields)))
         else:
             yield from _of_node(node, before[node], fields)
     for node, fields in before.items():
         if node not in after:
-            yield Difference(kind="removed", node=node, before=_shown(fields.get("handler")))
+            yield Difference(kind="removed", node=node, before=_shown(_work(fields)))
     if [node for node in before if node in after] != [node for node in after if node in before]:
         yield Difference(kind="moved", field=name)
+
+
+def _work(fields: _Object) -> JsonValue:
+    """What a node does, in a word."""
+    return fields.get("handler", GROUP if "nodes" in fields else None)
 
 
 def _of_node(node: str, before: _Object, after: _Object) -> Iterator[Difference]:

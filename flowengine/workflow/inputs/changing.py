@@ -88,7 +88,8 @@ def _texts_of(plan: Plan, position: int) -> Iterator[str]:
     conditions = [policy.when, None if policy.retry is None else policy.retry.when]
     conditions += [] if policy.repeat is None else [text for _, text in policy.repeat.templates()]
     config = decode(bytes(plan.nodes[position].work.config))
-    yield from _texts([config, *(text for text in conditions if text is not None)])
+    mapped = None if policy.map is None else decode(policy.map.spec.encode())
+    yield from _texts([config, mapped, *(text for text in conditions if text is not None)])
     if policy.group is not None:
         inner = plan.group_at((position,))
         for inside in range(len(inner.nodes)):

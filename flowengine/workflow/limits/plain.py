@@ -81,7 +81,7 @@ def read_limit(said: JsonObject, pointer: str, report: Report, most: int = MAX_L
     """How many; 1 where that is missing or wrong."""
     place = pointer_to(pointer, "limit")
     if "limit" not in said:
-        report.add("missing_field", place, "the field 'limit' is required: how many may run at once")
+        report.add("missing_field", place, "the field 'limit' is required: how many at most")
         return 1
     limit = said["limit"]
     if not isinstance(limit, int) or isinstance(limit, bool):

@@ -63,7 +63,7 @@ def refuse_beside(fields: MapFields, report: Report, *, repeats: bool, limited: 
     """Refuse what a map cannot be as well: a node that only waits, and, in this version, one that repeats or
     has a limit of its own."""
     if waits:
-        message = "a node that waits cannot be a map: its handler is one for the nodes of a group"
+        message = "a node that waits cannot be a map"
         report.add("not_with_map", fields.pointer, f"{message}; take 'map' out")
     elif repeats or limited:
         other = "'repeat'" if repeats else "'concurrency' or 'rate_limit'"

@@ -82,6 +82,7 @@ START_DEFINITION: Final = Operation(
         "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
+        "concurrency_limit",
         *REFUSALS,
     ),
     tag="definitions",

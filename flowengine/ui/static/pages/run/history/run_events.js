@@ -3,6 +3,7 @@ import { pagedFeed } from "./paged_feed.js";
 
 /**
  * @typedef {object} RunEvent
+ * @property {string} [child] of a group that began: the execution that it runs as
  * @property {string} id
  * @property {string} at
  * @property {string} kind

@@ -68,10 +68,9 @@ export function eventWords(event) {
     case "stage_started": return STAGES[event.stage ?? ""] ?? `${event.stage} begins.`;
     case "node_reset": return "is to run again.";
     case "node_queued": return `was sent to the workers${tried}.`;
-    case "node_opened": return `runs as an execution of its own${tried}.`;
+    case "node_opened": return event.child ? `runs as an execution of its own${tried}.` : `knows its items${tried}: they run.`;
     case "node_started": return `runs${tried}.`;
     case "node_returned": return `was given back by its worker${tried}: another one takes it.`;
-    case "node_opened": return `knows its items${tried}: they run.`;
     case "node_completed": return `completed${tried}.`;
     case "node_failed": return event.code === "upstream_failed" ? "did not run: what it depends on failed." : `failed${tried}: ${errorWords({ code: event.code ?? "unknown" })}.`;
     case "node_waiting": return event.code ? `failed${tried}: ${errorWords({ code: event.code })}. It is tried again.` : `waits${tried}.`;
