@@ -93,13 +93,11 @@ NO_ITEMS: Final = MapNumbers()
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The numbers that a transaction left: counters by (execution, node), unfinished by execution. `places`:
-    of what has joined a line, by its member there; 1 is the first. `ended`: items that have ended, by
-    (execution, node)."""
+    """The numbers that a transaction left: counters by (execution, node), unfinished by execution. `ended`:
+    items that have ended, by (execution, node)."""
 
     counters: Mapping[NodeKey, int]
     unfinished: Mapping[str, int]
-    places: Mapping[str, int] = {}
     ended: Mapping[NodeKey, int] = {}
 
 

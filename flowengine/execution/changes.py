@@ -400,7 +400,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class EnterLine(msgspec.Struct, frozen=True):
-    """Stand at the end of a line, of which the first `limit` may run. EXEC's reply tells the place."""
+    """Stand at the end of a line, of which the first `limit` may run."""
 
     line: str
     limit: int

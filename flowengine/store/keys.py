@@ -574,23 +574,24 @@ def _parsed(member: bytes) -> tuple[str, int, str, ItemTry | None, int]:
     return execution, int(run), node, None, int(dispatch)
 
 
-def parse_deadline(member: bytes) -> Deadline | None:
-    """Reads the timers of deadlines; None for a member that is not one of ours."""
-    try:
-        execution, run, node, item, dispatch = _parsed(member)
-        return Deadline(execution=execution, run=run, node=node, dispatch=dispatch, item=item)
-    except ValueError:
-        return None
+NodeTimerT = TypeVar("NodeTimerT", Deadline, NextTry)
 
 
-def parse_next_try(member: bytes) -> NextTry | None:
-    """Reads the timers of pauses; None for a member that is not one of ours."""
-    try:
-        execution, run, node, item, dispatch = _parsed(member)
-        return NextTry(execution=execution, run=run, node=node, dispatch=dispatch, item=item)
-    except ValueError:
-        return None
+def node_parser_of(timer: type[NodeTimerT]) -> Callable[[bytes], NodeTimerT | None]:
+    """Reads the members of one kind of timers of nodes; None for one that is not one of ours."""
 
+    def parse(member: bytes) -> NodeTimerT | None:
+        try:
+            execution, run, node, item, dispatch = _parsed(member)
+            return timer(execution=execution, run=run, node=node, dispatch=dispatch, item=item)
+        except ValueError:
+            return None
+
+    return parse
+
+
+parse_deadline: Final = node_parser_of(Deadline)
+parse_next_try: Final = node_parser_of(NextTry)
 
 RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue, HooksTimeout)
 

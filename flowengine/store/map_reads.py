@@ -63,7 +63,7 @@ def read_map_output(
         found |= {index: decode_item(value) for index, value in zip(indexes, values, strict=True) if value}
     if size > most_bytes:
         return ReadOutput(None, size)
-    item_keys = [key for part in _keys(state, execution, node, total) for key in part]
+    item_keys = [key for part in _keys(state, execution, node, total) for key in part] if with_items else []
     return ReadOutput(output_of(MapOutput(record.map, found, item_keys, primary, with_items)), size)
 
 

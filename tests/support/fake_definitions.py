@@ -39,7 +39,7 @@ class FakeDefinitionStore:
             return None
         content = self.contents[name, record.number]
         plan = decode_plan(content.plan)
-        return Definition(name, record, kept.current.number, plan, content.plan, content.document)
+        return Definition(name, record, kept.current.number, plan, content.document)
 
     def begin(self, name: str) -> FakeDefinitionUnit:
         return FakeDefinitionUnit(self, name, self.kept(name))

@@ -25,11 +25,11 @@ class OutagePause:
 
     def after_failure(self) -> float:
         """A report has failed: for how many seconds its messages stay away."""
-        now = self._clock()
-        if self._since is None or now - self._last > FORGOTTEN_AFTER * self._most_s:
-            self._since = now
-        self._last = now
-        return min(self._most_s, now - self._since)
+        now, since = self._clock(), self._since
+        if since is None or now - self._last > FORGOTTEN_AFTER * self._most_s:
+            since = now
+        self._since, self._last = since, now
+        return min(self._most_s, now - since)
 
     def succeeded(self) -> None:
         """Something was reported."""

@@ -108,7 +108,9 @@ def _try(
             raise ExecutionNotFoundError.of(execution)
         if brought.request is not None and unit.kept is not None:
             refuse_other(unit.kept, brought.request)
-            raise AlreadyAnsweredError(_triggered(execution, unit.kept.run, "running"))
+            # One that was withdrawn from its line has begun nothing.
+            if unit.kept.run <= record.run:
+                raise AlreadyAnsweredError(_triggered(execution, unit.kept.run, "running"))
         if repeated is not None and record.run > repeated.run:
             raise NewerRunError(f"execution '{execution}' is in run {record.run}, which is a newer one")
         if record.status == "pending" and record.run:

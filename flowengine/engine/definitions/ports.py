@@ -15,15 +15,14 @@ from flowengine.workflow.plan import Plan
 class Definition(msgspec.Struct, frozen=True):
     """A version of a definition with its content, as an execution is made of it.
 
-    `plan.inputs` says what may be given to it; `encoded` is the plan as it is stored; `document` the text,
-    packed; `record.labels` are those of each of its executions. `current`: the version in force.
+    `plan.inputs` says what may be given to it; `document` is the text, packed; `record.labels` are those of
+    each of its executions. `current`: the version in force.
     """
 
     name: str
     record: VersionRecord
     current: int
     plan: Plan
-    encoded: bytes
     document: bytes
 
     @property

@@ -48,8 +48,8 @@ class StartStep:
 
         Raises ConflictError, StoreUnavailableError.
         """
-        went = 0
-        for _ in range(TRIES):
+        went = conflicts = 0
+        while conflicts < TRIES:
             members = self._store.lines.first(line, AT_ONCE)
             found = [each for each in read_standers(self._store, members) if each.waits(line)]
             if not found:
@@ -60,6 +60,7 @@ class StartStep:
                 unit.abandon()
                 return went
             if unit.commit(decided.changes) is None:
+                conflicts += 1
                 continue
             went += decided.gone
             if decided.due is not None or not decided.gone:

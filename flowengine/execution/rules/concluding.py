@@ -5,8 +5,9 @@ from __future__ import annotations
 from flowengine.execution.changes import Change, Finish, Happened, Send
 from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
-from flowengine.execution.messages import KeepChildren, TendChild
-from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
+from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, Counts, NodeRecord
+from flowengine.execution.rules.children.keeping import keep_children
+from flowengine.execution.rules.children.opening import tend
 from flowengine.execution.rules.closing import enter, next_stage
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import leave_line
@@ -60,25 +61,11 @@ def _what_follows(plan: Plan, run: Run, control: Control, now: int) -> tuple[Cha
     its children along."""
     lineage = plan.lineage
     if lineage is not None:
-        ended = TendChild(
-            execution=lineage.parent,
-            node=lineage.node,
-            child=run.execution,
-            run=control.run,
-            correlation_id=run.correlation_id,
-        )
-        return (Send(ended),)
+        ended = AwaitedChild(run.execution, control.run)
+        return (Send(tend(lineage.parent, lineage.node, ended, run.correlation_id)),)
     if control.doomed:
         return (deletion(run),)
     return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()))
-
-
-def keep_children(plan: Plan, run: Run) -> tuple[Change, ...]:
-    """What lets all below an execution at the top be kept as long as it is."""
-    if not plan.nests or plan.lineage is not None:
-        return ()
-    message = KeepChildren(execution=run.execution, run=run.run, correlation_id=run.correlation_id)
-    return (Send(message),)
 
 
 def _may_end(control: Control, verdict: ExecutionStatus) -> bool:

@@ -125,9 +125,8 @@ def finish(
     record = records(callback.node)
     if record.dispatch != callback.dispatch:
         return Decision("stale", forget)
-    if record.status == "waiting" and record.in_line:
-        return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
-    if record.status == "waiting" and not isinstance(callback.by, ByEvent):
+    awaited = isinstance(callback.by, ByEvent) and record.waits is not None and not record.in_line
+    if record.status == "waiting" and not awaited:
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)

@@ -32,8 +32,8 @@ from flowengine.execution.records import (
     carried_on,
     is_failure,
 )
+from flowengine.execution.rules.children.keeping import keep_children
 from flowengine.execution.rules.closing import ended_by_of, error_of
-from flowengine.execution.rules.concluding import keep_children
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.readiness import Records, counter_of, records_of

@@ -182,7 +182,7 @@ def item_view(index: int, stored: StoredItemState, *, is_over: bool) -> ItemView
 
 
 def _item(output: MapOutput, index: int) -> MapItem:
-    found, key = output.ended.get(index), output.keys[index]
+    found, key = output.ended.get(index), output.keys[index] if output.with_items else ""
     if found is None:
         return MapItem(index, key, "cancelled", _NULL, None)
     return MapItem(index, key, found.status, primary_of(found, output.primary), found.error)

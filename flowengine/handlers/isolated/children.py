@@ -72,7 +72,6 @@ class Children:
                 INVALID_CONFIG.code, f"config: no other process can have it: {error}"
             ) from error
         output = context.output if isinstance(context.output, NodeOutput) else None
-        now = output.now() if output is not None else 0
 
         def job(number: int) -> Job:
             return Job(
@@ -88,7 +87,7 @@ class Children:
                 idempotency_key=context.idempotency_key,
                 correlation_id=context.correlation_id,
                 tries_once=context.tries_once,
-                now_ms=now,
+                now_ms=0 if output is None else output.now(),
                 hidden=tuple(self._hidden()),
             )
 
@@ -148,9 +147,11 @@ class Children:
             if self._starter is None:
                 self._starter = _Starter()
                 self._starter.start()
+        made = self._starter.begin(self._made)
         try:
-            child = self._starter.begin(self._made).result(STARTED_WITHIN_S)
+            child = made.result(STARTED_WITHIN_S)
         except (OSError, TimeoutError) as error:
+            made.add_done_callback(_reap)  # one that comes late is nobody's
             raise HandlerError(
                 HANDLER_CRASHED.code, f"the system starts no process for the handler: {error}"
             ) from error
@@ -160,6 +161,11 @@ class Children:
 
     def _made(self) -> ChildProcess:
         return ChildProcess(self._argv, max_result_bytes=self._max_result_bytes)
+
+
+def _reap(made: Future[ChildProcess]) -> None:
+    if made.exception() is None:
+        made.result().reap()
 
 
 class _Starter(threading.Thread):

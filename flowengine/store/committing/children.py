@@ -40,6 +40,7 @@ def keeping(names: keys.Keys, child: str, lifetimes: Lifetimes, ended_at: int | 
     nodes = [] if plan is None else [names.node(child, node.id) for node in plan.nodes]
     if plan is not None:
         nodes += [names.collected(child, node) for node in plan.collecting]
+        nodes += [name for at in plan.maps for name in names.of_map(child, plan.nodes[at].id)]
         nodes += [names.signals(child)] if plan.signal_nodes else []
     others = [*names.own(child), *names.said(child), names.live(child), names.runs(child), *nodes]
     if ended_at is None:

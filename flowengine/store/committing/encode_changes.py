@@ -152,7 +152,6 @@ class ChangeEncoder:
         self._counter_replies: dict[NodeKey, int] = {}
         self._ended_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
-        self._place_replies: dict[str, int] = {}
         self._lines_told: set[str] = set()
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
@@ -174,7 +173,6 @@ class ChangeEncoder:
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
-            {member: int(replies[at]) for member, at in self._place_replies.items()},
             {key: int(replies[at]) for key, at in self._ended_replies.items()},
         )
 
@@ -259,7 +257,6 @@ class ChangeEncoder:
                     self.commands += removing(self._keys, execution, change)
                     self._changed(execution, "deleted", change.at, change.run)
                 case EnterLine():
-                    self._place_replies[change.member] = len(self.commands)
                     self.commands += entering(self._keys, change)
                 case LeaveLine(line=line, member=member):
                     self.commands.append(("LREM", self._keys.line(line), 1, member))

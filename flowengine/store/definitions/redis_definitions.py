@@ -133,7 +133,7 @@ class RedisDefinitions:
             raise StoredFormatError(
                 f"version {found.record.number} of definition '{name}': {error}; apply it again"
             ) from error
-        return Definition(name, found.record, found.current, decoded, plan, document)
+        return Definition(name, found.record, found.current, decoded, document)
 
 
 class RedisDefinitionUnit:

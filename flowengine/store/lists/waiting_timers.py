@@ -28,20 +28,16 @@ class RedisWaiting:
         more. A place is the time of a timer and its member, by which the server orders them."""
         due, member = _place(after)
         timers = self._state.keys.timers("wait")
-        span = (
-            "ZRANGE",
-            timers,
-            due,
-            "+inf",
-            "BYSCORE",
-            "LIMIT",
-            0,
-            most + (1 if after else 0),
-            "WITHSCORES",
-        )
-        (reply,) = self._state.sessions.retrying_read([span])
-        rows = [(each, float(score)) for each, score in zip(reply[::2], reply[1::2], strict=True)]
-        behind = [(each, score) for each, score in rows if (score, each) > (due, member)]
+        count, skipped = most + (1 if after else 0), 0
+        rows: list[tuple[bytes, float]] = []
+        behind: list[tuple[bytes, float]] = []
+        # Many may be due in one millisecond: those that were looked at before are passed over.
+        while not behind and (not skipped or len(rows) == count):
+            span = ("ZRANGE", timers, due, "+inf", "BYSCORE", "LIMIT", skipped, count, "WITHSCORES")
+            (reply,) = self._state.sessions.retrying_read([span])
+            rows = [(each, float(score)) for each, score in zip(reply[::2], reply[1::2], strict=True)]
+            behind = [(each, score) for each, score in rows if (score, each) > (due, member)]
+            skipped += count
         found = []
         for each, score in behind:
             timer = keys.parse_wait_over(each)

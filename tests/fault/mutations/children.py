@@ -69,7 +69,7 @@ MUTANTS: Final = (
     _in(
         "the last transaction of a child ends its node",
         "execution/rules/concluding",
-        "        return (Send(ended),)\n",
+        "        return (Send(tend(lineage.parent, lineage.node, ended, run.correlation_id)),)\n",
         "        return ()\n",
     ),
     _in(

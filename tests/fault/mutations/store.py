@@ -255,12 +255,12 @@ MUTANTS: Final = (
     Mutant(
         "an unreadable timer holds up no other",
         _in("keys"),
-        "        return Deadline(execution=execution, run=run, node=node, dispatch=dispatch, item=item)\n"
-        "    except ValueError:\n"
-        "        return None\n",
-        "        return Deadline(execution=execution, run=run, node=node, dispatch=dispatch, item=item)\n"
-        "    except ValueError:\n"
-        "        raise\n",
+        "            return timer(execution=execution, run=run, node=node, dispatch=dispatch, item=item)\n"
+        "        except ValueError:\n"
+        "            return None\n",
+        "            return timer(execution=execution, run=run, node=node, dispatch=dispatch, item=item)\n"
+        "        except ValueError:\n"
+        "            raise\n",
         tests=TIMERS,
     ),
     Mutant(

@@ -25,8 +25,15 @@ MUTANTS: Final = (
     _in(
         "a worker's report does not end a wait",
         "execution/rules/finishing",
-        'if record.status == "waiting" and not isinstance(callback.by, ByEvent):',
-        "if False:",
+        "awaited = isinstance(callback.by, ByEvent) and ",
+        "awaited = ",
+    ),
+    Mutant(
+        "the time of a wait is nothing to a node that waits for another try",
+        "flowengine/execution/rules/finishing.py",
+        " and record.waits is not None and not record.in_line",
+        " and not record.in_line",
+        APPROVALS,
     ),
     _in(
         "a call that was put off belongs to the same attempt",

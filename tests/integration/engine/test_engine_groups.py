@@ -202,9 +202,11 @@ def test_children_stay_as_long_as_their_root(harness: Harness) -> None:
         return {harness.client.ttl(key) > 0 for key in harness.client.keys(f"fe:x:{child}*")}
 
     harness.script = failing_in(1, "b")
-    execution = harness.begin(plan_from(nodes=[group("g", adds("one")), adds("b")]))
+    each = {**adds("each"), "map": {"items": [1, 2]}}
+    execution = harness.begin(plan_from(nodes=[group("g", adds("one"), each), adds("b")]))
     harness.drain()
     child = child_of(harness, execution, "g")
+    assert harness.client.exists(harness.keys.items_ended(child, "each"))
     assert lifetimes(child) == {True}
     harness.trigger(execution)
     deliver_orchestrators(harness)

@@ -16,6 +16,7 @@ from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.maps import ItemPage, ItemStatus, MapView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP, WORKER_QUEUE
+from flowengine.store import keys
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import Policy, Retry
@@ -295,7 +296,9 @@ def test_an_operator_ends_an_open_map(harness: Harness) -> None:
     harness.start_executions()
     harness.run_tasks()
     harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert not harness.client.exists(keys.of().stopping)
     harness.overrule(execution, "each", Complete(msgspec.Raw(b'{"result":[41]}')))
+    assert harness.client.exists(keys.of().stopping), "workers are to look whether the items are wanted"
     harness.drain()
     assert harness.results(execution) == {"each": [41], "after": 42}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.payload_check import PayloadInvalidError
@@ -16,11 +17,12 @@ from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views.executions import DecidedView, WaitingView
 from flowengine.store import keys
+from flowengine.store.lists.waiting_timers import RedisWaiting
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.integration.waits.test_engine_signals import begin, result_of
 from tests.integration.waits.test_engine_waits import settle, wait_for_it
 from tests.support.checks.invariants import check
-from tests.support.checks.reference_model import Graph
+from tests.support.checks.reference_model import Graph, Says
 from tests.support.rigs.harness import ApiProcess, Harness, plan_of
 
 LINE: Graph = {"ask": (), "after": ("ask",)}
@@ -119,6 +121,29 @@ def test_a_decision_and_the_timeout_at_once(harness: Harness, first: str, contin
         assert result_of(harness, execution, "ask") == {"result": {"timed_out": True}, "timed_out": True}
     else:
         assert harness.api.executions.results(execution).errors["ask"].code == "timeout"
+
+
+def test_the_time_of_an_approval_is_nothing_to_a_node_that_waits_for_another_try(harness: Harness) -> None:
+    """It was rejected when its time was over already, and asks once more."""
+    waits = {"ask": WaitPolicy("approval")}
+    plan = plan_of(LINE, says={"ask": Says(tries=2)}, reading=False, waits=waits)
+    policy = plan.policies[0]
+    assert policy.retry is not None
+    again = replace(policy, retry=replace(policy.retry, only=("rejected",)))
+    execution = harness.begin(replace(plan, policies={**plan.policies, 0: again}))
+    wait_for_it(harness, execution)
+    harness.end_waits()
+    (timer,) = harness.waiting("orchestrator")
+    decide(harness, execution, NO)
+    assert harness.statuses(execution)["ask"] == "waiting"
+    harness.deliver(harness.orchestrators[0], timer)
+    settle(harness)
+    assert harness.statuses(execution)["ask"] == "waiting"
+    assert harness.end_pauses() == 1
+    settle(harness)
+    decide(harness, execution, YES)
+    settle(harness)
+    assert harness.statuses(execution) == {"ask": "completed", "after": "completed"}
 
 
 @pytest.mark.parametrize("by", ["cancel", "overrule"])
@@ -230,6 +255,27 @@ def test_what_waits_for_a_person_is_listed_over_all_executions(harness: Harness)
     assert [(item.execution_id, item.node) for item in waiting(harness).items] == [(first, "hear")]
     with pytest.raises(BadCursorError):
         waiting(harness, cursor="x")
+
+
+def test_waits_that_end_in_one_millisecond_are_all_listed(harness: Harness) -> None:
+    """However many they are, and whatever does not wait for a person stands between them."""
+    graph: Graph = {f"hold{at}": () for at in range(7)} | {"ask": ()}
+    waits = {node: WaitPolicy("wait") for node in graph if node != "ask"} | ASKS
+    execution = begin(harness, waits, graph)
+    timers = keys.of().timers("wait")
+    (members,) = harness.client.execute_together(("ZRANGE", timers, 0, -1))
+    harness.client.execute_together(*(("ZADD", timers, 10**14, member) for member in members))
+    reads = RedisWaiting(harness.api.state)
+    found, cursor = list[str](), ""
+    while True:
+        waiters, following = reads.waiters(cursor, 2)
+        found += [waiter.timer.node for waiter in waiters]
+        if following is None:
+            break
+        cursor = following
+    assert sorted(found) == sorted(graph)
+    assert len(found) == len(graph)
+    harness.cancel(execution)
 
 
 def test_a_list_says_what_an_execution_waits_for(harness: Harness) -> None:

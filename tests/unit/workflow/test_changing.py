@@ -53,6 +53,15 @@ def test_a_node_reads_what_has_changed_directly_or_through_vars(reads: str, foun
     assert changed(plan, GIVEN, {"day": "tue"}).readers == (("a",) if found else ())
 
 
+def test_the_list_of_a_map_reads_as_configs_do() -> None:
+    """Also what names its items, and bounds them."""
+    patch: dict[str, JsonValue] = {"day": "tue"}
+    lists: list[JsonValue] = [{"items": "{{ [inputs.day] }}"}, {"items": [1], "key": "{{ inputs.day }}"}]
+    for said in lists:
+        plan = plan_of(node("a", map=said), inputs=INPUTS)
+        assert changed(plan, GIVEN, patch).readers == ("a",)
+
+
 def test_conditions_read_as_configs_do() -> None:
     """`when`, and the `when` of `retry`."""
     plan = plan_of(

@@ -24,7 +24,7 @@ from flowengine.execution.records import UNTOUCHED, ItemRecord, NodeRecord
 from flowengine.execution.reports import ByDeadline, Completed, Failed, ItemsEnded, delivery_of
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.finishing import Verdict, internal_error
-from flowengine.execution.rules.maps.ending import Failure, callback_of, failed_items, items_ended
+from flowengine.execution.rules.maps.ending import NAMED, Failure, callback_of, failed_items, items_ended
 from flowengine.execution.rules.maps.opening import key_of, task_of_item
 from flowengine.execution.rules.maps.progress import Far, Next, due, far_of
 from flowengine.execution.rules.maps.reporting import (
@@ -47,7 +47,6 @@ TRIES: Final = 12
 LOOKS: Final = 100
 """A look conflicts with each other process that sends items of the map, and then finds less to do."""
 LAST_DELIVERY: Final = 5
-FAILURES_NAMED: Final = 5
 HELD_MS: Final = 10_000
 """While an execution is paused, what is due is looked at again after this time."""
 
@@ -268,7 +267,8 @@ class MapStep:
         plan = self._store.plan(run.execution)
         key = (run.execution, node)
         reading = Reading((key,), (run.execution,), maps=(key,))
-        for _ in range(LOOKS):
+        conflicts = 0
+        while conflicts < LOOKS:
             unit = self._store.begin(reading)
             control, record = unit.controls.get(run.execution), unit.nodes.get(key, UNTOUCHED)
             if plan is None or control is None or record.map is None or not is_open(record.status):
@@ -292,7 +292,8 @@ class MapStep:
                 unit.abandon()
                 return None
             change = self._next(plan, run, record, node, far, what, unit.now)
-            unit.commit({run.execution: [change]})
+            if unit.commit({run.execution: [change]}) is None:
+                conflicts += 1
         raise ConflictError(f"the map '{node}' of '{run.execution}' keeps changing")
 
     def _far(
@@ -318,7 +319,7 @@ class MapStep:
         now: int,
     ) -> Callback:
         assert record.map is not None, "it is open"
-        first = list(failures)[:FAILURES_NAMED]
+        first = list(failures)[:NAMED]
         stored = self._store.stored_items(run.execution, node, first)
         named = [
             Failure(key_of(item, index), error)

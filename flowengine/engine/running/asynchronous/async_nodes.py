@@ -214,6 +214,7 @@ class AsyncNodes:
 
 def _first_part(held: Sequence[Held[RunNode]]) -> tuple[Sequence[Held[RunNode]], Sequence[Held[RunNode]]]:
     """Those that begin in one round trip, and the others."""
-    reads = accumulate(len(each.payload.reads) + bool(each.payload.given) for each in held)
+    tasks = [each.payload for each in held]
+    reads = accumulate(len(task.reads) + len(task.outer) + bool(task.given) for task in tasks)
     most = max(1, sum(1 for number in reads if number <= READ_AT_ONCE))
     return held[:most], held[most:]

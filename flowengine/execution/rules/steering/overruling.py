@@ -34,6 +34,7 @@ from flowengine.execution.records import (
     NodeRecord,
     carried_on,
     first_sent,
+    is_open_map,
 )
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Grounds
@@ -216,7 +217,7 @@ def _let_go(run: Run, node: str, before: NodeRecord, now: int) -> tuple[Change, 
     """A worker that has the node's task is told, and so is its child; a timer that would try it again
     goes."""
     execution = run.execution
-    if is_open(before.status):
+    if is_open(before.status) and not is_open_map(before):
         return tend_open(execution, node, before, run.correlation_id)
     if before.status == "waiting":
         return (DropTimer(waiting_timer(execution, node, before)),)
