@@ -12,14 +12,13 @@ from contextlib import ExitStack
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
 from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import CommandStore, Creating
+from flowengine.engine.starting.beginning import beginning, stored_inputs
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.changes import Change, Create, StoredInputs
-from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
@@ -33,8 +32,7 @@ from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.starting import Given, first_run
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views.executions import CreatedView, StartedView, moment
-from flowengine.jsonvalue import JsonValue, decode, encode
-from flowengine.workflow.inputs.declared import secret_names
+from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.plan import Plan, encode_plan
 from flowengine.workflow.problems import Problem
 
@@ -231,52 +229,11 @@ def id_of_new(store: CommandStore, now: int) -> str:
     return store.owner or new_id(now, random_part(), store.partition)
 
 
-def beginning(
-    execution: str,
-    plan: Plan,
-    record: ExecutionRecord,
-    values: Mapping[str, JsonValue],
-    now: int,
-    *,
-    stores: bool,
-) -> Given | None:
-    """What a first run begins with that is given these inputs; None where there is nothing to say.
-
-    `stores`: some of the inputs are not stored yet. Raises InputsInvalidError, VarsInvalidError.
-    """
-    says_something = plan.inputs is not None or plan.vars or stores
-    limit = plan.overall.concurrency
-    makes_key = limit is not None and limit.makes_key
-    if not says_something and not makes_key and not any(policy.given for policy in plan.policies.values()):
-        return None
-    # Imported where there are inputs: an orchestrator never renders a template.
-    from flowengine.workflow.inputs.beginning import begin
-    from flowengine.workflow.inputs.values import Occasion
-
-    begun = replace(record, started_at=now)
-    found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), now))
-    stored = stored_inputs(plan, found.inputs, found.vars) if says_something else None
-    return Given(stored, found.conditions, key=found.key)
-
-
 def _given(plan: Plan, inputs: Mapping[str, JsonValue]) -> StoredInputs:
     # Imported where there are inputs: an orchestrator never renders a template.
     from flowengine.workflow.inputs.values import check_given
 
     return stored_inputs(plan, check_given(plan.inputs, inputs))
-
-
-def stored_inputs(
-    plan: Plan, values: Mapping[str, JsonValue], made: Mapping[str, JsonValue] | None = None
-) -> StoredInputs:
-    """Inputs and vars as they are stored: of the vars those that are `made`, and those that come later."""
-    late = {name: decode(bytes(one.value)) for name, one in plan.vars.items() if one.secret}
-    return StoredInputs(
-        encode(values),
-        secret_names(plan.inputs),
-        vars=encode(made) if made else b"",
-        late=encode(late) if made is not None and late else b"",
-    )
 
 
 def random_part() -> str:

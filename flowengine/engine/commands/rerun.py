@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
 from flowengine.engine.commands.children import refuse_child
-from flowengine.engine.commands.create import stored_inputs
 from flowengine.engine.limits.turn import place_of_run
 from flowengine.engine.ports import Admitting
+from flowengine.engine.starting.beginning import stored_inputs
 from flowengine.errors import (
     ExecutionNotFoundError,
     FlowEngineError,

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
 from flowengine.engine.commands.children import refuse_child
-from flowengine.engine.commands.create import beginning
 from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import Acknowledge, Admitting, CommandStore
+from flowengine.engine.starting.beginning import beginning
 from flowengine.errors import (
     AlreadyTriggeredError,
     ExecutionNotFoundError,

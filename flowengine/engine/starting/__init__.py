@@ -1,0 +1,1 @@
+"""How executions begin: what is checked, rendered and put together for them before that."""
