@@ -1,8 +1,8 @@
 // What is being written: the document, its inputs and labels, and what the server says of them.
 import { computed, signal } from "../../vendor/preact.js";
 import { post } from "../../app/api.js";
-import { rawOf, readValues } from "./input_values.js";
-import { readLabels } from "./labels.js";
+import { rawOf, readValues } from "../../parts/form/schema_values.js";
+import { readLabels } from "../../parts/form/labels.js";
 
 const KEPT_AS = "flowengine.new";
 const WAIT_MS = 250;

@@ -11,8 +11,8 @@ import { Editor } from "./editor.js";
 import { ChooseExample, ExampleList, EXAMPLES, loadExample } from "./examples.js";
 import { InputsForm } from "./inputs_form.js";
 import { answer, check, given, keep, replace, replaced, schema, takeUp, text, unanswered } from "./new_draft.js";
-import { PlanGraph } from "./plan_graph.js";
-import { ProblemList } from "./problem_list.js";
+import { PlanGraph } from "../../parts/plan_graph.js";
+import { goToLine, problemsByNode, ProblemList } from "./problem_list.js";
 import { markOf } from "./quick_fix.js";
 import { RoleNote, StartBar } from "./start_bar.js";
 import { refused } from "./starting.js";
@@ -63,7 +63,8 @@ export function NewRun() {
       <header><h2>Graph</h2><span class="faint hide-s">${found?.nodes.length ? `${counted(found.nodes.length, "node")}, as you type` : ""}</span>
         <span class="grow"></span><${Verdict} problems=${parted.problems.length} warnings=${found?.warnings.length ?? 0} /></header>
       ${unanswered.value && html`<${ProblemNote} problem=${unanswered.value} what="The check" again=${() => check(0)} />`}
-      ${found?.graph ? html`<${PlanGraph} graph=${found.graph} nodes=${found.nodes} problems=${parted.problems} />` : html`<${Begin} />`}
+      ${found?.graph ? html`<${PlanGraph} graph=${found.graph} count=${found.nodes.length} lines=${new Map(found.nodes.map((node) => [node.id, node.line]))}
+          wrong=${problemsByNode(found.nodes, parted.problems)} onOpen=${(/** @type {number} */ line) => goToLine(line, 1)} />` : html`<${Begin} />`}
       ${text.value.trim() && html`<form class="form" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
         ${schema.value && html`<${InputsForm} wrong=${parted.inputs} />`}
         ${may("author") ? html`<${StartBar} problems=${parted.problems.length} wrongInputs=${wrongNames(parted.inputs)} />` : html`<${RoleNote} />`}</form>`}

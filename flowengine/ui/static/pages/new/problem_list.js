@@ -56,3 +56,19 @@ export function goToLine(line, column) {
   start = Math.min(text.value.length, start + Math.min(column - 1, lines[line - 1]?.length ?? 0));
   wanted.value = { start, end: start };
 }
+
+/**
+ * The first problem of each node.
+ * @param {import("./new_draft.js").NodePlace[]} nodes
+ * @param {Found[]} problems
+ */
+export function problemsByNode(nodes, problems) {
+  const ids = new Map(nodes.map((node) => [node.pointer, node.id]));
+  /** @type {Map<string, Found>} */
+  const found = new Map();
+  for (const problem of problems) {
+    const id = ids.get(problem.pointer.replace(/^\/workflow/, "").split("/").slice(0, 3).join("/"));
+    if (id !== undefined && !found.has(id)) found.set(id, problem);
+  }
+  return found;
+}

@@ -3,8 +3,8 @@ import { html, useState } from "../../vendor/preact.js";
 import { withQuery } from "../../app/api.js";
 import { runAddress } from "../../app/router.js";
 import { Ago } from "../../parts/moment.js";
-import { usePolled } from "./polled.js";
-import { Rows } from "./rows.js";
+import { usePolled } from "../../parts/asking/polled.js";
+import { Rows } from "../../parts/asking/rows.js";
 
 const SHOWN = 50;
 const RUN = /^[0-9a-f]{27}$/;
@@ -15,7 +15,7 @@ const RUN = /^[0-9a-f]{27}$/;
  */
 export function Audit() {
   const [before, goBehind] = useState("");
-  /** @type {import("./polled.js").Polled<{items: Entry[], next_cursor: string | null}>} */
+  /** @type {import("../../parts/asking/polled.js").Polled<{items: Entry[], next_cursor: string | null}>} */
   const polled = usePolled(withQuery("/audit", { limit: SHOWN, cursor: before }));
   const items = polled.told?.items ?? [];
   const next = polled.told?.next_cursor;

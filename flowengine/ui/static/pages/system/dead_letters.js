@@ -3,9 +3,9 @@ import { html, useState } from "../../vendor/preact.js";
 import { call, post, withQuery } from "../../app/api.js";
 import { runAddress } from "../../app/router.js";
 import { Ago } from "../../parts/moment.js";
-import { Confirmed } from "./confirmed.js";
-import { usePolled } from "./polled.js";
-import { numeric, Rows } from "./rows.js";
+import { Confirmed } from "../../parts/asking/confirmed.js";
+import { usePolled } from "../../parts/asking/polled.js";
+import { numeric, Rows } from "../../parts/asking/rows.js";
 
 const SHOWN = 50;
 /** @type {Record<string, string>} */
@@ -26,11 +26,11 @@ const DONE = {
 /**
  * @typedef {{id: string, queue: string, reason: string, deliveries: number, buried_at: string, retry: "trigger" | "send", actor?: string,
  *   execution_id?: string, run?: number, node?: string, handler?: string}} Letter
- * @param {{queues: import("./polled.js").Polled<any>}} props
+ * @param {{queues: import("../../parts/asking/polled.js").Polled<any>}} props
  */
 export function DeadLetters({ queues }) {
   const [before, goBehind] = useState("");
-  /** @type {import("./polled.js").Polled<{items: Letter[], next_cursor: string | null}>} */
+  /** @type {import("../../parts/asking/polled.js").Polled<{items: Letter[], next_cursor: string | null}>} */
   const polled = usePolled(withQuery("/dead-letters", { limit: SHOWN, cursor: before }));
   const [asks, ask] = useState(/** @type {{letter: Letter, does: "retry" | "delete"} | null} */ (null));
   const [done, say] = useState(/** @type {any} */ (null));

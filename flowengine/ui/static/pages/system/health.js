@@ -1,8 +1,8 @@
 // Whether the service can work: one sentence, then each thing that is missing, and what to do about it.
 import { html } from "../../vendor/preact.js";
 import { Icon } from "../../parts/icon.js";
-import { usePolled } from "./polled.js";
-import { withCode } from "./rows.js";
+import { usePolled } from "../../parts/asking/polled.js";
+import { withCode } from "../../parts/asking/rows.js";
 
 /** @type {Record<string, {look: string, icon: string, says: string}>} */
 const VERDICTS = {
@@ -12,7 +12,7 @@ const VERDICTS = {
 };
 
 export function Health() {
-  /** @type {import("./polled.js").Polled<{status: string, checks: Record<string, string>, warnings?: string[]}>} */
+  /** @type {import("../../parts/asking/polled.js").Polled<{status: string, checks: Record<string, string>, warnings?: string[]}>} */
   const { told, problem } = usePolled("/health");
   const health = told ?? (problem?.document?.checks ? problem.document : null);
   if (!health) return problem ? html`<div class="verdict is-failed"><${Icon} name="failed" />Health is not known: ${problem.message}</div>` : html`<div class="verdict"></div>`;

@@ -4,9 +4,9 @@ import { call } from "../../app/api.js";
 import { me } from "../../app/session.js";
 import { Ago } from "../../parts/moment.js";
 import { Icon } from "../../parts/icon.js";
-import { Confirmed } from "./confirmed.js";
-import { usePolled } from "./polled.js";
-import { numeric, Rows } from "./rows.js";
+import { Confirmed } from "../../parts/asking/confirmed.js";
+import { usePolled } from "../../parts/asking/polled.js";
+import { numeric, Rows } from "../../parts/asking/rows.js";
 
 /** @type {Record<string, string>} */
 const ROLES = {
@@ -19,7 +19,7 @@ const ROLES = {
  *   last_used_at: string | null}} Key
  */
 export function Keys() {
-  /** @type {import("./polled.js").Polled<{items: Key[]}>} */
+  /** @type {import("../../parts/asking/polled.js").Polled<{items: Key[]}>} */
   const polled = usePolled("/keys");
   const [asks, ask] = useState(/** @type {Key | null} */ (null));
   const [done, say] = useState("");

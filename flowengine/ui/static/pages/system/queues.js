@@ -2,13 +2,13 @@
 import { html } from "../../vendor/preact.js";
 import { counted, duration, number } from "../../app/format.js";
 import { Icon } from "../../parts/icon.js";
-import { numeric, Rows } from "./rows.js";
+import { numeric, Rows } from "../../parts/asking/rows.js";
 
 /**
  * @typedef {{handler: string, length: number, in_flight: number, oldest_age_s: number | null, known: boolean}} Line
  * @typedef {{queue: string, length: number, in_flight: number, oldest_age_s: number | null, consumers: number,
  *   dead_letters: number, put_off: number, handlers: Line[]}} Queue
- * @param {{queues: import("./polled.js").Polled<{items: Queue[]}>}} props
+ * @param {{queues: import("../../parts/asking/polled.js").Polled<{items: Queue[]}>}} props
  */
 export function Queues({ queues }) {
   const items = queues.told?.items ?? [];

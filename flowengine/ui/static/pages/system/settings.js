@@ -1,13 +1,13 @@
 // The settings of the API process that answers: what they mean, and where they differ from the default.
 import { html, useState } from "../../vendor/preact.js";
 import { counted } from "../../app/format.js";
-import { usePolled } from "./polled.js";
-import { Rows, withCode } from "./rows.js";
+import { usePolled } from "../../parts/asking/polled.js";
+import { Rows, withCode } from "../../parts/asking/rows.js";
 
 /** @typedef {{name: string, value: string | null, default: string | null, summary: string, allowed: string}} Setting */
 
 export function Settings() {
-  /** @type {import("./polled.js").Polled<{items: Setting[]}>} */
+  /** @type {import("../../parts/asking/polled.js").Polled<{items: Setting[]}>} */
   const polled = usePolled("/settings");
   const [changedOnly, only] = useState(false);
   const [wanted, want] = useState("");

@@ -7,7 +7,7 @@ import { Audit } from "./audit.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Health } from "./health.js";
 import { Keys } from "./keys.js";
-import { usePolled } from "./polled.js";
+import { usePolled } from "../../parts/asking/polled.js";
 import { Queues } from "./queues.js";
 import { Settings } from "./settings.js";
 import { Workers } from "./workers.js";

@@ -2,14 +2,14 @@
 import { html } from "../../vendor/preact.js";
 import { number } from "../../app/format.js";
 import { Ago } from "../../parts/moment.js";
-import { numeric, Rows } from "./rows.js";
+import { numeric, Rows } from "../../parts/asking/rows.js";
 
 const WIDE = 80;
 
 /**
  * @typedef {{id: string, service: string, host: string, pid: number, version: string, queues: string[], threads: number, busy: number,
  *   concurrency: number, async_running: number, stopping: boolean, started_at: string, seen_at: string}} Process
- * @param {{workers: import("./polled.js").Polled<{items: Process[], api_version: string}>}} props
+ * @param {{workers: import("../../parts/asking/polled.js").Polled<{items: Process[], api_version: string}>}} props
  */
 export function Workers({ workers }) {
   const items = workers.told?.items ?? [];

@@ -1,7 +1,8 @@
-// The graph of what is written: the plan, with a mark on each node that has a problem. A node leads to its line.
-import { html, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
-import { counted, cutToFit } from "../../app/format.js";
-import { goToLine } from "./problem_list.js";
+// The graph of a document: the plan, with a mark on each node that has a problem. A node leads to its line.
+import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
+import { counted, cutToFit } from "../app/format.js";
+
+/** @typedef {{line?: number, code: string}} Wrong */
 
 const EDGE = 18;
 const MOST_ID = 21;
@@ -10,17 +11,16 @@ const CORNER = 6;
 const LEAST_SCALE = 0.05;
 
 /**
- * @param {{graph: any, nodes: import("./new_draft.js").NodePlace[], problems: import("./new_draft.js").Found[]}} props
+ * @param {{graph: any, count: number, lines: Map<string, number>, wrong?: Map<string, Wrong>, onOpen: (line: number) => void}} props
+ *   `count`: of its nodes; `lines` and `wrong`: where each node stands, and its first problem, by id
  */
-export function PlanGraph({ graph, nodes, problems }) {
+export function PlanGraph({ graph, count, lines, wrong = new Map(), onOpen }) {
   const stage = useRef(/** @type {HTMLElement | null} */ (null));
   const picture = useRef(/** @type {SVGElement | null} */ (null));
   const [scale, setScale] = useState(0);
   const [focused, focus] = useState("");
   const width = graph.width + 2 * EDGE;
   const height = graph.height + 2 * EDGE;
-  const wrong = problemsByNode(nodes, problems);
-  const lines = new Map(nodes.map((node) => [node.id, node.line]));
   const fit = () => {
     const box = stage.current;
     return box ? Math.max(LEAST_SCALE, Math.min(1, box.clientWidth / width, (box.clientHeight - 4) / height)) : 1;
@@ -42,12 +42,12 @@ export function PlanGraph({ graph, nodes, problems }) {
   };
   return html`<div class="stage plan" ref=${stage}>
     <div class="scroll-both"><svg ref=${picture} viewBox=${`${-EDGE} ${-EDGE} ${width} ${height}`} role="group"
-        aria-label=${`Graph of the document, ${counted(nodes.length, "node")}`} onKeyDown=${press}>
+        aria-label=${`Graph of the document, ${counted(count, "node")}`} onKeyDown=${press}>
       <g aria-hidden="true">${graph.edges.map((/** @type {any} */ edge) => html`<path class="edge" d=${pathOf(edge.points)} />`)}
         ${graph.lanes.map((/** @type {any} */ lane) => html`<line class="lane" x1="0" x2=${graph.width} y1=${lane.line} y2=${lane.line} />
           <text class="lane-name" x=${lane.x} y=${lane.y}>${lane.stage}</text>`)}</g>
       ${graph.cards.map((/** @type {any} */ card, /** @type {number} */ at) => html`<${PlanCard} key=${card.id} card=${card} at=${at}
-        wrong=${firstOf(card, wrong)} line=${lines.get(card.id)} stop=${card.id === stop} onFocus=${focus} />`)}
+        wrong=${firstOf(card, wrong)} line=${lines.get(card.id)} stop=${card.id === stop} onFocus=${focus} onOpen=${onOpen} />`)}
     </svg></div>
     <div class="tools"><span class="joined"><button class="b square" type="button" aria-label="Smaller" onClick=${() => zoom(0.8)}>âˆ’</button>
       <button class="b" type="button" onClick=${() => setScale(0)}>Fit</button>
@@ -55,14 +55,15 @@ export function PlanGraph({ graph, nodes, problems }) {
 }
 
 /**
- * @param {{card: any, at: number, wrong?: {line?: number, code: string}, line?: number, stop: boolean, onFocus: (id: string) => void}} props
+ * @param {{card: any, at: number, wrong?: Wrong, line?: number, stop: boolean, onFocus: (id: string) => void,
+ *   onOpen: (line: number) => void}} props
  */
-function PlanCard({ card, at, wrong, line, stop, onFocus }) {
+function PlanCard({ card, at, wrong, line, stop, onFocus, onOpen }) {
   const { x, y, width, height } = card;
   const count = card.members?.length ?? 1;
   const name = count > 1 ? `${cutToFit(card.id, MOST_ID - 6)} and ${count - 1} more` : cutToFit(card.id, MOST_ID);
   const sub = wrong ? `${wrong.line ? `line ${wrong.line}: ` : ""}${wrong.code.replaceAll("_", " ")}` : card.handler;
-  const go = () => { if (line) goToLine(line, 1); };
+  const go = () => { if (line) onOpen(line); };
   return html`<g class=${`node ${wrong ? "is-failed" : "is-plan"}`} data-at=${at} role="button" tabindex=${stop ? 0 : -1}
       aria-label=${`${card.id}, ${sub}${line ? `, line ${line}` : ""}`} onClick=${go} onFocus=${() => onFocus(card.id)}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); go(); } }}>
@@ -81,27 +82,11 @@ const cutEnd = (said, most) => said.length > most ? `${said.slice(0, most - 1)}â
 
 /**
  * @param {any} card
- * @param {Map<string, import("./new_draft.js").Found>} wrong
+ * @param {Map<string, Wrong>} wrong
  */
 function firstOf(card, wrong) {
   for (const id of card.members ?? [card.id]) if (wrong.has(id)) return wrong.get(id);
   return undefined;
-}
-
-/**
- * The first problem of each node.
- * @param {import("./new_draft.js").NodePlace[]} nodes
- * @param {import("./new_draft.js").Found[]} problems
- */
-function problemsByNode(nodes, problems) {
-  const ids = new Map(nodes.map((node) => [node.pointer, node.id]));
-  /** @type {Map<string, import("./new_draft.js").Found>} */
-  const found = new Map();
-  for (const problem of problems) {
-    const id = ids.get(problem.pointer.replace(/^\/workflow/, "").split("/").slice(0, 3).join("/"));
-    if (id !== undefined && !found.has(id)) found.set(id, problem);
-  }
-  return found;
 }
 
 /** @param {number[][]} points A line with round corners. */

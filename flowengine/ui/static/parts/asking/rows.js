@@ -1,6 +1,6 @@
 // A table of the system page: it scrolls by itself where it is wider than the page.
 import { html } from "../../vendor/preact.js";
-import { ProblemNote } from "../../parts/problem_note.js";
+import { ProblemNote } from "../problem_note.js";
 
 /**
  * @param {{name: string, polled: import("./polled.js").Polled<any>, heads: any[], children?: any, empty: any, count: number, foot?: any}} props

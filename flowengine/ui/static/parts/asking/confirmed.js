@@ -1,6 +1,6 @@
 // An act that is asked about first, and what became of it.
 import { html, useState } from "../../vendor/preact.js";
-import { Dialog } from "../../parts/dialog.js";
+import { Dialog } from "../dialog.js";
 
 /**
  * @param {{title: string, says: any, does: string, act: () => Promise<any>, onClose: () => void, danger?: boolean}} props
