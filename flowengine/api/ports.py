@@ -243,11 +243,15 @@ class Executions(Protocol):
         node: str,
         *,
         statuses: Collection[ItemStatus],
+        begin: int,
+        with_results: bool,
         limit: int,
         cursor: str | None,
     ) -> ItemPage:
-        """At most so many items of a map, in one of these statuses, or in any. Raises NodeNotFoundError,
-        BadCursorError."""
+        """At most so many items of a map, in one of these statuses, or in any, from the index `begin` on.
+
+        Raises NodeNotFoundError, BadCursorError.
+        """
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """At most so many of its events, those that follow a place."""

@@ -418,12 +418,16 @@ def items_page(
     node: str,
     *,
     status: Sequence[ItemStatus] = (),
+    begin: int = 0,
+    results: bool = True,
     limit: int = PAGE,
     cursor: str | None = None,
 ) -> Call[ItemPage]:
-    """The items of a map, in their order. `status`: only those in one of these."""
+    """The items of a map, in their order, from the one with the index `begin` on. `status`: only those in
+    one of these. `results`: with what each has given."""
     path = f"{_execution(execution_id)}/nodes/{path_part(node)}/items"
-    query = (*(("status", each) for each in status), *paging(limit, cursor))
+    given = given_query(**{"from": str(begin) if begin else None}, results=None if results else "false")
+    query = (*(("status", each) for each in status), *given, *paging(limit, cursor))
     return Call(method="GET", path=path, answer=ItemPage, query=query)
 
 

@@ -275,13 +275,22 @@ class StoredExecutions:
         node: str,
         *,
         statuses: Collection[ItemStatus],
+        begin: int,
+        with_results: bool,
         limit: int,
         cursor: str | None,
     ) -> ItemPage:
         """A page of the items of a map. Raises NodeNotFoundError, BadCursorError."""
-        page = map_items.items
-        execution = _checked(execution_id)
-        return page(self._store, execution, node, statuses=statuses, limit=limit, cursor=cursor)
+        return map_items.items(
+            self._store,
+            _checked(execution_id),
+            node,
+            statuses=statuses,
+            begin=begin,
+            with_results=with_results,
+            limit=limit,
+            cursor=cursor,
+        )
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """What has happened in it, after a place."""

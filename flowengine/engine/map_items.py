@@ -10,7 +10,7 @@ from flowengine.engine.node_store import NodeStore
 from flowengine.engine.queries import known
 from flowengine.errors import BadCursorError
 from flowengine.execution.status import is_final, is_over
-from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView, item_view
+from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView, item_view, without_result
 
 AT_ONCE: Final = 100
 LOOKED_AT: Final = 1000
@@ -23,34 +23,37 @@ def items(
     node: str,
     *,
     statuses: Collection[ItemStatus],
+    begin: int,
+    with_results: bool,
     limit: int,
     cursor: str | None,
 ) -> ItemPage:
-    """The items of a node in one of these statuses, or all; a node that is no map, or whose items are not
-    known yet, has none. Raises ExecutionNotFoundError, NodeNotFoundError, BadCursorError."""
+    """The items of a node in one of these statuses, or all, from the one with the index `begin` on; a node
+    that is no map, or whose items are not known yet, has none.
+
+    Raises ExecutionNotFoundError, NodeNotFoundError, BadCursorError.
+    """
     execution_record, plan = known(store, execution)
     if node not in plan.index:
         raise no_such_node(node, plan.index)
-    first = _first(cursor)
+    first = begin if cursor is None else _index_of(cursor)
     record = store.stored_node(execution, node).state.record
     total = 0 if record.map is None else record.map.total
     is_ended = is_final(record.status) or is_over(execution_record.status)
     found: list[ItemView] = []
-    last = min(total, first + LOOKED_AT)
-    for begin in range(first, last, AT_ONCE):
-        indexes = range(begin, min(begin + AT_ONCE, last))
+    last = max(first, min(total, first + LOOKED_AT))
+    for start in range(first, last, AT_ONCE):
+        indexes = range(start, min(start + AT_ONCE, last))
         for index, stored in zip(indexes, store.item_states(execution, node, record, indexes), strict=False):
             view = item_view(index, stored, is_over=is_ended)
             if not statuses or view.status in statuses:
-                found.append(view)
+                found.append(view if with_results else without_result(view))
             if len(found) == limit:
                 return ItemPage(items=tuple(found), next_cursor=_next(index + 1, total))
     return ItemPage(items=tuple(found), next_cursor=_next(last, total))
 
 
-def _first(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
+def _index_of(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 10):
         raise BadCursorError("the cursor is none that a page of items has given")
     return int(cursor)

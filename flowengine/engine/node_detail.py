@@ -66,6 +66,7 @@ def show(store: NodeStore, execution: str, node: str, limits: Limits) -> NodeDet
         result=NULL if stored.result is None else msgspec.Raw(stored.result),
         attempts=tuple(_attempts(view, stored)),
         config=config,
+        previous=msgspec.UNSET if stored.previous is None else msgspec.Raw(stored.previous),
         config_error=error or msgspec.UNSET,
         config_truncated=is_cut or msgspec.UNSET,
     )

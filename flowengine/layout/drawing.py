@@ -35,6 +35,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """A node, or several equal ones as a stack. `x` and `y`: its upper left corner.
 
     `id`: the node's, of a stack that of its first. `members`: the nodes of a stack, in the document's order.
+    `map`: it runs once for each item of a list.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     condition: Condition | msgspec.UnsetType = msgspec.UNSET
     members: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    map: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Edge(msgspec.Struct, frozen=True):

@@ -21,15 +21,22 @@ _OPENING, _CLOSING = "{{", "}}"
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """What is drawn as one card: the positions of its nodes, and the condition that they run under."""
+    """What is drawn as one card: the positions of its nodes, and the condition that they run under. `is_map`:
+    they run once for each item of a list."""
 
     positions: tuple[int, ...]
     condition: str
+    is_map: bool = False
 
     @property
     def is_stack(self) -> bool:
         """Whether it stands for several nodes."""
         return len(self.positions) > 1
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether it stands for many things that run, whose outcomes are a bar on it."""
+        return self.is_stack or self.is_map
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -51,18 +58,19 @@ def figures_of(plan: Plan, stage: Stage) -> Figures:
 
 
 def _folded(plan: Plan, positions: Sequence[int]) -> list[Figure]:
-    equal: dict[tuple[str, frozenset[int], tuple[int, ...], str], list[int]] = {}
+    equal: dict[tuple[str, frozenset[int], tuple[int, ...], str, bool], list[int]] = {}
     for position in positions:
         node = plan.nodes[position]
-        condition = condition_of(plan.policy(position))
-        key = (node.work.handler, frozenset(node.parents), plan.children[position], condition)
+        policy = plan.policy(position)
+        condition, is_map = condition_of(policy), policy.map is not None
+        key = (node.work.handler, frozenset(node.parents), plan.children[position], condition, is_map)
         equal.setdefault(key, []).append(position)
     figures: list[Figure] = []
-    for (_, _, _, condition), found in equal.items():
+    for (_, _, _, condition, is_map), found in equal.items():
         if len(found) >= FOLDS_FROM:
-            figures.append(Figure(tuple(found), condition))
+            figures.append(Figure(tuple(found), condition, is_map))
         else:
-            figures.extend(Figure((position,), condition) for position in found)
+            figures.extend(Figure((position,), condition, is_map) for position in found)
     return sorted(figures, key=lambda figure: figure.positions[0])
 
 

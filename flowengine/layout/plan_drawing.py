@@ -51,8 +51,8 @@ def draw(plan: Plan) -> Drawing:
 def content_of(plan: Plan) -> bytes:
     """All that the drawing of a plan depends on: of two plans that have this in common it is the same."""
     nodes = [
-        (node.id, node.work.handler, node.parents, condition_of(plan.policy(position)))
-        for position, node in enumerate(plan.nodes)
+        (node.id, node.work.handler, node.parents, condition_of(policy), policy.map is not None)
+        for node, policy in [(node, plan.policy(at)) for at, node in enumerate(plan.nodes)]
     ]
     stages = plan.stages
     return msgspec.json.encode((nodes, stages.outputs, stages.on_failure, stages.finally_))

@@ -56,7 +56,7 @@ def draw_stage(plan: Plan, stage: Stage, figures: Figures, direction: Direction)
 
 def height_of(figure: Figure) -> int:
     """How high its card is."""
-    return STACK_HEIGHT if figure.is_stack else CARD_HEIGHT
+    return STACK_HEIGHT if figure.has_bar else CARD_HEIGHT
 
 
 def _laid_out(graph: Layered, figures: Figures, direction: Direction) -> StageLayout:
@@ -93,6 +93,7 @@ def _card(plan: Plan, stage: Stage, figure: Figure, corner: Point) -> Card:
         height=height_of(figure),
         condition=_condition(figure, corner) if figure.condition else msgspec.UNSET,
         members=tuple([node.id for node in nodes]) if figure.is_stack else msgspec.UNSET,
+        map=figure.is_map or msgspec.UNSET,
     )
 
 
@@ -100,7 +101,7 @@ def _condition(figure: Figure, corner: Point) -> Condition:
     whole = " ".join(figure.condition.split())
     whole = whole if len(whole) <= MOST_KEPT_CHARS else f"{whole[: MOST_KEPT_CHARS - 1]}…"
     text = whole if len(whole) <= MOST_CONDITION_CHARS else f"{whole[: MOST_CONDITION_CHARS - 1]}…"
-    lift = _CONDITION_LIFT + (STACK_HEIGHT - CARD_HEIGHT) // 2 * figure.is_stack
+    lift = _CONDITION_LIFT + (STACK_HEIGHT - CARD_HEIGHT) // 2 * figure.has_bar
     return Condition(text=text, whole=whole, x=corner[0] + _CONDITION_INSET, y=corner[1] - lift)
 
 

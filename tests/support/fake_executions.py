@@ -67,7 +67,7 @@ from flowengine.execution.views.executions import (
     WaitingView,
     decision_view,
 )
-from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView
+from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView, without_result
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given
@@ -459,6 +459,8 @@ class FakeExecutions:
         node: str,
         *,
         statuses: Collection[ItemStatus],
+        begin: int,
+        with_results: bool,
         limit: int,
         cursor: str | None,
     ) -> ItemPage:
@@ -467,8 +469,9 @@ class FakeExecutions:
             raise NodeNotFoundError(f"the execution has no node '{node}'")
         if cursor == "bad":
             raise BadCursorError("the cursor is none that a page of items has given")
-        found = [item for item in self.map_items if not statuses or item.status in statuses]
-        return ItemPage(items=tuple(found[:limit]), next_cursor=None)
+        found = [item for item in self.map_items[begin:] if not statuses or item.status in statuses]
+        shown = found if with_results else [without_result(item) for item in found]
+        return ItemPage(items=tuple(shown[:limit]), next_cursor=None)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         self._enter()

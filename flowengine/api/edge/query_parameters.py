@@ -33,11 +33,11 @@ def query_texts(request: Request[Any, Any, Any], name: str) -> Sequence[str]:
     return [str(value) for value in request.query_params.getall(name, [])]
 
 
-def query_flag(request: Request[Any, Any, Any], name: str) -> bool:
-    """Whether a parameter is true; where it is not given, it is not. Raises RefusalError."""
+def query_flag(request: Request[Any, Any, Any], name: str, *, default: bool = False) -> bool:
+    """Whether a parameter is true; where it is not given, `default`. Raises RefusalError."""
     given = query_text(request, name)
     if given is None:
-        return False
+        return default
     if given not in _FLAGS:
         raise refuse_value(name, given, "is true or false")
     return _FLAGS[given]

@@ -341,6 +341,7 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     """Everything of one node. `result`: its output as it is stored, null: it has none. `attempts`: the newest
     that are kept, oldest first.
 
+    `previous`: what the iteration before has given, of a node that repeats and whose templates read it.
     `config`: as its templates give it now, secrets hidden. If it cannot be rendered, it is null, and
     `config_error` says why. If it is too large, it is the beginning of its JSON as a text, and
     `config_truncated` is true.
@@ -349,6 +350,7 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     result: msgspec.Raw
     attempts: tuple[AttemptView, ...]
     config: msgspec.Raw
+    previous: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     config_error: str | msgspec.UnsetType = msgspec.UNSET
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
 

@@ -181,6 +181,11 @@ def item_view(index: int, stored: StoredItemState, *, is_over: bool) -> ItemView
     )
 
 
+def without_result(item: ItemView) -> ItemView:
+    """The same item for a list that shows no results."""
+    return msgspec.structs.replace(item, result=_NULL, result_truncated=msgspec.UNSET)
+
+
 def _item(output: MapOutput, index: int) -> MapItem:
     found, key = output.ended.get(index), output.keys[index] if output.with_items else ""
     if found is None:

@@ -38,7 +38,8 @@ def _card(card: Card, number: str, *, says_when: bool) -> str:
     said = [name_of(card), second_line(card)]
     if says_when and card.condition is not msgspec.UNSET:
         said.append(card.condition.text)
-    opening, closing = ("[", "]") if card.members is msgspec.UNSET else ("[[", "]]")
+    is_one = card.members is msgspec.UNSET and card.map is msgspec.UNSET
+    opening, closing = ("[", "]") if is_one else ("[[", "]]")
     return f'  {number}{opening}"{"<br>".join(map(_escaped, said))}"{closing}'
 
 

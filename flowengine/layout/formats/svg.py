@@ -93,12 +93,12 @@ def _card(card: Card) -> str:
 
 
 def _stack(card: Card) -> tuple[str, str]:
-    """The edge of a second card behind a stack, and a bar with a part for each of its nodes."""
-    if card.members is msgspec.UNSET:
+    """The edge of a second card behind a stack or a map, and a bar: of a stack, with a part for each node."""
+    if card.members is msgspec.UNSET and card.map is msgspec.UNSET:
         return "", ""
     behind = f'<path class="behind" d="M6 0v-3.5q0-2 2-2h{card.width - 16}q2 0 2 2V0"/>'
     width = card.width - 2 * _BAR_INSET
-    parts = min(len(card.members), _MOST_PARTS)
+    parts = 1 if card.members is msgspec.UNSET else min(len(card.members), _MOST_PARTS)
     step = (width + _PART_GAP) / parts
     pieces = "".join(
         [

@@ -31,7 +31,7 @@ def name_of(card: Card) -> str:
 def second_line(card: Card) -> str:
     """What it does, and how often."""
     if card.members is msgspec.UNSET:
-        return card.handler
+        return card.handler if card.map is msgspec.UNSET else f"each item × {card.handler}"
     return f"{len(card.members)} × {card.handler}"
 
 

@@ -13,6 +13,7 @@ from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete
 from flowengine.execution.rules.steering.rerunning import Wanted
+from flowengine.execution.views.executions import NULL
 from flowengine.execution.views.maps import ItemPage, ItemStatus, MapView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP, WORKER_QUEUE
@@ -496,6 +497,11 @@ def test_a_status_shows_numbers_and_pages_show_items(harness: Harness) -> None:
     assert (first.next_cursor, [item.index for item in first.items]) == ("3", [0, 1, 2])
     assert page(harness, execution, limit=4, cursor="3").next_cursor is None
     assert page(harness, execution, node="after").items == ()
+    later = page(harness, execution, begin=5, with_results=False)
+    assert [(item.index, item.result) for item in later.items] == [(5, NULL), (6, NULL)]
+    assert page(harness, execution, statuses=("failed",), begin=2).items == ()
+    assert page(harness, execution, begin=5, cursor="6").items[0].index == 6
+    assert page(harness, execution, begin=7) == page(harness, execution, begin=7000)
 
 
 def page(
@@ -504,12 +510,21 @@ def page(
     node: str = "each",
     *,
     statuses: Sequence[ItemStatus] = (),
+    begin: int = 0,
+    with_results: bool = True,
     limit: int = 50,
     cursor: str | None = None,
 ) -> ItemPage:
     """A page of items."""
-    executions = harness.api.executions
-    return executions.items(execution, node, statuses=statuses, limit=limit, cursor=cursor)
+    return harness.api.executions.items(
+        execution,
+        node,
+        statuses=statuses,
+        begin=begin,
+        with_results=with_results,
+        limit=limit,
+        cursor=cursor,
+    )
 
 
 def statuses(harness: Harness, execution: str) -> list[str]:

@@ -128,6 +128,7 @@ def test_a_re_trigger_goes_on_after_the_last_iteration(harness: Harness) -> None
     assert shown.error is not None
     assert (shown.status, shown.error.code) == ("failed", "repeat_exhausted")
     assert shown.error.message == "'until' was not true after 3 iterations (repeat.max_iterations)"
+    assert shown.previous == msgspec.Raw(b"9")
     check(harness.client, execution)
     harness.trigger(execution)
     check(harness.client, execution)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from flowengine.execution.views.maps import ItemView
 from tests.support.servers.served_api import ServedApi, served_api
 
 DOCUMENT = {"name": "One", "nodes": [{"id": "greet", "handler": "echo", "config": {"text": "hello"}}]}
@@ -44,6 +45,44 @@ def test_unknown_nodes_and_executions_are_not_found(api: ServedApi) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "node_not_found")
     answer = api.client.get("/workflows/19b7ca98f2ef2c4d1b3a9e87f60/nodes/greet")
     assert (answer.status_code, answer.json()["code"]) == (404, "execution_not_found")
+
+
+def test_items_are_listed_from_an_index_on_and_without_results(api: ServedApi) -> None:
+    """What says neither lists all of them from the first on."""
+    execution = created(api)
+    api.store.map_items = [item(index) for index in range(3)]
+    path = f"/workflows/{execution}/nodes/greet/items"
+
+    def found(query: str) -> list[tuple[int, object]]:
+        answer = api.client.get(f"{path}{query}")
+        assert answer.status_code == 200, answer.text
+        return [(each["index"], each["result"]) for each in answer.json()["items"]]
+
+    assert found("") == found("?from=0&results=true") == [(0, 0), (1, 1), (2, 2)]
+    assert found("?from=2") == [(2, 2)]
+    assert found("?from=1&results=false") == [(1, None), (2, None)]
+    assert found("?from=3") == []
+
+
+@pytest.mark.parametrize("query", ["from=-1", "from=one", "from=1&from=2", "results=no", "from=9999999999"])
+def test_what_no_item_can_have_is_refused(api: ServedApi, query: str) -> None:
+    """422, and never ignored."""
+    answer = api.client.get(f"/workflows/{created(api)}/nodes/greet/items?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+
+
+def item(index: int) -> ItemView:
+    """One that has completed with its index."""
+    return ItemView(
+        index=index,
+        key=str(index),
+        status="completed",
+        tries=1,
+        started_at=None,
+        finished_at=None,
+        error=None,
+        result=msgspec.Raw(str(index).encode()),
+    )
 
 
 def test_unknown_query_parameter_is_refused(api: ServedApi) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from flowengine.layout.drawing import CARD_HEIGHT, CARD_WIDTH, STACK_HEIGHT, Card, Drawing
 from flowengine.layout.layering import MOST_EDGES
-from flowengine.layout.plan_drawing import draw
+from flowengine.layout.plan_drawing import content_of, draw
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
 from flowengine.workflow.stages import Stages
@@ -142,6 +143,16 @@ def test_eight_equal_siblings_are_one_stack() -> None:
     assert stack.members == tuple(f"n{number}" for number in range(1, 9))
     assert (stack.height, card(drawing, "n0").height) == (STACK_HEIGHT, CARD_HEIGHT)
     assert [(edge.source, edge.target) for edge in drawing.edges] == [("n0", "n1"), ("n1", "n9")]
+
+
+def test_a_map_is_a_card_with_a_bar() -> None:
+    """As high as a stack; a node that is none is another drawing, and no stack is made of both."""
+    mapped = {4: Policy(map=MapPolicy('{"items":[1]}'))}
+    drawing = draw(plan_of(fan(8), policies=mapped))
+    found = card(drawing, "n4")
+    assert (found.map, found.height, found.members) == (True, STACK_HEIGHT, msgspec.UNSET)
+    assert card(drawing, "n1").map is msgspec.UNSET
+    assert content_of(plan_of(fan(8), policies=mapped)) != content_of(plan_of(fan(8)))
 
 
 @pytest.mark.parametrize(

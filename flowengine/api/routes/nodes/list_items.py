@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
-from flowengine.api.edge.query_parameters import query_text, query_texts, refuse_value
+from flowengine.api.edge.query_parameters import query_flag, query_text, query_texts, refuse_value
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -22,6 +22,7 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.views.executions import NULL
 from flowengine.execution.views.maps import ITEM_STATUSES, ItemPage, ItemStatus, ItemView
 
+_MOST_INDEX: Final = 999_999_999
 _COMPLETED: Final = ItemView(
     index=0,
     key="a-1",
@@ -51,6 +52,20 @@ STATUS_PARAMETER: Final = Parameter(
     description="Only items in this status; may be given several times.",
     schema={"type": "array", "items": {"type": "string", "enum": list(ITEM_STATUSES)}},
 )
+FROM_PARAMETER: Final = Parameter(
+    component="FirstItem",
+    name="from",
+    location="query",
+    description="The index of the first item that is listed; 0 unless it is given. A `cursor` goes before it.",
+    schema={"type": "integer", "minimum": 0, "maximum": _MOST_INDEX},
+)
+RESULTS_PARAMETER: Final = Parameter(
+    component="WithResults",
+    name="results",
+    location="query",
+    description="`false`: the results are left out, `result` is null of each item.",
+    schema={"type": "boolean"},
+)
 LIST_ITEMS: Final = Operation(
     summary="The items of a map",
     description=(
@@ -58,7 +73,15 @@ LIST_ITEMS: Final = Operation(
         "looks at 1000 items at most, so that it may be short and still lead to a next one. A result over "
         "64 KiB is left out."
     ),
-    parameters=(EXECUTION_ID_PARAMETER, NODE_PARAMETER, STATUS_PARAMETER, LIMIT, CURSOR),
+    parameters=(
+        EXECUTION_ID_PARAMETER,
+        NODE_PARAMETER,
+        STATUS_PARAMETER,
+        FROM_PARAMETER,
+        RESULTS_PARAMETER,
+        LIMIT,
+        CURSOR,
+    ),
     responses={200: ViewResponse("Items", ItemPage, {"items": PAGE}, links=(TO_STATUS,))},
     refusals=("execution_not_found", "node_not_found", "unknown_parameter", "invalid_parameter"),
 )
@@ -76,17 +99,33 @@ def route(backend: Backend) -> HTTPRouteHandler:
     ) -> Response[bytes]:
         limit, cursor = limit_of(request), query_text(request, "cursor")
         statuses = frozenset([_status(value) for value in query_texts(request, "status")])
+        begin, with_results = _begin(request), query_flag(request, "results", default=True)
         data = await call_about(
             request,
             execution_id,
             backend.calls.results,
             lambda: backend.executions.items(
-                execution_id, node_id, statuses=statuses, limit=limit, cursor=cursor
+                execution_id,
+                node_id,
+                statuses=statuses,
+                begin=begin,
+                with_results=with_results,
+                limit=limit,
+                cursor=cursor,
             ),
         )
         return json_response(data)
 
     return list_items
+
+
+def _begin(request: Request[Any, Any, Any]) -> int:
+    given = query_text(request, "from")
+    if given is None or given == "0":
+        return 0
+    if not (given.isascii() and given.isdecimal() and len(given) < 10):
+        raise refuse_value("from", given, "is the index of an item")
+    return int(given)
 
 
 def _status(value: str) -> ItemStatus:
