@@ -193,7 +193,9 @@ def test_a_map_ends_right_whatever_comes_when(valkey: Valkey, case: Case, data: 
 
 
 def _ended(moves: Moves) -> dict[int, str]:
-    page = moves.harness.api.executions.items(moves.execution, "each", statuses=(), limit=50, cursor=None)
+    page = moves.harness.api.executions.items(
+        moves.execution, "each", statuses=(), begin=0, with_results=False, limit=50, cursor=None
+    )
     return {item.index: item.status for item in page.items}
 
 

@@ -56,7 +56,7 @@ FROM_PARAMETER: Final = Parameter(
     component="FirstItem",
     name="from",
     location="query",
-    description="The index of the first item that is listed; 0 unless it is given. A `cursor` goes before it.",
+    description="The index of the first item that is listed, 0 unless it is given. A `cursor` goes before.",
     schema={"type": "integer", "minimum": 0, "maximum": _MOST_INDEX},
 )
 RESULTS_PARAMETER: Final = Parameter(

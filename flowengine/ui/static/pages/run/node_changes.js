@@ -2,7 +2,7 @@
 
 /** @typedef {import("./run_store.js").Node} Node */
 
-const CLEAR = { started_at: null, finished_at: null, error: null, skipped: undefined, tolerated: undefined, waiting_for: undefined, progress: undefined };
+const CLEAR = { started_at: null, finished_at: null, error: null, skipped: undefined, tolerated: undefined, waiting_for: undefined, progress: undefined, map: undefined };
 
 /**
  * What an event changes; null: nothing, it is older than what is known.
@@ -64,5 +64,9 @@ export function same(one, other) {
     && one.started_at === other.started_at && one.finished_at === other.finished_at && one.skipped === other.skipped
     && one.tolerated === other.tolerated && one.error?.code === other.error?.code && one.error?.message === other.error?.message
     && one.error?.caused_by === other.error?.caused_by && one.waiting_for?.until === other.waiting_for?.until
-    && one.iteration === other.iteration;
+    && one.waiting_for?.kind === other.waiting_for?.kind && one.iteration === other.iteration && one.child === other.child
+    && MAP_NUMBERS.every((name) => one.map?.[name] === other.map?.[name]);
 }
+
+/** @type {("total" | "pending" | "running" | "completed" | "failed")[]} */
+const MAP_NUMBERS = ["total", "pending", "running", "completed", "failed"];

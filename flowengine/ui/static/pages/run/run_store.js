@@ -30,6 +30,7 @@ import { changesBy, isConsequence, same } from "./node_changes.js";
  * @property {number} [iteration]
  * @property {string} [child] the execution that it runs as
  * @property {boolean} [hook] of `on_failure` or `finally`
+ * @property {import("./items/item_words.js").MapCounts} [map] how far its items are
  * @property {{done: number, total?: number, message?: string}} [progress] as the node last told
  *
  * @typedef {import("../../app/live.js").LiveEvent} LiveEvent
@@ -39,6 +40,9 @@ const OVER = new Set(["completed", "failed", "cancelled"]);
 const SNAPSHOT_AFTER_MS = 400;
 /** A snapshot of many nodes is large: it is asked for less often. */
 const SNAPSHOT_AFTER_MS_A_NODE = 4;
+/** No event tells of an item of a map: while one runs, its numbers are asked for. */
+const MAP_EVERY_MS = 1500;
+const MAP_UNSEEN_EVERY_MS = 15_000;
 
 /** @param {string} id The store of a run. `start` begins to watch it; what it returns stops that. */
 export function runStore(id) {
@@ -61,6 +65,7 @@ export function runStore(id) {
   let stopAll = () => undefined;
   let asked = 0;
   let timer = 0;
+  let timerAt = 0;
   let askedAt = 0;
   let running = false;
   let stopped = false;
@@ -119,6 +124,9 @@ export function runStore(id) {
         for (const event of later) apply(event);
       });
       if (!OVER.has(view.status)) follow();
+      if (view.nodes.concat(view.hooks ?? []).some((/** @type {Node} */ node) => node.map && node.status === "running")) {
+        snapshotSoon(document.hidden ? MAP_UNSEEN_EVERY_MS : MAP_EVERY_MS);
+      }
     } catch (error) {
       if (mine !== asked || stopped) return;
       meanwhile = null;
@@ -141,11 +149,17 @@ export function runStore(id) {
     run.value = rest;
   }
 
-  /** What events do not tell (errors, times of others, outputs) is asked for, at most this often. */
-  function snapshotSoon() {
-    if (timer || stopped) return;
+  /**
+   * What events do not tell (errors, times of others, outputs) is asked for, at most this often.
+   * @param {number} [least] ms
+   */
+  function snapshotSoon(least = SNAPSHOT_AFTER_MS) {
     const pause = SNAPSHOT_AFTER_MS + nodes.size * SNAPSHOT_AFTER_MS_A_NODE;
-    timer = setTimeout(snapshot, Math.max(SNAPSHOT_AFTER_MS, askedAt + pause - performance.now()));
+    const due = performance.now() + Math.max(least, askedAt + pause - performance.now());
+    if (stopped || (timer && due >= timerAt)) return;
+    clearTimeout(timer);
+    timerAt = due;
+    timer = setTimeout(snapshot, due - performance.now());
   }
 
   function follow() {
@@ -185,7 +199,7 @@ export function runStore(id) {
       const changes = changesBy(event, node);
       if (changes) change(node.id, changes);
     }
-    if (kind.startsWith("execution_") || kind === "node_failed" || kind === "node_waiting" || kind === "node_iterated" || kind === "node_in_line") snapshotSoon();
+    if (kind.startsWith("execution_") || kind === "node_failed" || kind === "node_waiting" || kind === "node_iterated" || kind === "node_in_line" || kind === "node_opened") snapshotSoon();
   }
 
   /**

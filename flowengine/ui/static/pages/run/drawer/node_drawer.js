@@ -1,7 +1,7 @@
 // Everything of one node, beside what is looked at: first a sentence, then what one can do, then the facts.
 import { html } from "../../../vendor/preact.js";
 import { now as clock } from "../../../app/clock.js";
-import { counted } from "../../../app/format.js";
+import { counted, number } from "../../../app/format.js";
 import { useKeys } from "../../../app/keys.js";
 import { runAddress } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
@@ -11,6 +11,7 @@ import { shownText } from "../../../parts/shown_text.js";
 import { lookOf } from "../../../parts/status.js";
 import { Value } from "../../../parts/value.js";
 import { useAnswer } from "../history/asked.js";
+import { ItemsList } from "../items/items_list.js";
 import { select } from "../selection.js";
 import { Section } from "../tabs/data/section.js";
 import { iconOf, statusWords } from "../words/node_words.js";
@@ -58,7 +59,8 @@ export function NodeDrawer({ store, node: id, onClose }) {
 function Details({ store, node, detail, all }) {
   const tries = detail.attempts.length;
   const ended = node.status === "completed" || detail.result !== null;
-  return html`${(tries > 0 || node.attempt > 0) && html`<${Section} name="Tries" about=${counted(tries, "try", "tries")} isOpen>${() => html`
+  return html`${node.map && html`<${Section} name="Items" about=${number(node.map.total)} isOpen>${() => html`<${ItemsList} store=${store} node=${node} />`}</${Section}>`}
+    ${(tries > 0 || node.attempt > 0) && html`<${Section} name="Tries" about=${counted(tries, "try", "tries")} isOpen>${() => html`
       <${Tries} attempts=${detail.attempts} status=${node.status} now=${clock.value} />`}</${Section}>`}
     ${detail.error && html`<${Section} name="Error" about=${node.status === "failed" ? "" : "of the last try"} isOpen>${() => html`<${ErrorFacts} error=${detail.error} />`}</${Section}>`}
     ${ended && html`<${Section} name="Result" about="" isOpen>${() => html`<${ModelUse} detail=${detail} /><${Value} value=${detail.result} name=${`${node.id} result`} />`}</${Section}>`}

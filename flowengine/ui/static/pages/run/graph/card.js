@@ -93,7 +93,7 @@ export class GraphCard {
     if (!this.drawn || this.drawn === "far") return;
     put(/** @type {Element} */ (this.use), "href", `#i-${icon}`);
     if (this.line && this.line.textContent !== line) this.line.textContent = line;
-    if (this.bar && counts) this.bar.replaceChildren(...segments(counts, this.box.width - 22));
+    this.bar?.replaceChildren(...(counts ? segments(counts, this.box.width - 22) : []));
   }
 
   #ring() {
@@ -103,18 +103,19 @@ export class GraphCard {
 
   /** @param {Level} level */
   #inside(level) {
-    const { width, height, id, handler, members, condition } = this.box;
+    const { width, height, id, handler, members, map, condition } = this.box;
+    const many = Boolean(members || map);
     const near = level === "near";
     const size = near ? 14 : 20;
     const text = element("text", { class: "id", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
     text.textContent = near ? cutToFit(id, 21) : cutToFit(id, 13);
     const title = element("title");
-    title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}`
+    title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}${map ? ", once for each item" : ""}`
       + (condition ? `\n${condition.whole}` : "");
     this.use = element("use", { x: near ? 11 : 10, y: near ? 13 : (height - size) / 2, width: size, height: size });
     this.line = near ? element("text", { class: "sub", x: 33, y: 31 }) : null;
-    this.bar = near && members ? element("g", { transform: "translate(11 39)" }) : null;
-    const behind = members && element("path", { class: "behind", d: `M6 0v-3.5q0-2 2-2h${width - 16}q2 0 2 2V0` });
+    this.bar = near && many ? element("g", { transform: "translate(11 39)" }) : null;
+    const behind = many && element("path", { class: "behind", d: `M6 0v-3.5q0-2 2-2h${width - 16}q2 0 2 2V0` });
     const inside = [
       title, behind, ...this.#ring(),
       element("rect", { class: "box", width, height, rx: 6 }),

@@ -1,6 +1,7 @@
 // What a card says of its node, or of the nodes of its stack: how it looks, and the one thing to know now.
 import { at, cutToFit, duration } from "../../../app/format.js";
 import { wordOf } from "../../../parts/status.js";
+import { mapLine } from "../items/item_words.js";
 import { isConsequence } from "../node_changes.js";
 
 /**
@@ -13,7 +14,7 @@ import { isConsequence } from "../node_changes.js";
  * @property {string} line below the id
  * @property {string} name what is read aloud
  * @property {boolean} ticks whether it changes with the time
- * @property {Record<string, number>} [counts] of a stack
+ * @property {Record<string, number>} [counts] of a stack, or of the items of a map
  */
 
 const LINE_CHARS = 24;
@@ -45,6 +46,7 @@ export function saidOf(node, now, find) {
     line,
     name: `${node.id}, ${word}${attempt}${ticks ? "" : `, ${line}`}`,
     ticks,
+    counts: node.map,
   };
 }
 
@@ -76,6 +78,7 @@ export function saidOfStack(nodes) {
  */
 function lineOf(node, now, find) {
   const { status, attempt } = node;
+  if (node.map && (status !== "failed" || node.map.failed)) return mapLine(node.map);
   if (status === "failed") return failedLine(node);
   if (status === "skipped") return skippedLine(node, find);
   if (status === "pending") return cutToFit(node.handler, LINE_CHARS);

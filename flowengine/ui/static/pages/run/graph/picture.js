@@ -11,6 +11,7 @@
  * @property {number} height
  * @property {{text: string, whole: string, x: number, y: number}} [condition]
  * @property {string[]} [members]
+ * @property {boolean} [map] it runs once for each item of a list
  *
  * @typedef {{source: string, target: string, path: string, box: import("./view.js").Box}} Line
  * @typedef {{stage: string, x: number, y: number, line: number}} Lane

@@ -1,0 +1,28 @@
+// One item of a map: why it failed, or what it gave.
+import { html } from "../../../vendor/preact.js";
+import { withQuery } from "../../../app/api.js";
+import { counted, number } from "../../../app/format.js";
+import { Icon } from "../../../parts/icon.js";
+import { Ago, Took } from "../../../parts/moment.js";
+import { ProblemNote } from "../../../parts/problem_note.js";
+import { Status } from "../../../parts/status.js";
+import { Value } from "../../../parts/value.js";
+import { ErrorFacts } from "../drawer/error_facts.js";
+import { useAnswer } from "../history/asked.js";
+
+/** @param {{path: string, index: number, version: string, onClose: () => void}} props `path`: of the items; `version`: of the map */
+export function ItemDetail({ path, index, version, onClose }) {
+  const { value: page, problem, again } = useAnswer(withQuery(path, { from: index || "", limit: 1 }), true, version);
+  /** @type {import("./items_reader.js").Item | undefined} */
+  const item = page?.items[0];
+  return html`<section class="item" aria-label=${`Item ${index}`}>
+    <header class="line"><h3 class="grow cut">Item ${number(index)}${item && html` <code class="faint" title=${item.key}><bdi>${item.key}</bdi></code>`}</h3>
+      <button class="b bare square" type="button" aria-label="Close the item" onClick=${onClose}><${Icon} name="x" /></button></header>
+    <${ProblemNote} problem=${problem} what="The item" again=${again} />
+    ${page && !item && html`<p class="quiet">There is no such item.</p>`}
+    ${item && html`<p class="line small quiet"><${Status} status=${item.status} />${item.tries > 1 && html`<span>${counted(item.tries, "try", "tries")}</span>`}
+        ${item.started_at && html`<span>took <${Took} from=${item.started_at} to=${item.finished_at} /></span>`}${item.finished_at && html`<${Ago} at=${item.finished_at} />`}</p>
+      ${item.error && html`<${ErrorFacts} error=${item.error} />`}
+      ${item.status === "completed" && (item.result_truncated ? html`<p class="small quiet">Its result is over 64 KiB: it stands in the result of the node.</p>`
+        : html`<${Value} value=${item.result} name=${`item ${item.key}`} />`)}`}</section>`;
+}

@@ -1,0 +1,95 @@
+// The items of a map: how many are how far, a list that is as long as there are items, and the one that is looked at.
+import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/preact.js";
+import { counted, number } from "../../../app/format.js";
+import { useKeys } from "../../../app/keys.js";
+import { query, setQuery } from "../../../app/router.js";
+import { CountsBar } from "../../../parts/counts_bar.js";
+import { Icon } from "../../../parts/icon.js";
+import { ProblemNote } from "../../../parts/problem_note.js";
+import { shownText } from "../../../parts/shown_text.js";
+import { lookOf, wordOf } from "../../../parts/status.js";
+import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
+import { useRoving } from "../tabs/roving.js";
+import { ItemDetail } from "./item_detail.js";
+import { itemsReader, nextFailed } from "./items_reader.js";
+import { countOf, FILTERS, itemLine, mapLine } from "./item_words.js";
+
+const ROW = 28;
+
+/** @param {{store: import("../run_store.js").RunStore, node: import("../run_store.js").Node}} props a map whose items are known */
+export function ItemsList({ store, node }) {
+  const [status, narrow] = useState("");
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const counts = /** @type {import("./item_words.js").MapCounts} */ (node.map);
+  const path = `${store.path}/nodes/${encodeURIComponent(node.id)}/items`;
+  const version = `${node.attempt} ${node.status} ${Object.values(counts).join(" ")}`;
+  const asked = query.value.get("item");
+  const index = asked !== null && /^\d{1,6}$/.test(asked) ? Number(asked) : -1;
+  const open = (/** @type {number} */ at) => setQuery({ item: at < 0 ? null : String(at) });
+  const toFailed = async () => {
+    try {
+      setProblem(null);
+      const found = await nextFailed(path, index);
+      if (found) open(found.index);
+    } catch (error) {
+      setProblem(error);
+    }
+  };
+  useKeys([{ keys: "i", does: "next failed item", run: toFailed }], [path, index]);
+  useEffect(() => () => setQuery({ item: null }), []);
+  const chip = (/** @type {string} */ name) => html`<button key=${name} class=${`chip is-${name}`} type="button" aria-pressed=${status === name ? "true" : "false"}
+    aria-label=${`${counted(countOf(counts, name), "item")} ${wordOf(name).toLowerCase()}`} onClick=${() => narrow(status === name ? "" : name)}>
+    <${Icon} name=${name} /><span>${wordOf(name).toLowerCase()}</span> <b>${number(countOf(counts, name))}</b></button>`;
+  return html`<div class="items"><div class="line"><${CountsBar} counts=${counts} width=${220} height=${9} /><b class="grow" role="status">${mapLine(counts)}</b>
+      ${counts.failed > 0 && html`<button class="b bare next" type="button" onClick=${toFailed}>Next failed <kbd>i</kbd></button>`}</div>
+    <div class="counts" role="group" aria-label="Filter the items">${FILTERS.filter((each) => countOf(counts, each.status) || each.status === status).map((each) => chip(each.status))}</div>
+    <${ProblemNote} problem=${problem} what="The next item that failed" again=${toFailed} />
+    <${Rows} key=${`${path} ${status}`} path=${path} asks=${FILTERS.find((each) => each.status === status)?.asks ?? []} count=${countOf(counts, status)}
+      version=${version} chosen=${index} open=${open} />
+    ${index >= 0 && html`<${ItemDetail} key=${index} path=${path} index=${index} version=${version} onClose=${() => open(-1)} />`}</div>`;
+}
+
+/** @param {{path: string, asks: string[], count: number, version: string, chosen: number, open: (index: number) => void}} props */
+function Rows({ path, asks, count, version, chosen, open }) {
+  const reader = useMemo(() => itemsReader(path, asks), [path, asks.join()]);
+  useEffect(() => reader.stop, [reader]);
+  const before = useRef(version);
+  if (before.current !== version) {
+    before.current = version;
+    reader.again();
+  }
+  const change = reader.changed.value;
+  const { box, first, last } = useRowsInSight(count, ROW);
+  useEffect(() => reader.need(first, last), [first, last, version, reader]);
+  const rows = useMemo(() => Array.from({ length: count }, (_, place) => ({ node: { id: idOf(asks.length ? reader.items[place]?.index ?? -1 - place : place) } })),
+    [count, asks.length ? change : 0]);
+  const roving = useRoving({ box, rows, above: 0, chosen: idOf(chosen), height: ROW });
+  const drawn = useDrawnOnce();
+  const gap = (/** @type {number} */ size) => html`<li aria-hidden="true" ref=${placed({ height: size * ROW })}></li>`;
+  if (!count) return html`<p class="quiet small">No item is in this status.</p>`;
+  return html`<${ProblemNote} problem=${reader.problem.value} what="The items" again=${() => { reader.again(); reader.need(first, last); }} />
+    <ol class="item-rows" ref=${box} onKeyDown=${roving.onKeyDown} aria-label=${counted(count, "item")}>
+    ${first > 0 && gap(first)}${rows.slice(first, last).map(({ node }, place) => {
+      const item = reader.items[first + place];
+      const about = { item, id: node.id, isChosen: item?.index === chosen, isActive: roving.active === first + place };
+      return drawn(String(first + place), about, () => html`<${Row} key=${first + place} ...${about} at=${first + place} count=${count} open=${open} />`);
+    })}${last < count && gap(count - last)}</ol>`;
+}
+
+/**
+ * @param {{item: import("./items_reader.js").Item | undefined, id: string, at: number, count: number, isChosen: boolean, isActive: boolean,
+ *   open: (index: number) => void}} props
+ */
+function Row({ item, id, at, count, isChosen, isActive, open }) {
+  if (!item) return html`<li class="is-pending quiet" aria-setsize=${count} aria-posinset=${at + 1}><span class="faint">…</span></li>`;
+  const line = shownText(itemLine(item).slice(0, 300));
+  const word = wordOf(item.status).toLowerCase();
+  return html`<li class=${`is-${lookOf(item.status)}`} aria-setsize=${count} aria-posinset=${at + 1}><button type="button" data-node=${id} tabindex=${isActive ? 0 : -1}
+    aria-pressed=${isChosen ? "true" : "false"} aria-label=${`Item ${item.index}, ${shownText(item.key).slice(0, 100)}, ${word}${line ? `, ${line}` : ""}`}
+    onClick=${() => open(isChosen ? -1 : item.index)}><${Icon} name=${lookOf(item.status)} /><span class="num faint">${item.index}</span>
+    <code class="cut" title=${item.key}><bdi>${shownText(item.key)}</bdi></code><small class="cut"><bdi>${line}</bdi></small>${
+      item.tries > 1 && html`<small class="faint">${counted(item.tries, "try", "tries")}</small>`}</button></li>`;
+}
+
+/** @param {number} index What no node can be called, for a list that moves the focus by names. */
+const idOf = (index) => `item ${index}`;

@@ -1,0 +1,52 @@
+"""What stands for many things in a run: the items of a map, found and read without a pointer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.e2e.documents import node, workflow
+from tests.support.rigs.browser import Visits, violations
+from tests.support.rigs.stack_processes import Stack
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202eleft"
+
+
+def _mapped(count: int, *failing: int) -> dict[str, Any]:
+    """A map that tolerates the failures of these items."""
+    each = node("each", "assert", that=f"{{{{ item not in {list(failing)} }}}}", code="odd", message=HOSTILE)
+    items = {"items": list(range(count)), "key": "row {{ item }}", "tolerated_failures": count}
+    return workflow({**each, "map": items}, node("after", "set", after=["each"], a=1), name="a map")
+
+
+def test_a_failed_item_among_many_is_found_by_keyboard(visit: Visits, page_stack: Stack) -> None:
+    """The card says how many failed; `i` leads to each in turn, the arrows along the list, with a row for
+    each item and draws those in sight; a filter shows one status alone."""
+    ended = page_stack.run(_mapped(700, 3, 650))
+    page = visit(f"/ui/runs/{ended.status['execution_id']}")
+    card = page.locator('[data-card="each"]')
+    expect(card.locator(".sub")).to_have_text("700 of 700 · 2 failed")
+    expect(card.locator("rect.is-failed")).to_have_count(1)
+    card.focus()
+    page.keyboard.press("Enter")
+    rows = page.get_by_role("list", name="700 items")
+    expect(rows.get_by_role("button").first).to_be_visible()
+    page.keyboard.press("i")
+    item = page.get_by_role("region", name="Item 3")
+    expect(item).to_contain_text("<img src=x onerror=alert(1)>\\u202eleft")
+    page.keyboard.press("i")
+    expect(page.get_by_role("region", name="Item 650")).to_contain_text("odd")
+    chosen = rows.locator("[aria-pressed=true]")
+    expect(chosen).to_have_accessible_name(re.compile("^Item 650, row 650, failed, odd: <img"))
+    assert rows.get_by_role("button").count() < 100
+    chosen.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Item 651")).to_contain_text("Completed")
+    assert "item=651" in page.url
+    page.get_by_role("button", name="2 items failed").press("Enter")
+    found = page.get_by_role("list", name="2 items").get_by_role("button")
+    expect(found).to_have_text([re.compile("row 3"), re.compile("row 650")])
+    assert violations(page) == []
