@@ -89,9 +89,20 @@ class Supervisor:
             if (within_s := child.drains_within()) is not None:
                 self._succeed(child, within_s)
         for child in self._children:
+            if child.is_overdue():
+                child.kill()
             self._notice_death(child)
             if child.is_due_to_restart():
                 self._launch(child)
+
+    def restart(self, service: str) -> None:
+        """Tell the children of a service to end as at a stop, and start each again once it has ended.
+
+        One that does not end within the grace and a margin is killed.
+        """
+        for child in self._children:
+            if child.service.name == service and child.is_alive():
+                child.begin_anew(self._grace_s + KILL_MARGIN_S)
 
     def fatal(self) -> str | None:
         """The name of a child that ended with FATAL_EXIT (a wrong setting, for example), or None."""
@@ -151,6 +162,9 @@ class Supervisor:
         if code is None:
             return
         self._pass_on(child, child.drain())
+        if child.begins_anew:
+            child.restart_at = time.monotonic()
+            return
         delay = child.plan_restart(code)
         fields = {} if delay is None else {"restart_in_s": delay}
         self._report("process.exited", process=child.service.name, pid=child.pid, exit_code=code, **fields)
@@ -218,6 +232,7 @@ class _Child:
         self.ended_for_good = False
         self.restart_at: float | None = None
         self.leaves_by: float | None = None
+        self.begins_anew = False
         self._told_to_end = False
         self.output: int | None = None
         self.lifeline: socket.socket | None = None
@@ -235,7 +250,8 @@ class _Child:
 
     def launch(self) -> None:
         self.close()
-        self.restart_at = None
+        self.restart_at = self.leaves_by = None
+        self.begins_anew = False
         self._started_at = time.monotonic()
         parked = self.service.parked
         if parked is not None and parked.is_waiting:
@@ -323,6 +339,18 @@ class _Child:
     def terminate(self) -> None:
         if self._process is not None and self.is_alive():
             self._process.terminate()
+
+    def begin_anew(self, within_s: float) -> None:
+        """Ask it to end, at the latest in so many seconds, to be started again."""
+        if not self.begins_anew:
+            self.begins_anew = True
+            self.leaves_by = time.monotonic() + within_s
+            self.terminate()
+
+    def is_overdue(self) -> bool:
+        """Whether it was to be started again, and has had its time to end."""
+        late = self.leaves_by is not None and time.monotonic() > self.leaves_by
+        return late and self.begins_anew and self._running
 
     def end_within(self, within_s: float) -> None:
         """Ask one that drains to end sooner than it would. Asks once."""

@@ -8,6 +8,7 @@ import click
 
 
 @click.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -19,12 +20,25 @@ import click
     metavar="DIR",
     help="Keep state in this folder between starts.  [default: nothing is kept]",
 )
+@click.option(
+    "--apply/--no-apply",
+    default=None,
+    help="Apply the workflows of PATH, and again when a file is saved.  [default: yes; with REDIS_URL: no]",
+)
 @click.pass_context
-def dev(ctx: click.Context, port: int | None, data: Path | None) -> None:
+def dev(
+    ctx: click.Context, paths: tuple[Path, ...], port: int | None, data: Path | None, apply: bool | None
+) -> None:
     """Run the whole stack in this terminal: API, orchestrator, worker, and a server.
+
+    Applies the workflows of PATH (files and folders; workflows/ if there is one), and again whenever a file
+    is saved: what is wrong is told. A change of a module of FLOWENGINE_HANDLERS is loaded for the nodes that
+    start after it.
 
     With REDIS_URL set it uses that server, and takes part in its work. Ctrl-C stops everything.
     """
     from flowengine.cli.processes.dev_stack import run_stack
 
-    ctx.exit(run_stack(port=port, data=data))
+    if paths and apply is False:
+        raise click.UsageError("--no-apply applies nothing: leave out one of the two")
+    ctx.exit(run_stack(port=port, data=data, apply=True if paths else apply, paths=paths))

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+APPLYING: Final = "flowengine-dev-apply"
+"""The correlation id of requests by which `flowengine dev` applies workflows."""
 
 
 def service_program(
@@ -57,6 +62,11 @@ def api_program(
         *_options(host=host, port=port),
         *_flags(insecure=insecure, supervised=supervised, throwaway=throwaway),
     ]
+
+
+def applying_program(paths: Sequence[Path]) -> list[str]:
+    """Applies the workflows of these files and folders, and again when they change."""
+    return [*_python("flowengine.cli.authoring.applying_process"), *map(str, paths)]
 
 
 def supervisor_program(service: str, processes: int, grace_s: float, child: list[str]) -> list[str]:

@@ -6,14 +6,17 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 
 import click
 
 from flowengine import __version__
+from flowengine.cli.authoring.handler_reload import HandlerReload
+from flowengine.cli.authoring.watched_files import POLL_S
 from flowengine.cli.output.streams import styles_wanted
-from flowengine.cli.processes.command_lines import api_program, service_program
+from flowengine.cli.processes.command_lines import APPLYING, api_program, applying_program, service_program
 from flowengine.cli.processes.service_environment import service_environment
 from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
@@ -27,13 +30,19 @@ GRACE_S = 3.0
 USUAL_PORT = 8000
 """Where the tool looks for a stack if nothing says otherwise."""
 
-COLOURS = {"api": "cyan", "orchestrator": "magenta", "worker": "green"}
+WORKFLOWS = "workflows"
+"""The folder that is applied if nothing else is said, and the name of what applies it in the output."""
+
+COLOURS = {"api": "cyan", "orchestrator": "magenta", "worker": "green", WORKFLOWS: "yellow"}
+_REQUEST = "http.request_finished"
+_LOAD_HANDLERS = ("api", "worker", WORKFLOWS)
 
 
-def run_stack(*, port: int | None, data: Path | None) -> int:
+def run_stack(*, port: int | None, data: Path | None, apply: bool | None, paths: Sequence[Path]) -> int:
     """Run the stack until a signal asks to end; returns the exit code.
 
-    Raises CannotRunError, EmbeddedServerError, SettingsError.
+    `apply`: apply the workflows of `paths`, or of the usual folder, and again when they change; None: only on
+    a server of our own. Raises CannotRunError, EmbeddedServerError, SettingsError.
     """
     given = chosen_server()
     # On a server that others use, the worker runs their nodes too: the settings say what it may call.
@@ -43,42 +52,94 @@ def run_stack(*, port: int | None, data: Path | None) -> int:
         raise CannotRunError(
             "--data is for the embedded server, but REDIS_URL names another: unset one of them"
         )
-    port = _free_port(read_settings(environment).api_port if port is None else port)
+    settings = read_settings(environment)
+    port = _free_port(settings.api_port if port is None else port)
+    applied = _applied(given is None if apply is None else apply, paths)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
+        click.echo(f"http://{HOST}:{port}/ui  is the page, in a moment")
         server = None
         if given is None:
             server = stack.enter_context(EmbeddedServer(data))
             environment["REDIS_URL"] = server.url
         supervisor = Supervisor(
-            _services(port, environment, throwaway=server is not None and data is None),
+            _services(port, environment, applied, throwaway=server is not None and data is None),
             interrupts=interrupts,
             grace_s=GRACE_S,
             report=_report,
             on_line=_print_line,
         )
         stack.callback(supervisor.stop)
+        handlers = HandlerReload(
+            settings.handlers,
+            environment,
+            lambda: _restart(supervisor),
+            lambda line: _print_line("worker", line),
+        )
+        stack.enter_context(handlers)
         supervisor.start()
-        _watch(supervisor, interrupts, server, port, _welcome(port, data, embedded=server is not None))
+        welcome = _welcome(port, data, applied, embedded=server is not None)
+        _watch(supervisor, interrupts, server, port, handlers, welcome)
     return 0
 
 
-def _services(port: int, environment: Mapping[str, str], *, throwaway: bool) -> list[Service]:
+def _applied(apply: bool, paths: Sequence[Path]) -> Sequence[Path]:
+    """What is applied. A folder that is named must be there; the usual one may be missing."""
+    if not apply:
+        return ()
+    for path in paths:
+        if not path.exists():
+            raise CannotRunError(f"there is no {path} to apply workflows from")
+    return paths or [path for path in (Path(WORKFLOWS),) if path.is_dir()]
+
+
+def _services(
+    port: int, environment: Mapping[str, str], applied: Sequence[Path], *, throwaway: bool
+) -> list[Service]:
     programs = {
         "api": api_program(host=HOST, port=port, supervised=True, throwaway=throwaway),
         "orchestrator": service_program("orchestrator", grace_s=GRACE_S, throwaway=throwaway),
         "worker": service_program("worker", grace_s=GRACE_S, throwaway=throwaway),
     }
+    environments = dict.fromkeys(programs, environment)
+    if applied:
+        programs[WORKFLOWS] = applying_program(applied)
+        environments["api"], environments[WORKFLOWS] = _with_key(environment, f"http://{HOST}:{port}")
     return [
-        Service(name, program, service_environment(name, environment)) for name, program in programs.items()
+        Service(name, program, service_environment(name, environments[name]))
+        for name, program in programs.items()
     ]
 
 
+def _with_key(environment: Mapping[str, str], url: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What the API and what applies workflows start with. If the settings have keys, one more is made for
+    it, which nobody else knows."""
+    of_api, of_applying = dict(environment), {**environment, "FLOWENGINE_URL": url}
+    entries = read_settings(environment).api_keys
+    if entries:
+        from flowengine.api.access.api_keys import new_key
+
+        secret, entry = new_key(f"dev-{token_hex(8)}")
+        of_api |= {"FLOWENGINE_API_KEYS": ",".join((*entries, entry)), "FLOWENGINE_API_KEYS_FILE": ""}
+        of_applying["FLOWENGINE_KEY"] = secret
+    return of_api, of_applying
+
+
+def _restart(supervisor: Supervisor) -> None:
+    for name in _LOAD_HANDLERS:
+        supervisor.restart(name)
+
+
 def _watch(
-    supervisor: Supervisor, interrupts: Interrupts, server: EmbeddedServer | None, port: int, welcome: str
+    supervisor: Supervisor,
+    interrupts: Interrupts,
+    server: EmbeddedServer | None,
+    port: int,
+    handlers: HandlerReload,
+    welcome: str,
 ) -> None:
     greeted = False
     while interrupts.first is None:
-        supervisor.step(None if greeted else 0.1)
+        supervisor.step(0.1 if not greeted else POLL_S if handlers.watches else None)
         if fatal := supervisor.fatal():
             raise CannotRunError(f"the {fatal} cannot run: see above")
         if server is not None and not server.is_alive():
@@ -86,10 +147,11 @@ def _watch(
         if not greeted and _accepts(port):
             greeted = True
             click.echo(welcome)
+        handlers.look()
     click.echo("stopping", err=True)
 
 
-def _welcome(port: int, data: Path | None, *, embedded: bool) -> str:
+def _welcome(port: int, data: Path | None, applied: Sequence[Path], *, embedded: bool) -> str:
     url = f"http://{HOST}:{port}"
     keeps = f"state kept in {data}" if data else "nothing is kept after the end (--data DIR keeps it)"
     server = f"embedded, {keeps}" if embedded else "the one that REDIS_URL names"
@@ -98,6 +160,7 @@ def _welcome(port: int, data: Path | None, *, embedded: bool) -> str:
         "API": url,
         "docs": f"{url}/docs",
         "server": server,
+        **({"applies": f"{', '.join(map(str, applied))}, now and when files change"} if applied else {}),
         "try": "flowengine submit workflows/linear_dag.yaml --follow",
         "see": "flowengine list, then show ID, logs ID, cancel ID",
     }
@@ -124,6 +187,8 @@ def _accepts(port: int) -> bool:
 
 
 def _print_line(service: str, line: str) -> None:
+    if APPLYING in line and _REQUEST in line:  # what applies workflows tells of it itself
+        return
     colour = COLOURS[service] if sys.stdout.isatty() and styles_wanted() else None
     label = f"{service:<12}"
     click.echo(f"{click.style(label, fg=colour) if colour else label} | {plain_text(line)}")

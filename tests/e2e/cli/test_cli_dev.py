@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.cli_process import CliProcess
-from tests.support.servers.valkey import free_port
+from tests.support.servers.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -21,6 +22,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 WORKFLOW = b"""name: dev
 nodes:
   - {id: a, handler: compute, config: {operation: add, a: 1, b: 2}}
+"""
+GREETINGS = """
+import msgspec
+from flowengine.plugin import Context, handler
+class Config(msgspec.Struct):
+    name: str
+@handler("greet")
+def greet(config: Config, context: Context) -> dict:
+    return {{"result": "{word} " + config.name}}
 """
 Start = Callable[..., CliProcess]
 
@@ -88,6 +98,51 @@ def test_each_service_has_its_own_credentials_only(start: Start) -> None:
     }
 
 
+def test_workflows_are_applied_and_handlers_reloaded_while_it_runs(start: Start, tmp_path: Path) -> None:
+    """The page's address comes first. A saved file is applied, a wrong one told, a changed handler used; what
+    a broken module would do is told, and the old one goes on."""
+    handlers, flow = tmp_path / "my_greetings.py", tmp_path / "workflows" / "hello.yaml"
+    flow.parent.mkdir()
+    flow.write_text("name: hello\nnodes:\n  - {id: a, handler: greet, config: {name: Ada}}\n")
+    handlers.write_text(GREETINGS.format(word="hi"))
+    command = start(
+        "--port", "0", FLOWENGINE_HANDLERS="my_greetings", FLOWENGINE_API_KEYS="ops." + _digest("fe_ops")
+    )
+    command.await_output("applied: 1 new")
+    assert re.match(r"http://127\.0\.0\.1:\d+/ui ", command.stdout)
+    port = int(re.findall(r"127\.0\.0\.1:(\d+)/ui", command.stdout)[0])
+    assert _greeting(port) == "hi Ada"
+
+    (tmp_path / "workflows" / "wrong.yaml").write_text("name: wrong\n")
+    command.await_output("workflows/wrong.yaml:1:1: missing_field: ")
+    handlers.write_text("import not_there\n" + GREETINGS.format(word="broken"))
+    command.await_output("handlers not reloaded: FLOWENGINE_HANDLERS names module 'my_greetings', which")
+    assert _greeting(port) == "hi Ada"
+
+    handlers.write_text(GREETINGS.format(word="hello"))
+    command.await_output("handlers reloaded: my_greetings.py changed")
+    wait_until(lambda: _answers(port) and _greeting(port) == "hello Ada", within_s=40)
+    command.interrupt()
+    assert command.wait(within_s=20) == 0
+    assert "http.request_finished" in command.stdout
+    assert "/definitions/diff" not in command.stdout
+
+
+def test_nothing_is_applied_where_nobody_asks_for_it(start: Start, tmp_path: Path, valkey: Valkey) -> None:
+    """On a server that others may use, and with --no-apply; there PATH has no meaning."""
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "x.yaml").write_bytes(WORKFLOW)
+    command = start("--port", "0", REDIS_URL=valkey.url)
+    command.await_output("is up")
+    assert "applies" not in command.stdout
+    command.interrupt()
+    assert command.wait(within_s=20) == 0
+    assert start("--no-apply", "workflows").wait() == 2
+    assert "--no-apply applies nothing" in (tmp_path / "stderr").read_text()
+    assert start("--port", "0", "absent").wait() == 3
+    assert "there is no absent to apply workflows from" in (tmp_path / "stderr").read_text()
+
+
 def test_taken_port_is_one_clear_line(start: Start) -> None:
     """Nothing is started; the line says which port and what to do."""
     import socket
@@ -126,6 +181,28 @@ def test_setting_that_stops_a_service_stops_the_stack(start: Start) -> None:
     assert command.wait() == 3
     assert "no_such_module_here" in command.stdout + command.stderr
     assert "Traceback" not in command.stdout + command.stderr
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _answers(port: int) -> bool:
+    """Whether the API is there: not while it is started again."""
+    try:
+        _request(port, "/health")
+    except OSError:
+        return False
+    return True
+
+
+def _greeting(port: int) -> Any:
+    """What the definition makes now."""
+    headers = {"Authorization": "Bearer fe_ops"}
+    url = f"http://127.0.0.1:{port}/definitions/hello/trigger?wait=30"
+    request = urllib.request.Request(url, data=b"", headers=headers)
+    with urllib.request.urlopen(request, timeout=40) as answer:
+        return json.load(answer)["results"]["a"]["result"]
 
 
 def _request(port: int, path: str, body: bytes | None = None) -> Any:

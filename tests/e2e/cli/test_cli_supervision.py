@@ -166,6 +166,32 @@ def draining_child(folder: Path, within_s: float = 60.0, *, count: int = 1, ling
     return script
 
 
+def test_restarted_child_ends_in_order_and_another_one_comes(start: Callable[..., Rig]) -> None:
+    """At once, without being told as a death; also while it is being restarted already."""
+    rig = start(GOOD_CHILD)
+    rig.step_until(lambda: rig.told.pids())
+    rig.supervisor.restart("child")
+    rig.supervisor.restart("child")
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    assert rig.told.lines[1] == "bye"
+    assert [event for event, _ in rig.told.events] == ["process.started", "process.started"]
+    rig.supervisor.restart("another")
+    rig.supervisor.step(0.01)
+    assert _runs(rig.told.pids()[-1])
+
+
+def test_restarted_child_that_does_not_end_is_killed(
+    start: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the grace and a margin."""
+    monkeypatch.setattr(supervisor, "KILL_MARGIN_S", 0.05)
+    rig = start(DEAF_CHILD, grace_s=0.05)
+    rig.step_until(lambda: rig.told.pids())
+    rig.supervisor.restart("child")
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    assert not _runs(rig.told.pids()[0])
+
+
 @pytest.mark.proves("handler-hangs")
 def test_child_that_drains_is_succeeded_at_once_and_ends_by_itself(
     start: Callable[..., Rig], tmp_path: Path

@@ -33,9 +33,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def dev_url(clone: Path) -> Iterator[str]:
-    """Where `flowengine dev` serves, started as the reference says; it must end well on Ctrl-C."""
+    """Where `flowengine dev` serves, started as the reference says, without workflows; it must end well on
+    Ctrl-C."""
     port = free_port()
-    argv = ["env", *installed(OWN_DEV).split(), "--port", str(port)]
+    argv = ["env", *installed(OWN_DEV).split(), "--no-apply", "--port", str(port)]
     process = Process("dev", argv, clean_environment(), clone)
     try:
         wait_until(

@@ -44,7 +44,7 @@ def apply(paths: tuple[Path, ...], prune: bool, dry_run: bool, as_json: bool) ->
         if not dry_run:
             files.carry_out(client, planned)
     if not as_json:
-        click.echo(_summary(planned, "would be " if dry_run else ""), err=True)
+        click.echo(summary(planned, "would be " if dry_run else ""), err=True)
 
 
 @click.command()
@@ -86,7 +86,7 @@ def _show(files: FileSet, planned: Sequence[Planned], *, as_json: bool) -> None:
                 click.echo(plain_text(f"  {line}"))
 
 
-def _summary(planned: Sequence[Planned], would: str) -> str:
+def summary(planned: Sequence[Planned], would: str = "") -> str:
     """How many there are of each kind."""
     changes = [each.change for each in planned]
     words = {"new": "new", "changed": "changed", "rewritten": "rewritten", "deleted": "deleted"}

@@ -7,7 +7,7 @@ changes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -82,6 +82,14 @@ class FileSet:
 
         Raises InvalidInputError with the lines of all that is wrong, in all files.
         """
+        planned, wrong = self.judge(client)
+        if wrong:
+            lines = "".join(f"\n{problem_line(path, problem)}" for path, problem in wrong)
+            raise InvalidInputError("invalid_workflow", f"nothing was applied{lines}")
+        return [*planned, *(self._absent(client) if prune else ())]
+
+    def judge(self, client: Client) -> tuple[list[Planned], list[tuple[Path, Problem]]]:
+        """What is to be done, and all that is wrong. If something is, the former may lack other files too."""
         planned: list[Planned] = []
         wrong: list[tuple[Path, Problem]] = []
         for first, batch in _batches(self._files):
@@ -113,10 +121,11 @@ class FileSet:
                         file=str(self._files[place][0]),
                     )
                 )
-        if wrong:
-            lines = "".join(f"\n{problem_line(path, problem)}" for path, problem in wrong)
-            raise InvalidInputError("invalid_workflow", f"nothing was applied{lines}")
-        return [*planned, *(self._absent(client) if prune else ())]
+        return planned, wrong
+
+    def without(self, paths: Collection[Path]) -> FileSet:
+        """The other files."""
+        return FileSet([(path, body) for path, body in self._files if path not in paths])
 
     def carry_out(self, client: Client, planned: Sequence[Planned]) -> None:
         """Do it: apply what is new or other than it was, some at a time, then delete.
@@ -164,10 +173,15 @@ def read_files(paths: Sequence[Path], skipped: Callable[[Path], None]) -> FileSe
     Raises InvalidInputError where there are none, CannotRunError for one that cannot be read.
     """
     limits = Limits()
-    found = [path for path in find_files(paths, skipped) if not path.stem.endswith(_TEST)]
+    found = list(find_definitions(paths, skipped))
     if not found:
         raise InvalidInputError("no_files", "no workflow files there (*.yaml, *.yml, *.json)")
     return FileSet([(path, _as_text(path, read_file(path, limits))) for path in dict.fromkeys(found)])
+
+
+def find_definitions(paths: Sequence[Path], skipped: Callable[[Path], None]) -> Iterator[Path]:
+    """The files that `apply` takes: as `find_files`, without those of tests."""
+    return (path for path in find_files(paths, skipped) if not path.stem.endswith(_TEST))
 
 
 def _as_text(path: Path, body: bytes) -> bytes:
