@@ -20,6 +20,7 @@ from flowengine.cli.commands.dev import dev
 from flowengine.cli.commands.graph import graph
 from flowengine.cli.commands.handlers_and_schema import handlers, schema
 from flowengine.cli.commands.help import show_help
+from flowengine.cli.commands.init import init
 from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
 from flowengine.cli.commands.services import api, orchestrator, worker
@@ -96,6 +97,7 @@ def tool(ctx: click.Context) -> None:
 for _command in (
     run,
     dev,
+    init,
     validate,
     graph,
     *STACK_COMMANDS,

@@ -29,6 +29,7 @@ RUN_BY = {
     "flowengine validate greeting.yaml": STORY,
     "flowengine validate workflows/": "test_folder_of_workflows_is_valid",
     "flowengine graph workflows/branches.yaml -o branches.svg": "test_workflow_is_drawn",
+    "flowengine init greetings": "test_project_is_made",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",
     "flowengine handlers --json": "test_handlers_are_listed_ones_own_included",
     "flowengine key new ci --role run --expires 90d": "test_key_is_made_listed_and_revoked",

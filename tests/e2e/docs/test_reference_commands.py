@@ -103,6 +103,13 @@ def test_workflow_is_drawn(clone: Path, shell: Shell) -> None:
     assert ElementTree.parse(clone / "branches.svg").getroot().tag.endswith("svg")
 
 
+def test_project_is_made(tmp_path: Path, shell: Shell) -> None:
+    """As the page on commands shows; what it needs to be valid is in it."""
+    (command,) = [code for code in TOPICS["commands"].commands if code.startswith("flowengine init")]
+    assert shell(command, folder=tmp_path).returncode == 0
+    assert shell("flowengine validate .", folder=tmp_path / command.split()[-1]).returncode == 0
+
+
 def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> None:
     """As it is written into a file: it accepts the page's documents, and refuses a wrong config."""
     done = shell("flowengine schema > .flowengine.schema.json", FLOWENGINE_HANDLERS="my_handlers")
@@ -219,6 +226,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
         for name in (
             "run",
             "dev",
+            "init",
             "validate",
             "graph",
             "submit",
