@@ -50,3 +50,46 @@ def test_a_failed_item_among_many_is_found_by_keyboard(visit: Visits, page_stack
     found = page.get_by_role("list", name="2 items").get_by_role("button")
     expect(found).to_have_text([re.compile("row 3"), re.compile("row 650")])
     assert violations(page) == []
+
+
+def _grouped() -> dict[str, Any]:
+    """A group in a group, in which the printer fails."""
+    prints = node("print", "assert", after=["address"], that=False, code="paper", message="no paper is left")
+    label = {"id": "label", "dependencies": ["pick"], "nodes": [node("address", "set", a=1), prints]}
+    order = {"id": "order", "nodes": [node("pick", "set", a=1), label]}
+    return workflow(order, node("send", "set", after=["order"], a=1), name="an order")
+
+
+def test_a_group_is_opened_in_place_and_linked_both_ways(visit: Visits, page_stack: Stack) -> None:
+    """`o` opens it, and one in it; nodes there have the drawer of their own run; Escape leads back step by
+    step; a child's page names the node that it stands for, and offers no rerun of its own."""
+    ended = page_stack.run(_grouped())
+    page = visit(f"/ui/runs/{ended.status['execution_id']}")
+    card = page.locator('[data-card="order"]')
+    card.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Show label")).to_be_visible()
+    page.keyboard.press("o")
+    expect(page.get_by_role("region", name="Inside order")).to_be_visible()
+    page.locator('[data-card="label"]').focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Show print").press("Enter")
+    drawer = page.get_by_role("complementary", name="Node print")
+    expect(drawer).to_contain_text("no paper is left.")
+    expect(page.get_by_role("navigation", name="Groups that are open")).to_contain_text("an orderorderlabel")
+    assert page.url.endswith("?open=order&open=label&node=print")
+    assert violations(page) == []
+    page.get_by_role("link", name="As a run").press("Enter")
+    expect(page.locator(".facts")).to_contain_text("Stands forlabel")
+    expect(page.get_by_role("button", name="Rerun…")).to_have_count(0)
+    page.get_by_role("link", name="The run that it is part of").press("Enter")
+    expect(page.get_by_role("complementary", name="Node label")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    for name in ("print", "label", "order"):
+        expect(page.get_by_role("complementary", name=f"Node {name}")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("complementary")).to_have_count(0)
+        page.keyboard.press("Escape")
+    expect(card).to_be_focused()
+    assert "?" not in page.url

@@ -10,6 +10,7 @@ import { GraphTab } from "./graph/graph_tab.js";
 import { PageTitle } from "./header/page_title.js";
 import { RunHeader } from "./header/run_header.js";
 import { toFailure } from "./header/verdict.js";
+import { useInnerRuns } from "./inside/inner_runs.js";
 import { runStore } from "./run_store.js";
 import { select, selected, showTab, tab, TABS } from "./selection.js";
 import { Data } from "./tabs/data.js";
@@ -32,9 +33,12 @@ export function Run({ id }) {
     { keys: "N", does: "failure before", run: () => toFailure(store, selected.peek(), -1) },
     { keys: "Escape", does: "close the drawer", run: shut },
   ], [store]);
+  const inner = useInnerRuns(store);
   const problem = store.problem.value;
   if (!store.run.value) return problem ? html`<${NoRun} problem=${problem} again=${store.snapshot} />` : html`<${Bones} />`;
   const node = selected.value;
+  const stores = [store, ...inner.flatMap((each) => each.store ?? [])];
+  const depth = stores.findIndex((each) => each.order.value.includes(node));
   return html`<div class="run-page">
     <${PageTitle} store=${store} />
     <${RunHeader} store=${store} />
@@ -42,8 +46,8 @@ export function Run({ id }) {
       What is shown is what was last known of it. Its events, results and logs are gone. <a href="/ui/runs">To the runs</a></span></div>`}
     ${problem && html`<${ProblemNote} problem=${problem} what="The newest state of the run" again=${store.snapshot} />`}
     <div class="work" id="view" role="tabpanel" aria-labelledby=${`tab-${tab.value}`}>
-      <${VIEWS[tab.value]} store=${store} />
-      ${store.nodes.has(node) && html`<${NodeDrawer} key=${node} store=${store} node=${node} onClose=${shut} />`}
+      <${VIEWS[tab.value]} store=${store} inner=${inner} />
+      ${depth >= 0 && html`<${NodeDrawer} key=${node} store=${stores[depth]} node=${node} depth=${depth} onClose=${shut} />`}
     </div>
     <${RunDialogs} store=${store} /></div>`;
 }

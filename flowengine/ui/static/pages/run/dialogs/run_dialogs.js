@@ -5,6 +5,7 @@ import { navigate } from "../../../app/router.js";
 import { Dialog } from "../../../parts/dialog.js";
 import { Icon } from "../../../parts/icon.js";
 import { asked, close } from "./asked.js";
+import { Children } from "./children.js";
 import { EarlierRuns } from "./earlier_runs.js";
 import { RerunDialog } from "./rerun_dialog.js";
 
@@ -14,6 +15,7 @@ export function RunDialogs({ store }) {
   if (!open) return null;
   if (open.what === "cancel") return html`<${CancelDialog} store=${store} />`;
   if (open.what === "delete") return html`<${DeleteDialog} store=${store} />`;
+  if (open.what === "children") return html`<${Children} store=${store} />`;
   if (open.what === "runs") return html`<${EarlierRuns} store=${store} />`;
   return html`<${RerunDialog} store=${store} asked=${open} />`;
 }

@@ -3,7 +3,6 @@ import { html } from "../../../vendor/preact.js";
 import { now as clock } from "../../../app/clock.js";
 import { counted, number } from "../../../app/format.js";
 import { useKeys } from "../../../app/keys.js";
-import { runAddress } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
 import { Ago } from "../../../parts/moment.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
@@ -11,6 +10,7 @@ import { shownText } from "../../../parts/shown_text.js";
 import { lookOf } from "../../../parts/status.js";
 import { Value } from "../../../parts/value.js";
 import { useAnswer } from "../history/asked.js";
+import { InsideFacts } from "../inside/inside_facts.js";
 import { ItemsList } from "../items/items_list.js";
 import { select } from "../selection.js";
 import { Section } from "../tabs/data/section.js";
@@ -24,8 +24,8 @@ import { NodeEvents, NodeLogs } from "./node_history.js";
 import { Neighbours } from "./neighbours.js";
 import { Tries } from "./tries.js";
 
-/** @param {{store: import("../run_store.js").RunStore, node: string, onClose: () => void}} props */
-export function NodeDrawer({ store, node: id, onClose }) {
+/** @param {{store: import("../run_store.js").RunStore, node: string, depth: number, onClose: () => void}} props `depth`: how many groups are around it */
+export function NodeDrawer({ store, node: id, depth, onClose }) {
   const node = store.nodes.get(id)?.value;
   const run = store.run.value;
   const head = useDrawerFocus(id);
@@ -49,7 +49,7 @@ export function NodeDrawer({ store, node: id, onClose }) {
         node.attempt > 1 ? `, try ${node.attempt}` : ""}${node.hook ? " · hook" : ""}</p></header>
     <div class="scroll">
       <div class=${`cause ${loud ? `is-${look}` : "mild"}`}><p><strong><bdi>${shownText(said)}</bdi></strong></p>${follows && html`<p class="small"><bdi>${shownText(follows)}</bdi></p>`}</div>
-      ${node.child && html`<p class="small">It runs as <a href=${runAddress(node.child)}>an execution of its own</a>.</p>`}
+      <${InsideFacts} node=${node} depth=${depth} />
       <${NodeActions} store=${store} node=${node} />
       <${ProblemNote} problem=${problem} what="The details of this node" again=${again} />
       ${detail && html`<${Details} store=${store} node=${node} detail=${detail} all=${all} />`}</div></aside>`;

@@ -3,6 +3,8 @@ import { html, signal, useEffect, useLayoutEffect, useMemo, useRef, useState } f
 import { useKeys } from "../../../app/keys.js";
 import { query, setQuery } from "../../../app/router.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
+import { InsidePanel } from "../inside/inside_panel.js";
+import { openGroup } from "../inside/opened.js";
 import { Minimap } from "./minimap.js";
 import { pictureOf } from "./picture.js";
 import { StackList } from "./stack_list.js";
@@ -16,8 +18,13 @@ import { Stage } from "./stage.js";
  */
 const views = new WeakMap();
 
-/** @param {{store: RunStore}} props */
-export function GraphTab({ store }) {
+/** @param {{store: RunStore, inner?: import("../inside/inner_runs.js").Inner[]}} props `inner`: the groups that are opened in it */
+export function GraphTab({ store, inner = [] }) {
+  return html`<div class="stages"><${Graph} store=${store} />${inner.length > 0 && html`<${InsidePanel} store=${store} inner=${inner} graph=${Graph} />`}</div>`;
+}
+
+/** @param {{store: RunStore, depth?: number}} props `depth`: how many groups are around it */
+function Graph({ store, depth = 0 }) {
   const [picture, setPicture] = useState(/** @type {import("./picture.js").Picture | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const ask = () => {
@@ -27,11 +34,11 @@ export function GraphTab({ store }) {
   useEffect(ask, [store]);
   if (problem) return html`<div class="stage"><${ProblemNote} problem=${problem} what="The graph" again=${ask} /></div>`;
   if (!picture) return html`<div class="stage"><${Bones} /></div>`;
-  return html`<${Shown} store=${store} picture=${picture} />`;
+  return html`<${Shown} store=${store} picture=${picture} depth=${depth} />`;
 }
 
-/** @param {{store: RunStore, picture: import("./picture.js").Picture}} props */
-function Shown({ store, picture }) {
+/** @param {{store: RunStore, picture: import("./picture.js").Picture, depth: number}} props */
+function Shown({ store, picture, depth }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const stage = useRef(/** @type {Stage | null} */ (null));
   const follows = useMemo(() => signal(false), []);
@@ -44,6 +51,7 @@ function Shown({ store, picture }) {
     const made = new Stage(box.current, picture, store, {
       name: `Graph of ${store.run.peek()?.name}, ${picture.byId.size} nodes. Arrows follow the edges.`,
       openStack: (card) => setQuery({ group: card.id }),
+      openGroup: (card) => openGroup(card.id, depth),
       onView: () => { follows.value = stage.current?.follows ?? false; map?.move(); },
       onChange: () => map?.draw(),
     }, views.get(store) ?? null);

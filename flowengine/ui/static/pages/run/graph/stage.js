@@ -22,7 +22,7 @@ export class Stage {
    * @param {HTMLElement} box
    * @param {import("./picture.js").Picture} picture
    * @param {import("../run_store.js").RunStore} store
-   * @param {{openStack: (card: Card) => void, onView: () => void, onChange: () => void, name: string}} around
+   * @param {{openStack: (card: Card) => void, openGroup: (card: Card) => void, onView: () => void, onChange: () => void, name: string}} around
    * @param {View | null} view from before
    */
   constructor(box, picture, store, around, view) {
@@ -37,7 +37,7 @@ export class Stage {
     /** @type {Map<string, GraphCard>} */
     this.cards = new Map();
     for (const card of picture.cards) {
-      if (store.nodes.has(card.id)) this.cards.set(card.id, new GraphCard(card, store, { changed: () => this.#soon(), openStack: around.openStack }));
+      if (store.nodes.has(card.id)) this.cards.set(card.id, new GraphCard(card, store, { changed: () => this.#soon(), openStack: around.openStack, openGroup: around.openGroup }));
     }
     this.lines = new Lines(picture, this.cards);
     this.svg = element("svg", { class: "graph", role: "group", "aria-label": around.name });
@@ -252,7 +252,7 @@ export class Stage {
     if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      card.press();
+      card.press(card.selected);
     }
     const next = walk(this.picture, card.box, event.key);
     if (!next) return;
@@ -265,7 +265,7 @@ export class Stage {
     const pressed = /** @type {Element} */ (event.target).closest?.("[data-card]");
     const id = pressed instanceof SVGElement ? pressed.dataset.card ?? "" : this.#under(event)?.id ?? "";
     const card = this.cards.get(id);
-    card?.press();
+    card?.press(event.detail === 2);
     card?.g.focus({ preventScroll: true });
   }
 

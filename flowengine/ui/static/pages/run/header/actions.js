@@ -41,16 +41,14 @@ function actionsOf(store) {
   const steer = (/** @type {string} */ what) => () => post(`${store.path}/${what}`);
   /** @type {Action[]} */
   const actions = [];
-  if (status === "pending" && may("author")) {
+  if (status === "pending" && may("author") && !store.run.value.parent) {
     actions.push({ name: "Start", primary: true, does: () => post(`/workflow/trigger/${encodeURIComponent(store.id)}`) });
   }
   if (!may("operate")) return actions;
+  if (store.run.value.parent) return store.isOver.value ? actions : [cancelOf(status)];
   if (status === "running") actions.push({ name: "Pause", does: steer("pause"), title: "Nothing new begins until it is resumed; what runs goes on" });
   if (status === "paused") actions.push({ name: "Resume", does: steer("resume"), primary: true });
-  if (!store.isOver.value) {
-    const why = status === "cancelling" ? "It is being cancelled already" : undefined;
-    actions.push({ name: "Cancel…", does: async () => ask({ what: "cancel" }), why });
-  }
+  if (!store.isOver.value) actions.push(cancelOf(status));
   if (status === "pending") return actions;
   const failed = store.some(store.order.value).filter((node) => !node.hook && !node.tolerated && (node.status === "failed" || node.status === "cancelled"));
   const again = failed.length;
@@ -65,10 +63,14 @@ function actionsOf(store) {
   return actions;
 }
 
-/** @param {import("../run_store.js").RunStore} store @returns {import("./more_menu.js").Item[]} */
+/** @param {string} status @returns {Action} */
+const cancelOf = (status) => ({ name: "Cancel…", does: async () => ask({ what: "cancel" }), why: status === "cancelling" ? "It is being cancelled already" : undefined });
+
+/** @param {import("../run_store.js").RunStore} store @returns {import("./more_menu.js").Item[]} Of a child: nothing, it goes with the run at the top. */
 function furtherOf(store) {
   /** @type {import("./more_menu.js").Item[]} */
   const items = [];
+  if (store.run.value.parent) return items;
   if (may("author")) items.push({ name: "New run with this document and inputs", href: `/ui/new?from=${encodeURIComponent(store.id)}` });
   if (may("operate")) items.push({ name: "Delete…", danger: true, run: () => ask({ what: "delete" }) });
   return items;

@@ -20,7 +20,9 @@ export function Facts({ store }) {
     ${run.run > 1 && fact("Run", html`${run.run} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "runs" })}>earlier runs</button>`)}
     ${run.version && fact("Definition", `version ${run.version}`)}
     ${run.trigger && fact("Trigger", triggerOf(run.trigger))}
-    ${run.parent && fact("Parent", html`<a href=${runAddress(run.parent.execution_id ?? run.parent)}>${run.parent.name ?? "its run"}</a>`)}
+    ${run.parent && fact("Stands for", html`<a href=${runAddress(run.parent.execution_id, { node: run.parent.node })}><bdi>${cutMiddle(run.parent.node, 32)}</bdi></a>`)}
+    ${run.parent && run.parent.root !== run.parent.execution_id && fact("At the top", html`<a href=${runAddress(run.parent.root)}><code>${run.parent.root.slice(0, 8)}</code></a>`)}
+    ${run.children?.count > 0 && fact("Children", html`${run.children.count} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "children" })}>list them</button>`)}
     ${fact("Correlation", html`<code title=${run.correlation_id}>${cutMiddle(run.correlation_id, 13)}</code><${CopyButton} text=${run.correlation_id} what="the correlation id" />`, "hide-s")}
     ${labels.length > 0 && fact("Labels", html`${labels.slice(0, MOST_LABELS).map(([name, value]) => html`<a class="tag" key=${name}
       href=${`/ui/runs?${new URLSearchParams({ label: `${name}:${value}` })}`} title=${`Runs with ${name}:${value}`}><bdi>${cutMiddle(`${name}=${value}`, 32)}</bdi></a> `)}${

@@ -1,5 +1,6 @@
 // The head of a run: its name and status, what one may do, what happened, the facts, the tabs and how far it is.
 import { html } from "../../../vendor/preact.js";
+import { runAddress } from "../../../app/router.js";
 import { CopyButton } from "../../../parts/copy_button.js";
 import { Icon } from "../../../parts/icon.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
@@ -15,7 +16,8 @@ export function RunHeader({ store }) {
   const run = store.run.value;
   const status = store.deleted.value ? "deleted" : run.status;
   return html`<div class="run-head">
-    <div class="head"><span class="line"><a class="back-up" href="/ui/runs" aria-label="All runs"><${Icon} name="left" /></a>
+    <div class="head"><span class="line"><a class="back-up" href=${run.parent ? runAddress(run.parent.execution_id, { node: run.parent.node }) : "/ui/runs"}
+        aria-label=${run.parent ? "The run that it is part of" : "All runs"}><${Icon} name="left" /></a>
       <span class=${`status is-${lookOf(status)}`}><${Icon} name=${lookOf(status)} large /></span>
       <h1 class="cut" title=${run.name}><bdi>${run.name.slice(0, 200)}</bdi></h1></span>
       <span class="line quiet"><span>${wordOf(status)}</span><code class="faint">${run.execution_id.slice(0, 8)}</code>
