@@ -11,6 +11,7 @@ import { streamState } from "./live.js";
 import { navigate, parts } from "./router.js";
 import { learn, me, signOut } from "./session.js";
 import { PLACES } from "./places.js";
+import { waitingCount, watchCount } from "../pages/waiting/waiting_count.js";
 
 const TRIED_AGAIN_MS = 5000;
 
@@ -23,11 +24,12 @@ export function Frame({ children }) {
     { keys: "/", does: "go to a run or a place", run: () => go(true) },
     ...PLACES.map((place) => ({ keys: `g ${place.key}`, does: place.name, run: () => navigate(place.href) })),
   ]);
+  useEffect(() => watchCount(), []);
   return html`<a class="skip unseen" href="#main">To the content</a>
     <header class="top">
       <a class="brand" href="/ui/runs"><${Brand} />FlowEngine</a>
       <nav aria-label="Main">${PLACES.map((place) => html`<a href=${place.href}
-        aria-current=${parts.value[0] === place.part ? "page" : null}>${place.name}</a>`)}</nav>
+        aria-current=${parts.value[0] === place.part ? "page" : null}>${place.name}${place.part === "waiting" && html`<${WaitingCount} />`}</a>`)}</nav>
       <div class="top-end">
         <button class="b bare hide-s" type="button" onClick=${() => go(true)}><${Icon} name="find" />Go to <kbd>/</kbd></button>
         <a class="hide-s" href="/docs" title="The API that this page uses">API</a>
@@ -38,6 +40,12 @@ export function Frame({ children }) {
     <main id="main" tabindex="-1">${children}</main>
     ${help && html`<${KeyList} onClose=${() => showHelp(false)} />`}
     ${going && html`<${GoTo} onClose=${() => go(false)} />`}`;
+}
+
+function WaitingCount() {
+  const { count, more } = waitingCount.value;
+  if (!count) return null;
+  return html`<b class="count is-waiting">${count}${more ? "+" : ""}<span class="unseen"> for a person</span></b>`;
 }
 
 function Brand() {

@@ -4,6 +4,7 @@ import { NewRun } from "../pages/new/new_run.js";
 import { Run } from "../pages/run/run.js";
 import { Runs } from "../pages/runs/runs.js";
 import { System } from "../pages/system/system.js";
+import { WaitingPage } from "../pages/waiting/waiting.js";
 import { ProblemNote } from "../parts/problem_note.js";
 import { Frame } from "./frame.js";
 import { navigate, parts, startRouter } from "./router.js";
@@ -34,6 +35,7 @@ function Page() {
   useFocusAt(`${place} ${id ?? ""}`);
   if (place === "runs" && id) return html`<${Run} key=${id} id=${id} />`;
   if (place === "runs") return html`<${Runs} />`;
+  if (place === "waiting") return html`<${WaitingPage} />`;
   if (place === "new") return html`<${NewRun} />`;
   if (place === "system") return html`<${System} />`;
   if (!place) return null;

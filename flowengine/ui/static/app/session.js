@@ -3,7 +3,7 @@ import { effect, signal } from "../vendor/preact.js";
 import { call, get, post, signedOut } from "./api.js";
 
 /** @typedef {"read" | "decide" | "run" | "author" | "operate" | "admin"} Role */
-/** @typedef {{key: string | null, role: Role}} Me */
+/** @typedef {{key: string | null, role: Role, definitions: string[]}} Me `definitions`: the only ones that the key may see; none: all */
 
 /** @type {Record<Role, Role[]>} What each role includes, itself first. */
 const INCLUDES = {
@@ -24,6 +24,9 @@ effect(() => { if (signedOut.value) me.value = null; });
 export function may(role) {
   return me.value ? INCLUDES[me.value.role].includes(role) : false;
 }
+
+/** Whether the key is for some definitions only: lists over all executions are not for it. */
+export const isNarrow = () => Boolean(me.value?.definitions?.length);
 
 /** Ask who this is. Raises Problem if that cannot be known. */
 export async function learn() {

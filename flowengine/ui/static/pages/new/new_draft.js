@@ -79,7 +79,7 @@ export function check(wait = text.value.length > LARGE_CHARS ? WAIT_LARGE_MS : W
 
 /** What is sent to be checked, and to be started. */
 export function envelope() {
-  return { workflow: text.value, inputs: given.value.inputs, labels: givenLabels.value.labels };
+  return { workflow: text.value, inputs: given.value.value, labels: givenLabels.value.labels };
 }
 
 async function ask() {

@@ -1,24 +1,12 @@
 // What stands in the place of rows where there are none: bones, the first step, or what the filter hides.
-import { html, useEffect, useState } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
 import { counted } from "../../app/format.js";
 import { may, me } from "../../app/session.js";
 import { CopyButton } from "../../parts/copy_button.js";
 import { clearFilters, filters, narrow, narrows } from "./filters.js";
 import { keptRuns, stats } from "./stats_store.js";
 
-const PATIENCE_MS = 300;
 const COMMAND = "flowengine submit workflows/linear_dag.yaml";
-
-/** Nothing for a moment, then bones where rows will be. */
-export function Bones() {
-  const [late, setLate] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setLate(true), PATIENCE_MS);
-    return () => clearTimeout(timer);
-  }, []);
-  return html`<div class="empty" aria-busy="true"><p class="unseen" role="status">Loading the runs</p>${late && html`
-    <svg class="bones" viewBox="0 0 320 92" aria-hidden="true"><path d="M0 6h90M0 26h210M0 52h120M0 72h180" class="bone"/></svg>`}</div>`;
-}
 
 /** @param {{older: boolean}} props `older`: older runs were not looked at */
 export function NothingHere({ older }) {

@@ -5,13 +5,14 @@ import { counted, number } from "../../app/format.js";
 import { may } from "../../app/session.js";
 import { useTitle } from "../../app/title.js";
 import { query } from "../../app/router.js";
+import { Bones } from "../../parts/bones.js";
 import { ProblemNote } from "../../parts/problem_note.js";
 import { BulkBar } from "./bulk/bulk_bar.js";
 import { chosen, choose, chooseNone, chooseShown } from "./bulk/chosen.js";
 import { DayBars } from "./day_bars.js";
 import { FilterBar } from "./filter_bar.js";
 import { clearFilters, filters, narrows } from "./filters.js";
-import { Bones, NothingHere } from "./nothing_here.js";
+import { NothingHere } from "./nothing_here.js";
 import { RunRow } from "./run_row.js";
 import { runsStore } from "./runs_store.js";
 import { keptRuns, stats, watchStats } from "./stats_store.js";
@@ -44,7 +45,7 @@ export function Runs() {
       ${selectable && html`<${BulkBar} store=${store} />`}
       <${Newer} />
       ${store.order.value ? store.shown.value ? html`<${Table} selectable=${selectable} />` : html`<${NothingHere} older=${store.next.value !== null} />`
-        : !problem && html`<${Bones} />`}
+        : !problem && html`<${Bones} what="the runs" />`}
       <${Foot} /></section></div>`;
 }
 

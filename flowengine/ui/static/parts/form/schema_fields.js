@@ -6,7 +6,7 @@ import { choicesOf, kindOf } from "./schema_kinds.js";
 import { exampleOf, wordsOf } from "./schema_limits.js";
 import { requiredOf, textOf } from "./schema_values.js";
 
-const MOST_CHARS = 2000;
+const MOST_CHARS = 600;
 const MOST_CHOICE_CHARS = 200;
 
 /**

@@ -4,7 +4,7 @@
 import { isObject, kindOf } from "./schema_kinds.js";
 import { breach } from "./schema_limits.js";
 
-/** @typedef {{inputs: Record<string, any>, wrong: Record<string, string>, missing: string[]}} Given */
+/** @typedef {{value: any, wrong: Record<string, string>, missing: string[]}} Given */
 
 /** The one field of a document that says nothing of its inputs, or of a value that is no object. */
 export const ANY = "";
@@ -37,14 +37,14 @@ export function readValues(schema, typed) {
     else if (given) found.push([name, value]);
   }
   const known = new Set([...found, ...wrong].map(([name]) => name));
-  return { inputs: Object.fromEntries(found), wrong: Object.fromEntries(wrong), missing: requiredOf(schema).filter((name) => !known.has(name)) };
+  return { value: Object.fromEntries(found), wrong: Object.fromEntries(wrong), missing: requiredOf(schema).filter((name) => !known.has(name)) };
 }
 
 /** @param {Record<string, string>} typed @returns {Given} */
 function readAny(typed) {
   const { given, value, why } = readOne({}, textOf(typed, ANY));
   const wrong = why || (given && !isObject(value) ? "The inputs are an object: {\"name\": value}" : "");
-  return { inputs: given && !wrong ? value : {}, wrong: wrong ? { [ANY]: wrong } : {}, missing: [] };
+  return { value: given && !wrong ? value : {}, wrong: wrong ? { [ANY]: wrong } : {}, missing: [] };
 }
 
 /**
