@@ -16,7 +16,7 @@ COPY .image ./.image
 # The second name is that of newer versions of pip, for what only the build needs.
 ENV PIP_CONSTRAINT=/src/.image/constraints.txt \
     PIP_BUILD_CONSTRAINT=/src/.image/constraints.txt
-RUN python -m pip --python /opt/flowengine/bin/python install --no-cache-dir --disable-pip-version-check .
+RUN python -m pip --python /opt/flowengine/bin/python install --no-cache-dir --disable-pip-version-check '.[otel]'
 RUN /opt/flowengine/bin/python .image/third_party_notices.py > /opt/flowengine/THIRD_PARTY_NOTICES.txt
 
  FROM ${PYTHON_IMAGE}

@@ -49,7 +49,7 @@ check:
 
 # Choose the versions of the libraries in the image anew
 constraints:
-    echo "hatchling>=1.27" | uv pip compile pyproject.toml - --universal --python-version 3.11 --upgrade --quiet \
+    echo "hatchling>=1.27" | uv pip compile pyproject.toml - --extra otel --universal --python-version 3.11 --upgrade --quiet \
         --no-annotate --no-header --no-emit-index-url --output-file .image/constraints.txt
 
 # Format, and fix what can be fixed

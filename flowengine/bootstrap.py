@@ -192,6 +192,29 @@ def serve_metrics(settings: Settings, service: str, broker: StreamsBroker) -> No
     serve(Exposition(service, read).text, settings.metrics_host, settings.metrics_port)
 
 
+def start_tracing(settings: Settings, service: str, state: RedisSweepState | None = None) -> None:
+    """Tell spans from now on, if that is set: those of executions that end here too if there is `state`.
+
+    What has been told is sent when the process ends. Raises SettingsError if OpenTelemetry is not installed.
+    """
+    if settings.traces == "off":
+        return
+    import atexit
+
+    try:
+        # An extra; nothing of it is imported while traces are off.
+        from flowengine.observability.tracing.exporting import OtlpSink
+    except ImportError as error:
+        raise SettingsError(
+            f"FLOWENGINE_TRACES: {error}; install the extra: pip install 'flowengine[otel]'"
+        ) from error
+    from flowengine.observability.tracing.spans import tracing
+    from flowengine.store.execution_spans import ExecutionSpans
+
+    tracing.start(OtlpSink(service), None if state is None else ExecutionSpans(state).span_of)
+    atexit.register(tracing.stop)
+
+
 def start_worker(
     broker: StreamsBroker, *, threads: int, queues: tuple[str, ...] | None = None
 ) -> dramatiq.Worker:

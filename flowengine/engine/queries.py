@@ -41,6 +41,7 @@ from flowengine.execution.views.executions import (
 )
 from flowengine.execution.views.maps import map_view
 from flowengine.execution.work import handler_of, primary_of
+from flowengine.observability.tracing.trace_text import without_trace
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
@@ -65,7 +66,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         created_at=moment(record.created_at),
         started_at=moment_or_none(record.started_at),
         finished_at=moment_or_none(record.finished_at),
-        correlation_id=record.correlation_id,
+        correlation_id=without_trace(record.correlation_id),
         labels=dict(record.labels),
         counts=counts_of(node.status for node in nodes),
         nodes=nodes,

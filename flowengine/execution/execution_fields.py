@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.views.executions import moment
 from flowengine.jsonvalue import JsonValue
+from flowengine.observability.tracing.trace_text import without_trace
 
 
 def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[str, JsonValue]:
@@ -15,7 +16,7 @@ def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[
         "run": run,
         "created_at": moment(record.created_at),
         "started_at": moment(record.started_at),
-        "correlation_id": record.correlation_id,
+        "correlation_id": without_trace(record.correlation_id),
         "labels": dict(record.labels),
         "version": record.version,
         "group_id": None,

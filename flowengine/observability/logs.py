@@ -19,6 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from flowengine.observability.log_lines import console_renderer, escape_controls, json_line, traceback_text
 from flowengine.observability.node_output import current_output
 from flowengine.observability.printed_text import hide_in_prints
+from flowengine.observability.tracing.trace_text import MARK, trace_in, without_trace
 
 if TYPE_CHECKING:
     from flowengine.settings.model import LogFormat, LogLevel
@@ -116,12 +117,23 @@ def _shared(service: str, *, console: bool) -> list[Processor]:
     clock = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
     return [
         structlog.contextvars.merge_contextvars,
+        _name_trace,
         _reword_stamina,
         add_service,
         structlog.processors.add_log_level,
         clock,
         _keep_for_node,
     ]
+
+
+def _name_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The event, with the trace that stands behind its correlation id in a field of its own."""
+    text = event.get("correlation_id")
+    if isinstance(text, str) and MARK in text:
+        trace = trace_in(text)
+        event["correlation_id"] = without_trace(text)
+        event["trace_id"] = "" if trace is None else trace.trace_id
+    return event
 
 
 def _keep_for_node(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

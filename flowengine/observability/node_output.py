@@ -40,6 +40,8 @@ _OUR_FIELDS: Final = frozenset(
         "timestamp",
         "service",
         "correlation_id",
+        "trace_id",
+        "span_id",
         "execution_id",
         "node_id",
         "attempt",

@@ -15,6 +15,7 @@ from flowengine.bootstrap import (
     read_environment,
     read_settings,
     serve_metrics,
+    start_tracing,
     start_worker,
 )
 from flowengine.broker.broker import StreamsBroker
@@ -126,6 +127,7 @@ def run_process(
     StartCheck(state, "orchestrator").wait(stop)
     if not owner:
         serve_metrics(settings, "orchestrator", broker)
+    start_tracing(settings, "orchestrator", state)
     if stop.is_set():  # told while it started: it takes no work only to hand it back
         broker.close()
         return 0

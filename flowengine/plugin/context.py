@@ -77,7 +77,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     `async_http` return the process's shared httpx clients, which enforce the egress rules. `environment`
     gives an environment variable (or a line of `.env`) as text, or None; settings with types are a handler's
     third argument. `tries_once`: the node has a `retry` of its own, so the handler must not try again by
-    itself.
+    itself. `traceparent`: the header (W3C Trace Context) that makes a call a part of the execution's trace;
+    None while there are no traces.
     """
 
     execution_id: str
@@ -93,6 +94,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     async_http: Callable[[], httpx.AsyncClient]
     environment: Callable[[str], str | None]
     tries_once: bool = False
+    traceparent: str | None = None
     cancellation: Cancellation = msgspec.field(default_factory=Cancellation)
     output: Output = msgspec.field(default_factory=Unheard)
 

@@ -9,6 +9,7 @@ import msgspec
 Egress: TypeAlias = Literal["public", "private", "any"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
+Traces: TypeAlias = Literal["off", "otlp"]
 
 HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys", "webhook_key"})
 """Fields whose values are shown nowhere."""
@@ -106,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     served_hosts: tuple[str, ...] = ()
     metrics_port: int = 0
     metrics_host: str = "127.0.0.1"
+    traces: Traces = "off"
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     unknown: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from flowengine.settings.model import Egress, LogFormat, LogLevel, Settings
+from flowengine.settings.model import Egress, LogFormat, LogLevel, Settings, Traces
 from flowengine.settings.parsing import (
     Parser,
     Value,
@@ -144,6 +144,12 @@ SETTINGS: tuple[Setting, ...] = (
         "metrics_host",
         text(),
         "Address on which those metrics are served, to everyone who reaches it.",
+    ),
+    Setting(
+        "FLOWENGINE_TRACES",
+        "traces",
+        choice(Traces),
+        "Send spans by OpenTelemetry (the extra `otel`): `otlp`, where OTEL_EXPORTER_OTLP_ENDPOINT says.",
     ),
     Setting("FLOWENGINE_LOG_LEVEL", "log_level", choice(LogLevel), "Least level that is logged."),
     Setting(

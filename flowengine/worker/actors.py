@@ -12,6 +12,7 @@ from flowengine.broker.delivery import Delivery
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.held import Held
 from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
+from flowengine.engine.running.node_identity import identity_of
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import StoreUnavailableError
@@ -39,12 +40,7 @@ def declare(
         if nodes is not None and nodes.may_begin(task) and broker.leave_thread():
             _begin_without_thread(broker, nodes, held)
             return
-        with bound_contextvars(
-            execution_id=task.execution,
-            node_id=task.node,
-            attempt=task.attempt,
-            correlation_id=task.correlation_id,
-        ):
+        with bound_contextvars(**identity_of(task, held[0].delivery)):
             runner.run(held[0])
 
     def deliver_results(payloads: Sequence[bytes]) -> None:

@@ -20,6 +20,7 @@ from flowengine.bootstrap import (
     read_environment,
     read_settings,
     serve_metrics,
+    start_tracing,
     start_worker,
 )
 from flowengine.broker.async_holding import AsyncHolding
@@ -221,6 +222,7 @@ def run_process(
     parts.check.wait(stop)
     if not owner:
         serve_metrics(settings, "worker", parts.broker)
+    start_tracing(settings, "worker")
     if stop.is_set():  # told while it started: it takes no work only to hand it back
         parts.broker.close()
         parts.invoker.close()

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import structlog
 
 from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
+from flowengine.engine.running.node_identity import identity_of
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -124,14 +125,8 @@ class Watchdog(threading.Thread):
             f"the handler '{hand.task.handler}' did not return within timeout_seconds "
             f"({hand.task.timeout_ms / 1000:g} s)"
         )
-        task = hand.task
         try:
-            with bound_contextvars(
-                execution_id=task.execution,
-                node_id=task.node,
-                attempt=task.attempt,
-                correlation_id=task.correlation_id,
-            ):
+            with bound_contextvars(**identity_of(hand.task, hand.delivery)):
                 self._runner.report(hand, Failed(NodeError(TIMEOUT.code, message)))
         except StoreUnavailableError as error:
             log.warning("watchdog.store_unavailable", error=str(error))

@@ -7,6 +7,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from flowengine.observability.tracing.spans import tracing
+from flowengine.observability.tracing.trace_text import read_traceparent, with_trace
+
 HEADER: Final = "X-Correlation-ID"
 EXAMPLE: Final = "order-4711"
 MAX_CHARS: Final = 128
@@ -29,6 +32,20 @@ def choose_correlation_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 def with_correlation_id(state: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
     """A request's state, with its id."""
     return {**state, _STATE_KEY: correlation_id}
+
+
+def correlation_of(scope: Mapping[str, Any]) -> str:
+    """The id of a request that makes an execution, and behind it the trace that the execution belongs to.
+
+    That is the one of the request's `traceparent`, else one that begins here; there is none while traces are
+    off.
+    """
+    given = correlation_id_of(scope)
+    if not tracing.is_on:
+        return given
+    sent = [value for name, value in scope["headers"] if name == b"traceparent"]
+    told = read_traceparent(sent[0].decode("latin-1")) if len(sent) == 1 else None
+    return with_trace(given, told or tracing.begin())
 
 
 def correlation_id_of(scope: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
-from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.lean_imports import import_lean
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_supervisor
 
@@ -23,7 +23,7 @@ def main() -> int:
     if supervised:
         end_with_supervisor()
 
-    import_without_rich("structlog")
+    import_lean("structlog", "redis")
 
     import msgspec
 
@@ -34,9 +34,11 @@ def main() -> int:
     from flowengine.bootstrap import (
         build_access,
         build_executions,
+        build_state,
         hide_secrets,
         read_environment,
         read_settings,
+        start_tracing,
     )
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import FlowEngineError
@@ -60,6 +62,7 @@ def main() -> int:
         host, insecure = settings.api_host, settings.insecure
         has_keys = needs_keys(settings, host, insecure=insecure) and _may_have_keys(access)
         check_binding(settings, host, insecure=insecure, has_keys=has_keys)
+        start_tracing(settings, "api", build_state(settings))
         app = create_app(build_executions(settings, registry), registry, settings, access)
         port = int(options["port"]) if "port" in options else None
         collect_rarely()

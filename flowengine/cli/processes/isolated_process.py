@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.lean_imports import import_lean
 from flowengine.handlers.isolated.own_process import be_killed_first, end_with, take_socket
 
 
@@ -21,7 +21,7 @@ def main() -> int:
     end_with(int(sys.argv[1]))
     be_killed_first()
     faulthandler.enable()  # where a segmentation fault came from is in the worker's log
-    import_without_rich("structlog")
+    import_lean("structlog")
 
     import structlog
 

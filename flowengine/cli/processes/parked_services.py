@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Self
 
-from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.lean_imports import import_lean
 from flowengine.supervision.parked_process import CAN_PARK, ParkedProcess
 
 
@@ -47,7 +47,7 @@ class ParkedServices:
 
 def _import_libraries() -> None:
     """What the tool and both services need: once for all three."""
-    import_without_rich("structlog")
+    import_lean("structlog", "redis")
     import flowengine.bootstrap
     import flowengine.handlers.all_builtin
     import flowengine.observability

@@ -10,7 +10,7 @@ from typing import Literal
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
-from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.lean_imports import import_lean
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import (
     ENDS_AFTER_GRACE_S,
@@ -32,7 +32,7 @@ def main() -> int:
 def run_service(service: str, options: Mapping[str, str]) -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
     lifeline = take_lifeline()  # before anything that could read standard input
-    import_without_rich("structlog", *(["httpx"] if service == "worker" else []))
+    import_lean("structlog", "redis", *(["httpx"] if service == "worker" else []))
 
     import msgspec
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowengine.cli.output.starting_notice import StartingNotice
-from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.lean_imports import import_lean
 from flowengine.cli.processes.parked_services import ParkedServices
 from flowengine.cli.processes.redis_access import check_access
 from flowengine.cli.processes.workflow_run_services import (
@@ -157,7 +157,7 @@ class _Run:
         return registry, self._plan(registry, settings)
 
     def _executions(self, services: WorkflowRunServices, registry: Registry) -> Executions:
-        import_without_rich("structlog")
+        import_lean("structlog", "redis")
         from flowengine.bootstrap import build_executions
         from flowengine.observability import configure_logs
 
@@ -277,7 +277,7 @@ class _Run:
 
 def _new_execution_id() -> str:
     """An id by this machine's clock: the processes must know it before any of them has asked the server."""
-    import_without_rich("structlog", "httpx")
+    import_lean("structlog", "httpx")
     from flowengine.engine.commands.create import new_id, random_part
 
     return new_id(int(time.time() * 1000), random_part(), "")

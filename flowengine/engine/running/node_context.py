@@ -8,9 +8,11 @@ import httpx
 import msgspec
 import structlog
 
+from flowengine.engine.running.node_identity import traceparent_of
 from flowengine.engine.running.node_scope import idempotency_key
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
+from flowengine.observability.tracing.trace_text import without_trace
 from flowengine.plugin import Cancellation, Context
 from flowengine.plugin.context import Unheard
 
@@ -35,7 +37,8 @@ def node_context(
         delivery=delivery,
         deadline=deadline,
         idempotency_key=idempotency_key(task),
-        correlation_id=task.correlation_id,
+        correlation_id=without_trace(task.correlation_id),
+        traceparent=traceparent_of(task, delivery),
         tries_once=task.tries_once,
         logger=structlog.stdlib.get_logger("flowengine.handler", handler=task.handler),
         http=environment.http,

@@ -18,6 +18,7 @@ import msgspec
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.node_identity import identity_of
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import Callback, RunNode
@@ -167,12 +168,7 @@ class QuickGroups:
 
     def _run_one(self, group: QuickGroup, hand: TaskInHand, start: Start) -> None:
         task = hand.task
-        with bound_contextvars(
-            execution_id=task.execution,
-            node_id=task.node,
-            attempt=task.attempt,
-            correlation_id=task.correlation_id,
-        ):
+        with bound_contextvars(**identity_of(task, hand.delivery)):
             outcome = self._runner.outcome_of(hand, start)
             if hand.take() and group.add(hand, self._runner.callback(hand, outcome), size_of(outcome)):
                 self._report(group)

@@ -20,6 +20,7 @@ from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore
 from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
+from flowengine.engine.running.node_identity import identity_of, tell_delivery
 from flowengine.engine.running.node_scope import node_scope, secret_inputs
 from flowengine.engine.running.outcomes import Call, Outcomes, shortened
 from flowengine.engine.running.outputs import Outputs
@@ -43,6 +44,7 @@ from flowengine.execution.reports import (
 )
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
+from flowengine.observability.tracing.spans import tracing
 from flowengine.plugin import HandlerError, Registry
 from flowengine.queues import is_of_crowd
 from flowengine.settings import Limits
@@ -117,7 +119,7 @@ class Runner:
 
     def drop(self, hand: TaskInHand) -> None:
         """Acknowledge a delivery that nobody wants any more."""
-        log.info("node.unwanted", delivery=hand.delivery, **_identity(hand.task))
+        log.info("node.unwanted", delivery=hand.delivery, **identity_of(hand.task, hand.delivery))
         hand.forget_start(self._store)
         self._store.acknowledge(hand.held.acknowledge)
         hand.held.confirm()
@@ -215,7 +217,9 @@ class Runner:
     def note(self, hand: TaskInHand, outcome: Outcome) -> None:
         """Count and log how the node ended."""
         counted.ATTEMPTS.add(hand.task.handler, WORDS[type(outcome)])
-        fields = {**_identity(hand.task), "handler": hand.task.handler}
+        if tracing.is_on:
+            tell_delivery(hand, outcome, self._clock())
+        fields = {**identity_of(hand.task, hand.delivery), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Expanded):
@@ -253,12 +257,3 @@ class Runner:
             return outcomes.completed(task, start, call, output)
         except BaseException as error:  # noqa: BLE001 - the edge to users' code: `failed` logs what is no error of theirs
             return outcomes.failed(task, start, error)
-
-
-def _identity(task: RunNode) -> dict[str, str | int]:
-    return {
-        "execution_id": task.execution,
-        "node_id": task.node,
-        "attempt": task.attempt,
-        "correlation_id": task.correlation_id,
-    }

@@ -24,6 +24,7 @@ from flowengine.execution.views.executions import (
     moment,
     moment_or_none,
 )
+from flowengine.observability.tracing.trace_text import without_trace
 from flowengine.workflow.stages import OUTPUTS_NODE, is_hook
 
 MAX_MESSAGE_CHARS: Final = 300
@@ -58,7 +59,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             and self.name in (None, record.name)
             and self.version in (None, record.version)
             and covers(self.definitions, None if record.version is None else record.name)
-            and self.correlation_id in (None, record.correlation_id)
+            and self.correlation_id in (None, without_trace(record.correlation_id))
             and all(record.labels.get(name) == value for name, value in self.labels)
             and (execution.startswith(self.prefix) or record.name.startswith(self.prefix))
             and (self.created_after is None or record.created_at >= self.created_after)

@@ -32,6 +32,8 @@ from flowengine.handlers.http.network import network_deadline
 from flowengine.handlers.http.network.guarded_connections import EgressRefusedError
 from flowengine.handlers.http.outgoing_request import OutgoingRequest, shown_url, without_secret_parts
 from flowengine.handlers.http.service_transports import EXTENSION, NO_OPTIONS, CallOptions
+from flowengine.observability.tracing.call_spans import TRACEPARENT, CallSpan
+from flowengine.observability.tracing.spans import Value
 from flowengine.plugin.context import Context
 
 ReadT = TypeVar("ReadT")
@@ -125,9 +127,39 @@ async def exchange_with(
             timeout=attempt_timeout(context.remaining_seconds(), options.silence_s),
             extensions={EXTENSION: options},
         )
-        return await _following_redirects(client, sent, read, accept)
+        return await _traced(client, sent, request, context, read, accept)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure_of(error, request.given_url) from error
+
+
+async def _traced(
+    client: httpx.AsyncClient,
+    sent: httpx.Request,
+    request: OutgoingRequest,
+    context: Context,
+    read: Callable[[httpx.Response], Awaitable[ReadT]],
+    accept: Container[int],
+) -> ReadT:
+    """The same, as a span of its own (OpenTelemetry's conventions for HTTP clients) if there is a trace."""
+    if context.traceparent is None:
+        return await _following_redirects(client, sent, read, accept)
+    said: dict[str, Value] = {
+        "http.request.method": sent.method,
+        "url.full": shown_url(request.given_url),
+        "server.address": sent.url.host,
+        "server.port": _port(sent.url),
+    }
+    with CallSpan(context.traceparent, sent.method, said) as span:
+        if span.traceparent is not None and TRACEPARENT not in request.left_out:
+            sent.headers.setdefault(TRACEPARENT, span.traceparent)
+
+        async def noted(response: httpx.Response) -> ReadT:
+            said["http.response.status_code"] = response.status_code
+            if response.status_code >= 400 and response.status_code not in accept:
+                said["error.type"] = span.error = str(response.status_code)
+            return await read(response)
+
+        return await _following_redirects(client, sent, noted, accept)
 
 
 def attempt_timeout(remaining_s: float, silence_s: float | None = None) -> httpx.Timeout:

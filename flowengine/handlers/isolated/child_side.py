@@ -164,6 +164,7 @@ class ChildSide:
             idempotency_key=job.idempotency_key,
             correlation_id=job.correlation_id,
             tries_once=job.tries_once,
+            traceparent=job.traceparent,
             logger=self._logger(job.handler),
             http=self._invoker.http,
             async_http=self._invoker.async_http,

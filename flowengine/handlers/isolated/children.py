@@ -89,6 +89,7 @@ class Children:
                 tries_once=context.tries_once,
                 now_ms=0 if output is None else output.now(),
                 hidden=tuple(self._hidden()),
+                traceparent=context.traceparent,
             )
 
         while True:

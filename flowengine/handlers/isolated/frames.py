@@ -45,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, tag=True):
     tries_once: bool
     now_ms: int
     hidden: tuple[str, ...] = ()
+    traceparent: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):

@@ -18,6 +18,7 @@ from typing import Final
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.execution.error_codes import (
     INVALID_RESPONSE,
@@ -41,6 +42,8 @@ from flowengine.handlers.llm.chat_request import ChatRequest
 from flowengine.handlers.llm.failure_table import Meaning, Refusal, meaning_of
 from flowengine.handlers.llm.rate_limit import told_wait_s, wait_s
 from flowengine.handlers.llm.verdict import OnLength, wrong_with
+from flowengine.observability.tracing.call_spans import CallSpan
+from flowengine.observability.tracing.spans import Value
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, ModelCall
 from flowengine.settings.model import LlmSettings
@@ -98,10 +101,21 @@ class ModelCalls:
 
     async def _once(self, on_length: OnLength) -> _Tried:
         began = time.monotonic()
-        try:
-            tried = self._judged(await self._sent(), on_length)
-        except TryFailedError as error:
-            tried = _Tried(wrong=self._meaning_of(error))
+        said: dict[str, Value] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": self._request.model,
+        }
+        with CallSpan(self._context.traceparent, f"chat {self._request.model}", said) as span:
+            context = replace(self._context, traceparent=span.traceparent)
+            try:
+                tried = self._judged(await self._sent(context), on_length)
+            except TryFailedError as error:
+                tried = _Tried(wrong=self._meaning_of(error))
+            if tried.answer is not None:
+                said.update(_told_by(tried.answer))
+            if tried.wrong is not None:
+                said["error.type"] = span.error = tried.wrong.code.code
         wrong, answer = tried.wrong, tried.answer
         self._note(
             ModelCall(
@@ -116,8 +130,8 @@ class ModelCalls:
             self._errors.append(AttemptError(code=wrong.code.code, message=wrong.says, after_s=after_s))
         return tried
 
-    async def _sent(self) -> Reading:
-        request = self._request.prepared().sent_by(self._context)
+    async def _sent(self, context: Context) -> Reading:
+        request = self._request.prepared().sent_by(context)
         options = CallOptions(
             # A service that was silent for too long gets more time at the next try, in which it may succeed.
             silence_s=self._settings.idle_s * 2.0**self._silences,
@@ -125,7 +139,7 @@ class ModelCalls:
             max_pieces=MAX_STREAM_PIECES,
             own_service=origin_of(request.url),
         )
-        return await exchange_with(request, self._context, self._read, options)
+        return await exchange_with(request, context, self._read, options)
 
     def _judged(self, reading: Reading, on_length: OnLength) -> _Tried:
         if reading.answer is not None:
@@ -246,3 +260,17 @@ def _as_told(meaning: Meaning, headers: Mapping[str, str]) -> Meaning:
         return meaning
     retryable = told and (meaning.retryable or not meaning.code.permanent)
     return Meaning(code=meaning.code, says=meaning.says, retryable=retryable)
+
+
+def _told_by(answer: ModelAnswer) -> dict[str, Value]:
+    """What OpenTelemetry's conventions for generative AI have a span tell of an answer."""
+    said: dict[str, Value] = {}
+    if answer.model:
+        said["gen_ai.response.model"] = answer.model
+    if answer.finish_reason:
+        said["gen_ai.response.finish_reasons"] = str(answer.finish_reason)
+    for name, field in (("input", "prompt_tokens"), ("output", "completion_tokens")):
+        tokens = (answer.usage or {}).get(field)
+        if isinstance(tokens, int):
+            said[f"gen_ai.usage.{name}_tokens"] = tokens
+    return said

@@ -9,6 +9,7 @@ from typing import Final
 from flowengine.execution.events import WAITS_FOR, Event, EventKind
 from flowengine.execution.work import handler_of
 from flowengine.observability.metrics import counted
+from flowengine.observability.tracing.spans import Ended, tracing
 from flowengine.workflow.plan import Plan
 
 _ENDED: Final[Mapping[EventKind, str]] = MappingProxyType(
@@ -34,6 +35,8 @@ def count_decided(told: Iterable[tuple[str, Iterable[Event]]], plan_of: Callable
                 break
             if event.node is None:
                 counted.EXECUTIONS.add(plan.name, event.detail or "")
+                if tracing.is_on:
+                    tracing.has_ended(Ended(execution, event.detail or "", event.at))
             else:
                 handler = handler_of(plan.nodes[plan.index[event.node]])
                 if status is None and (event.detail or "").startswith(WAITS_FOR):

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
+from flowengine.observability.tracing.trace_text import without_trace
 
 TAB: Final = "\t"
 _TAB: Final = b"\t"
@@ -52,7 +53,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
         """Its members of `fe:list:by`."""
         return [
             of_value(execution, NAME, self.name),
-            of_value(execution, CORRELATION, self.correlation_id),
+            of_value(execution, CORRELATION, without_trace(self.correlation_id)),
             *(of_value(execution, LABEL, *label) for label in self.labels.items()),
             *([] if self.version is None else [of_value(execution, VERSION, self.name, str(self.version))]),
         ]

@@ -828,7 +828,8 @@ def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
 def _entries(stored: Stored) -> set[str]:
     """What it is to be found by, in `fe:list:by`."""
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
-    values: list[tuple[str, ...]] = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
+    shown = stored.control["correlation_id"].partition("\x1f")[0]  # a trace may stand behind it
+    values: list[tuple[str, ...]] = [("n", stored.control["name"]), ("c", shown)]
     values += [("l", *each) for each in labels.items()]
     if "version" in stored.control:
         values.append(("v", stored.control["name"], stored.control["version"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 TERMINAL_LIBRARIES = ("rich", "pygments", "click")
-IMPORT = "from flowengine.cli.processes.import_without_rich import import_without_rich"
+IMPORT = "from flowengine.cli.processes.lean_imports import import_lean"
 LOADED = f"[name for name in {TERMINAL_LIBRARIES!r} if name in sys.modules]"
 
 
@@ -45,25 +45,17 @@ def test_help_imports_no_library_of_the_services() -> None:
 
 def test_libraries_are_imported_without_rich() -> None:
     """rich, pygments and click are not loaded although they are installed."""
-    assert (
-        python("-c", f"import sys; {IMPORT}; import_without_rich('structlog', 'httpx'); print({LOADED})")
-        == "[]"
-    )
+    assert python("-c", f"import sys; {IMPORT}; import_lean('structlog', 'httpx'); print({LOADED})") == "[]"
 
 
 def test_rich_can_be_imported_afterwards() -> None:
     """A user's handler may need it."""
-    assert (
-        python("-c", f"{IMPORT}; import_without_rich('structlog'); import rich; print(rich.__name__)")
-        == "rich"
-    )
+    assert python("-c", f"{IMPORT}; import_lean('structlog'); import rich; print(rich.__name__)") == "rich"
 
 
 def test_click_stays_if_it_is_loaded_already() -> None:
     """The tool needs it."""
-    code = (
-        f"import sys, click; {IMPORT}; import_without_rich('structlog'); print(sys.modules['click'] is click)"
-    )
+    code = f"import sys, click; {IMPORT}; import_lean('structlog'); print(sys.modules['click'] is click)"
     assert python("-c", code) == "True"
 
 

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
-from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.correlation_id import correlation_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.edge.responses import json_response
@@ -113,7 +113,7 @@ async def _answer(
 
     posted, body = await read_posted(request, backend, "inputs_invalid", read)
     given = posted or PostedStart()
-    correlation_id = correlation_id_of(request.scope)
+    correlation_id = correlation_of(request.scope)
 
     def start() -> StartedView:
         asked = Start(

@@ -9,7 +9,7 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.correlation_id import correlation_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
 from flowengine.api.edge.query_parameters import query_flag
 from flowengine.api.edge.responses import json_response
@@ -119,7 +119,7 @@ async def _answer(
 ) -> tuple[str, Response[bytes]]:
     """The execution and the usual answer. What was sent is let go of with this: a wait comes after it."""
     asked = query_flag(request, TRIGGER_PARAMETER.name)
-    correlation_id = correlation_id_of(request.scope)
+    correlation_id = correlation_of(request.scope)
 
     def store(workflow: Accepted) -> CreatedView | StartedView:
         starts = asked or workflow.starts

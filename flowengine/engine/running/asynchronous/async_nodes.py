@@ -20,6 +20,7 @@ from flowengine.engine.running.asynchronous.async_node import AsyncNode
 from flowengine.engine.running.asynchronous.async_reporter import AsyncReporter
 from flowengine.engine.running.asynchronous.kept_memory import kept_bytes
 from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.node_identity import identity_of
 from flowengine.engine.running.node_scope import secret_inputs
 from flowengine.engine.running.outcomes import Call
 from flowengine.engine.running.runner import Runner
@@ -111,12 +112,7 @@ class AsyncNodes:
             return
         for each, start in zip(held, starts, strict=True):
             task = each.payload
-            with bound_contextvars(
-                execution_id=task.execution,
-                node_id=task.node,
-                attempt=task.attempt,
-                correlation_id=task.correlation_id,
-            ):
+            with bound_contextvars(**identity_of(task, each.delivery)):
                 try:
                     self._begin(TaskInHand(each, start), start)
                 except Exception as error:  # the others have begun, or can

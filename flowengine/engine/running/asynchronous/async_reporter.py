@@ -15,6 +15,7 @@ import structlog
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import AsyncHolding
 from flowengine.engine.running.asynchronous.async_node import AsyncNode
+from flowengine.engine.running.node_identity import identity_of
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
@@ -100,12 +101,7 @@ class AsyncReporter:
         hand = node.hand
         task = hand.task
         failure: BaseException | None = None
-        with bound_contextvars(
-            execution_id=task.execution,
-            node_id=task.node,
-            attempt=task.attempt,
-            correlation_id=task.correlation_id,
-        ):
+        with bound_contextvars(**identity_of(task, hand.delivery)):
             try:
                 outcome = self._outcome(node)
                 if self._holding.is_handed_back(hand.held):
