@@ -93,3 +93,25 @@ def test_a_group_is_opened_in_place_and_linked_both_ways(visit: Visits, page_sta
         page.keyboard.press("Escape")
     expect(card).to_be_focused()
     assert "?" not in page.url
+
+
+def test_a_loop_shows_its_iterations_and_what_the_one_before_gave(visit: Visits, page_stack: Stack) -> None:
+    """The newest first, rows in sight alone; `previous` while another one follows."""
+    loop = node("loop", "set", value="{{ previous | default(0) + iteration }}")
+    until = {"until": "{{ iteration == 250 }}", "max_iterations": 300}
+    slow = {
+        **node("slow", "set", value="{{ [previous | default('none')] }}"),
+        "repeat": {**until, "delay_seconds": 60},
+    }
+    execution = page_stack.start(workflow({**loop, "repeat": until}, slow, name="loops"))
+    page = visit(f"/ui/runs/{execution}?node=slow")
+    region = page.get_by_role("region", name="1 iteration")
+    expect(region.get_by_role("row")).to_have_text([re.compile("#"), re.compile("^1.*Completed")])
+    expect(page.get_by_label("slow previous", exact=True)).to_contain_text("none")
+    page.get_by_role("button", name="Node before").press("Enter")
+    expect(page.get_by_role("complementary")).to_contain_text("It completed with iteration 250.")
+    rows = page.get_by_role("region", name="250 iterations").get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("250")
+    assert rows.count() < 120
+    assert violations(page) == []
+    page_stack.cancel(execution)

@@ -2,7 +2,7 @@
 import { at, counted, duration } from "../../../app/format.js";
 import { lookOf } from "../../../parts/status.js";
 import { isConsequence } from "../node_changes.js";
-import { errorWords, listed, progressWords, ranFor, skippedWords, waitWords } from "../words/node_words.js";
+import { errorWords, listed, progressWords, ranFor, skippedWords, tryWords, waitWords } from "../words/node_words.js";
 
 /**
  * @typedef {import("../run_store.js").Node} Node
@@ -30,7 +30,7 @@ const SENTENCES = {
     follows: "The page System shows the queues and who serves them.",
   }),
   running: ({ node, below, now }) => ({
-    said: `It has run for ${duration(ranFor(node, now))}${node.attempt > 1 ? `, try ${node.attempt}` : ""}.${node.progress ? ` ${capital(progressWords(node.progress))}.` : ""}`,
+    said: `It has run for ${duration(ranFor(node, now))}${tryWords(node)}.${node.progress ? ` ${capital(progressWords(node.progress))}.` : ""}`,
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "wait" : "waits"} for it.` : "",
   }),
   waiting: ({ node, now }) => ({
@@ -38,7 +38,7 @@ const SENTENCES = {
     follows: `${capital(waitWords(node, now))}.`,
   }),
   completed: ({ node, below, now }) => ({
-    said: node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
+    said: node.iteration ? `It completed with iteration ${node.iteration}.` : node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "depend" : "depends"} on it.` : "",
   }),
   failed: (known) => (isConsequence(known.node) ? notRun(known) : failedItself(known)),

@@ -11,10 +11,11 @@ import { lookOf } from "../../../parts/status.js";
 import { Value } from "../../../parts/value.js";
 import { useAnswer } from "../history/asked.js";
 import { InsideFacts } from "../inside/inside_facts.js";
+import { IterationsList } from "../iterations/iterations_list.js";
 import { ItemsList } from "../items/items_list.js";
 import { select } from "../selection.js";
 import { Section } from "../tabs/data/section.js";
-import { iconOf, statusWords } from "../words/node_words.js";
+import { iconOf, statusWords, tryWords } from "../words/node_words.js";
 import { ErrorFacts } from "./error_facts.js";
 import { useDrawerFocus } from "./focus.js";
 import { happenedTo } from "./happened.js";
@@ -30,7 +31,7 @@ export function NodeDrawer({ store, node: id, depth, onClose }) {
   const run = store.run.value;
   const head = useDrawerFocus(id);
   useKeys([{ keys: "Escape", does: "close the drawer", run: onClose }]);
-  const version = node && `${run.run} ${node.status} ${node.attempt} ${node.finished_at} ${node.error?.message ?? ""}`;
+  const version = node && `${run.run} ${node.status} ${node.attempt} ${node.iteration ?? ""} ${node.finished_at} ${node.error?.message ?? ""}`;
   const { value: detail, problem, again } = useAnswer(`${store.path}/nodes/${encodeURIComponent(id)}`, true, version);
   if (!node) return null;
   const all = store.order.value.flatMap((each) => store.nodes.get(each)?.value ?? []);
@@ -45,8 +46,7 @@ export function NodeDrawer({ store, node: id, depth, onClose }) {
       <h2 class="grow cut" tabindex="-1" ref=${head} title=${id}><bdi>${id}</bdi></h2>
       ${step(before, "left", "Node before")}${step(next, "right", "Next node")}
       <button class="b bare square" type="button" aria-label="Close" title="Close (Esc)" onClick=${onClose}><${Icon} name="x" /></button></div>
-      <p class="small quiet"><bdi>${node.handler}</bdi> · ${statusWords(node).toLowerCase()}${node.finished_at && html` <${Ago} at=${node.finished_at} />`}${
-        node.attempt > 1 ? `, try ${node.attempt}` : ""}${node.hook ? " · hook" : ""}</p></header>
+      <p class="small quiet"><bdi>${node.handler}</bdi> · ${statusWords(node).toLowerCase()}${node.finished_at && html` <${Ago} at=${node.finished_at} />`}${tryWords(node)}${node.hook ? " · hook" : ""}</p></header>
     <div class="scroll">
       <div class=${`cause ${loud ? `is-${look}` : "mild"}`}><p><strong><bdi>${shownText(said)}</bdi></strong></p>${follows && html`<p class="small"><bdi>${shownText(follows)}</bdi></p>`}</div>
       <${InsideFacts} node=${node} depth=${depth} />
@@ -60,7 +60,9 @@ function Details({ store, node, detail, all }) {
   const tries = detail.attempts.length;
   const ended = node.status === "completed" || detail.result !== null;
   return html`${node.map && html`<${Section} name="Items" about=${number(node.map.total)} isOpen>${() => html`<${ItemsList} store=${store} node=${node} />`}</${Section}>`}
-    ${(tries > 0 || node.attempt > 0) && html`<${Section} name="Tries" about=${counted(tries, "try", "tries")} isOpen>${() => html`
+    ${detail.iteration > 0 && html`<${Section} name="Iterations" about=${number(detail.iteration)} isOpen>${() => html`
+      <${IterationsList} store=${store} detail=${detail} now=${clock.value} />`}</${Section}>`}
+    ${(tries > 0 || node.attempt > 0) && html`<${Section} name=${detail.iteration ? "Newest tries" : "Tries"} about=${counted(tries, "try", "tries")} isOpen=${!detail.iteration}>${() => html`
       <${Tries} attempts=${detail.attempts} status=${node.status} now=${clock.value} />`}</${Section}>`}
     ${detail.error && html`<${Section} name="Error" about=${node.status === "failed" ? "" : "of the last try"} isOpen>${() => html`<${ErrorFacts} error=${detail.error} />`}</${Section}>`}
     ${ended && html`<${Section} name="Result" about="" isOpen>${() => html`<${ModelUse} detail=${detail} /><${Value} value=${detail.result} name=${`${node.id} result`} />`}</${Section}>`}

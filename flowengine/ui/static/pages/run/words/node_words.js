@@ -30,6 +30,12 @@ export function errorWords(error) {
   return error.status_code ? `http ${error.status_code}` : String(error.code).replaceAll("_", " ");
 }
 
+/** @param {Node} node Which try or iteration its newest one is: ", try 2", ", iteration 14"; "" where that says nothing. */
+export function tryWords(node) {
+  if (node.iteration) return `, iteration ${node.iteration}`;
+  return node.attempt > 1 ? `, try ${node.attempt}` : "";
+}
+
 /**
  * Why a node is as it is, in one line; "" where there is nothing to say.
  * @param {Node} node
