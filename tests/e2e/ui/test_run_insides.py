@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from tests.e2e.documents import node, workflow
-from tests.support.rigs.browser import Visits, violations
+from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
 from tests.support.rigs.stack_processes import Stack
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202eleft"
@@ -114,4 +114,46 @@ def test_a_loop_shows_its_iterations_and_what_the_one_before_gave(visit: Visits,
     expect(rows.nth(1)).to_contain_text("250")
     assert rows.count() < 120
     assert violations(page) == []
+    page_stack.cancel(execution)
+
+
+def test_a_node_that_waits_is_answered_in_its_drawer(
+    keyed_visit: Visits, visit: Visits, page_stack: Stack
+) -> None:
+    """By a key that may decide, with a value that is wrong at first; one that may only look has no form. What
+    waits for its turn leads to who holds the place."""
+    schema = {
+        "type": "object",
+        "required": ["share"],
+        "properties": {"share": {"type": "number", "maximum": 9}},
+    }
+    asks = node("release", "approval", prompt=f"May {HOSTILE} go out?", schema=schema)
+    slot = {"concurrency": {"key": "one desk", "limit": 1}}
+    first, second = ({**node(name, "test_wait", seconds=300), **slot} for name in ("first", "second"))
+    execution = page_stack.start(workflow(asks, first, second, name="asks"))
+    address = f"/ui/runs/{execution}?node=release"
+    looks = keyed_visit(address, role="read").get_by_role("complementary", name="Node release")
+    expect(looks).to_contain_text("May <img src=x onerror=alert(1)>\\u202eleft go out?")
+    expect(looks).to_contain_text("To answer takes a key of the role decide.")
+    expect(looks.get_by_role("button", name="Approve")).to_have_count(0)
+
+    page = keyed_visit(address, role="decide", width=PHONE, height=740)
+    page.get_by_role("textbox", name="share").fill("10")
+    page.get_by_role("button", name="Approve").press("Enter")
+    expect(page.get_by_role("textbox", name="share")).to_have_attribute("aria-invalid", "true")
+    page.get_by_role("textbox", name="share").fill("9")
+    page.get_by_role("textbox", name="Comment").fill("as agreed")
+    page.get_by_role("button", name="Approve").press("Enter")
+    expect(page.locator(".note.done")).to_be_focused()
+    expect(page.locator('[data-card="release"]')).to_have_class("node is-completed selected")
+    assert not reaches_sideways(page)
+
+    page = visit(f"/ui/runs/{execution}?node=second")
+    turn = page.locator(".turn")
+    expect(turn).to_contain_text("place in line1 of 1")
+    assert violations(page) == []
+    turn.get_by_role("link", name="first").press("Enter")
+    expect(page.get_by_role("complementary", name="Node first")).to_be_visible()
+    page = visit("/ui/system?part=limits", beside=page)
+    expect(page.get_by_role("row", name="one desk")).to_contain_text("1 of 1")
     page_stack.cancel(execution)

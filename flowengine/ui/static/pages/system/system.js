@@ -7,6 +7,7 @@ import { Audit } from "./audit.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Health } from "./health.js";
 import { Keys } from "./keys.js";
+import { Limits } from "./limits.js";
 import { usePolled } from "../../parts/asking/polled.js";
 import { Queues } from "./queues.js";
 import { Settings } from "./settings.js";
@@ -17,6 +18,7 @@ import { Workers } from "./workers.js";
 /** @type {Part[]} */
 const PARTS = [
   { part: "queues", name: "Queues", role: "read", shows: Queues },
+  { part: "limits", name: "Limits", role: "read", shows: Limits },
   { part: "workers", name: "Workers", role: "read", shows: Workers },
   { part: "letters", name: "Dead letters", role: "admin", shows: DeadLetters, count: lettersIn },
   { part: "keys", name: "Keys", role: "admin", shows: Keys },

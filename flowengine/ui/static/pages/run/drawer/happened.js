@@ -34,7 +34,7 @@ const SENTENCES = {
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "wait" : "waits"} for it.` : "",
   }),
   waiting: ({ node, now }) => ({
-    said: node.error ? `Try ${node.attempt} failed: ${sentence(node.error.message)}` : "It waits.",
+    said: node.error ? `Try ${node.attempt} failed: ${sentence(node.error.message)}` : node.waiting_for?.prompt ?? "It waits.",
     follows: `${capital(waitWords(node, now))}.`,
   }),
   completed: ({ node, below, now }) => ({

@@ -16,6 +16,7 @@ import { ItemsList } from "../items/items_list.js";
 import { select } from "../selection.js";
 import { Section } from "../tabs/data/section.js";
 import { iconOf, statusWords, tryWords } from "../words/node_words.js";
+import { Answer } from "./answer.js";
 import { ErrorFacts } from "./error_facts.js";
 import { useDrawerFocus } from "./focus.js";
 import { happenedTo } from "./happened.js";
@@ -24,6 +25,7 @@ import { NodeActions } from "./node_actions.js";
 import { NodeEvents, NodeLogs } from "./node_history.js";
 import { Neighbours } from "./neighbours.js";
 import { Tries } from "./tries.js";
+import { TurnFacts } from "./turn_facts.js";
 
 /** @param {{store: import("../run_store.js").RunStore, node: string, depth: number, onClose: () => void}} props `depth`: how many groups are around it */
 export function NodeDrawer({ store, node: id, depth, onClose }) {
@@ -50,6 +52,8 @@ export function NodeDrawer({ store, node: id, depth, onClose }) {
     <div class="scroll">
       <div class=${`cause ${loud ? `is-${look}` : "mild"}`}><p><strong><bdi>${shownText(said)}</bdi></strong></p>${follows && html`<p class="small"><bdi>${shownText(follows)}</bdi></p>`}</div>
       <${InsideFacts} node=${node} depth=${depth} />
+      ${node.status === "waiting" && node.waiting_for?.kind === "turn" && html`<${TurnFacts} limitKey=${node.waiting_for.key} execution=${store.id} node=${id} />`}
+      ${detail && html`<${Answer} key=${`${run.run} ${node.attempt}`} store=${store} node=${node} detail=${detail} />`}
       <${NodeActions} store=${store} node=${node} />
       <${ProblemNote} problem=${problem} what="The details of this node" again=${again} />
       ${detail && html`<${Details} store=${store} node=${node} detail=${detail} all=${all} />`}</div></aside>`;

@@ -20,7 +20,7 @@ import { isConsequence } from "../node_changes.js";
 const LINE_CHARS = 24;
 const ORDER = ["running", "waiting", "queued", "pending"];
 /** @type {Record<string, string>} What is awaited, where that is no other try. */
-const WAITS = { turn: "its turn", wait: "waits", later: "called again", signal: "a signal", approval: "a decision" };
+const WAITS = { turn: "its turn", later: "called again", signal: "a signal", approval: "a decision" };
 /** @type {Record<string, string>} */
 const SKIPPED = {
   when: "when: false", trigger_rule: "trigger rule not met", ended_early: "ended early", operator: "skipped by hand",
@@ -87,6 +87,7 @@ function lineOf(node, now, find) {
   if (status === "waiting" && node.waiting_for?.kind === "repeat") more = `iteration ${(node.iteration ?? 0) + 1} in ${duration(at(node.waiting_for.until) - now)}`;
   else if (node.iteration && (status === "running" || status === "queued")) more = `${status}, iteration ${node.iteration}`;
   else if (node.iteration && status === "completed") more = `${node.iteration} iterations`;
+  else if (status === "waiting" && node.waiting_for?.kind === "wait" && node.waiting_for.until) more = `${duration(at(node.waiting_for.until) - now)} left`;
   else if (status === "waiting" && node.waiting_for && node.waiting_for.kind in WAITS) more = WAITS[node.waiting_for.kind];
   else if (status === "waiting" && node.waiting_for?.until) more = `try ${attempt + 1} in ${duration(at(node.waiting_for.until) - now)}`;
   else if (status === "queued" && attempt > 1) more = `queued, try ${attempt}`;

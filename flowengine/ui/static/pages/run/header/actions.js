@@ -42,7 +42,8 @@ function actionsOf(store) {
   /** @type {Action[]} */
   const actions = [];
   if (status === "pending" && may("author") && !store.run.value.parent) {
-    actions.push({ name: "Start", primary: true, does: () => post(`/workflow/trigger/${encodeURIComponent(store.id)}`) });
+    const why = store.run.value.waiting_for ? "It was started, and waits for its turn" : undefined;
+    actions.push({ name: "Start", primary: !why, why, does: () => post(`/workflow/trigger/${encodeURIComponent(store.id)}`) });
   }
   if (!may("operate")) return actions;
   if (store.run.value.parent) return store.isOver.value ? actions : [cancelOf(status)];

@@ -17,6 +17,7 @@ export function Facts({ store }) {
   return html`<dl class="facts">
     ${run.started_at ? fact("Started", html`<${Ago} at=${run.started_at} />`) : fact("Created", html`<${Ago} at=${run.created_at} />`)}
     ${run.started_at && fact(store.isOver.value ? "Took" : "Takes", tookOf(store))}
+    ${run.waiting_for?.kind === "turn" && fact("Turn", html`<button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "turn" })}>who is before it</button>`)}
     ${run.run > 1 && fact("Run", html`${run.run} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "runs" })}>earlier runs</button>`)}
     ${run.version && fact("Definition", `version ${run.version}`)}
     ${run.trigger && fact("Trigger", triggerOf(run.trigger))}

@@ -43,6 +43,7 @@ function verdictOf(store) {
   if (status === "cancelled") return { look: "cancelled", lead: "Cancelled:", text: error?.message ?? "it was stopped on request." };
   if (status === "cancelling") return { look: "running", lead: "Is being cancelled:", text: `${goesOn(nodes) || "the last nodes end"}; nothing more begins.` };
   if (status === "paused") return { look: "paused", lead: "Paused:", text: `nothing new begins until it is resumed.${cause ? ` It will end as failed: ${cause}` : ""}${sentence(goesOn(nodes))}` };
+  if (run.waiting_for?.kind === "turn") return { look: "waiting", lead: "Waits for its turn:", text: turnOf(run.waiting_for) };
   if (status === "pending") return { look: "pending", lead: "Not started.", text: "It is stored and has not been triggered." };
   if (status === "completed") return { look: "completed", lead: `Completed in ${took}.`, text: afterwards(run, nodes) };
   if (error) return { look: "failed", lead: "Will end as failed:", text: `${error.message}.${sentence(goesOn(nodes))}` };
@@ -94,6 +95,9 @@ function progressOf(nodes) {
   if (queued.length) return { look: "queued", lead: "Queued:", text: `${named(queued)}.` };
   return { look: "running", lead: "Running.", text: "" };
 }
+
+/** @param {{key: string, place: number | null, limit: number}} turn */
+const turnOf = ({ key, place, limit }) => `${counted(limit, "run")} of ‘${cutMiddle(key, 60)}’ may go on at once${place === null ? "" : `; it is number ${place} of those that run and wait`}.`;
 
 /** @param {Node} node @param {number} count */
 function waitOf(node, count) {
