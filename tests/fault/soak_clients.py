@@ -258,7 +258,7 @@ class Client(threading.Thread):
         wrong = workload.mistakes(outcome.json()["results"], outcome.json()["errors"], 2) if outcome else []
         if wrong:
             raise LostError(f"{execution}, after a word: " + "; ".join(wrong))
-        return Span(_seconds(status["started_at"]), _seconds(status["finished_at"]))
+        return _span(status)
 
     def _send_signals(
         self, http: httpx.Client, execution: str, workload: Workload, status: dict[str, Any]
@@ -351,7 +351,12 @@ class Client(threading.Thread):
                 wrong.append(f"is {status['status']}, should be {right}")
         if wrong:
             raise LostError(f"{execution}, run {run}: " + "; ".join(wrong))
-        return Ended(status["status"], Span(_seconds(status["started_at"]), _seconds(status["finished_at"])))
+        return Ended(status["status"], _span(status))
+
+
+def _span(status: dict[str, Any]) -> Span:
+    """Of a run that has ended; one that was cancelled in its line has never begun."""
+    return Span(_seconds(status["started_at"] or status["finished_at"]), _seconds(status["finished_at"]))
 
 
 def _seconds(time_text: str) -> float:

@@ -2,8 +2,9 @@
 
 Every node's value is the sum of its parents' values and a number of its own, whatever handler
 computes it; so one function knows all right answers. Shapes: chains, fan-outs, diamonds, naps of
-about 100 ms, HTTP calls, nodes that put off their calls and wait for signals, and branches that fail in
-the first run and are triggered again. Some have outputs and hooks.
+about 100 ms, HTTP calls, nodes that put off their calls and wait for signals, maps, groups, nodes that wait
+their turn, and branches that fail in the first run and are triggered again. Some have outputs and hooks; some
+wait as a whole for their turn.
 """
 
 from __future__ import annotations
@@ -14,8 +15,23 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky", "loop", "put_off", "signal"]
-"""`later` naps as `nap` does, but holds no thread; nor does `http`. `put_off` asks to be called later."""
+Kind: TypeAlias = Literal[
+    "compute",
+    "sum",
+    "nap",
+    "later",
+    "http",
+    "flaky",
+    "loop",
+    "put_off",
+    "signal",
+    "map",
+    "group",
+    "limited",
+    "paced",
+]
+"""`later` naps as `nap` does, but holds no thread; nor does `http`. `put_off` asks to be called later. Of the
+`limited` few nap at once, of the `paced` few begin in a second, over all executions."""
 
 NAP_S: Final = 0.1
 LATER_S: Final = 0.5
@@ -23,6 +39,10 @@ TIMEOUT_S: Final = 30
 SIGNAL_TIMEOUT_S: Final = 3600
 PATH: Final = "/soak"
 HOOKED_OF_TEN: Final = 3
+QUEUED_OF_TEN: Final = 2
+AT_ONCE: Final = 3
+PER_SECOND: Final = 40
+RUNNING_AT_ONCE: Final = 4
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -56,6 +76,8 @@ class Workload(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
     hooked: bool = False
     """Whether it has outputs, and hooks of both kinds."""
+    queued: bool = False
+    """Whether few of its kind run at once."""
 
     @property
     def values(self) -> dict[str, int]:
@@ -77,7 +99,10 @@ class Workload(msgspec.Struct, frozen=True):
     def document(self, url: str) -> dict[str, Any]:
         """The workflow; HTTP nodes call `url`, which must echo its query."""
         kinds = {step.id: step.kind for step in self.steps}
-        document = {"name": f"soak: {self.shape}", "nodes": [_node(step, kinds, url) for step in self.steps]}
+        nodes = [_node(step, kinds, url) for step in self.steps]
+        document: dict[str, Any] = {"name": f"soak: {self.shape}", "nodes": nodes}
+        if self.queued:
+            document["concurrency"] = {"key": "soak", "limit": RUNNING_AT_ONCE, "shared": True}
         if not self.hooked:
             return document
         last = f"{{{{ {_reference(self.steps[-1].id, kinds)} }}}}"
@@ -87,7 +112,14 @@ class Workload(msgspec.Struct, frozen=True):
     def output(self, step: Step) -> dict[str, Any]:
         """What this node gives, as an operator may give it in its place."""
         value = self.values[step.id]
-        return {"data": {"query": {"n": str(value)}}} if step.kind == "http" else {"result": value}
+        match step.kind:
+            case "http":
+                return {"data": {"query": {"n": str(value)}}}
+            case "map":
+                return {"result": [value]}
+            case "group":
+                return {"result": {"n": value}}
+        return {"result": value}
 
     def mistakes_of_hooks(self, found: Mapping[str, Any]) -> list[str]:
         """What is not right in the outputs and hooks of a run that nobody has cancelled."""
@@ -129,7 +161,14 @@ class Workload(msgspec.Struct, frozen=True):
 def _value(step: Step, results: Mapping[str, Any]) -> object:
     try:
         output = results[step.id]
-        return int(output["data"]["query"]["n"]) if step.kind == "http" else output["result"]
+        match step.kind:
+            case "http":
+                return int(output["data"]["query"]["n"])
+            case "map":
+                return sum(output["result"])
+            case "group":
+                return output["result"]["n"]
+        return output["result"]
     except (KeyError, TypeError, ValueError):
         return results.get(step.id)
 
@@ -149,16 +188,32 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
             config = {"url": f"{url}?n={{{{ {terms} }}}}"}
         case "signal":
             config = {"prompt": "soaked"}
-        case "sum" | "nap" | "later" | "flaky" | "put_off":
+        case "map":
+            config = {"values": ["{{ item }}"], "plus": 0}
+        case "group":
+            return _group(step, reads)
+        case _:
             config = {"values": reads, "plus": step.plus}
-            config |= {"nap_s": NAP_S} if step.kind in ("nap", "later") else {}
+            config |= {"nap_s": NAP_S} if step.kind in ("nap", "later", "limited") else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
             config |= {"later_s": LATER_S, "since": "{{ now() }}"} if step.kind == "put_off" else {}
     until = "{{ iteration == 3 }}"
-    repeat = {"until": until, "delay_seconds": 0.1 * (step.plus % 2)} if step.kind == "loop" else None
+    more: dict[str, Any] = {}
+    match step.kind:
+        case "loop":
+            more["repeat"] = {"until": until, "delay_seconds": 0.1 * (step.plus % 2)}
+        case "map":
+            terms = ", ".join(
+                [*(_reference(parent, kinds) for parent in step.parents), str(step.plus), "0", "0"]
+            )
+            more["map"] = {"items": f"{{{{ [{terms}] }}}}", "max_concurrent": step.plus % 3}
+        case "limited":
+            more["concurrency"] = {"key": "soak", "limit": AT_ONCE}
+        case "paced":
+            more["rate_limit"] = {"key": "soak", "limit": PER_SECOND, "per_seconds": 1}
     return {
         "id": step.id,
-        "repeat": repeat,
+        **more,
         "handler": HANDLERS.get(step.kind, "soak_sum"),
         "config": config,
         "dependencies": list(step.parents),
@@ -166,8 +221,34 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
     }
 
 
+def _group(step: Step, reads: list[str]) -> dict[str, Any]:
+    """Two nodes, one after the other, in an execution of their own."""
+    first, last = f"{step.id}_first", f"{step.id}_last"
+    return {
+        "id": step.id,
+        "dependencies": list(step.parents),
+        "nodes": [
+            {"id": first, "handler": "soak_sum", "config": {"values": reads, "plus": step.plus}},
+            {
+                "id": last,
+                "handler": "soak_later",
+                "config": {"values": [f"{{{{ {first}.result }}}}"], "plus": 0, "nap_s": NAP_S},
+                "dependencies": [first],
+            },
+        ],
+        "outputs": {"n": f"{{{{ {last}.result }}}}"},
+    }
+
+
 def _reference(parent: str, kinds: Mapping[str, Kind]) -> str:
-    return f"{parent}.data.query.n | int" if kinds[parent] == "http" else f"{parent}.result"
+    match kinds[parent]:
+        case "http":
+            return f"({parent}.data.query.n | int)"
+        case "map":
+            return f"({parent}.result | sum)"
+        case "group":
+            return f"{parent}.result.n"
+    return f"{parent}.result"
 
 
 def _chain(rng: random.Random) -> Iterable[Step]:
@@ -229,6 +310,26 @@ def _waits(rng: random.Random) -> Iterable[Step]:
     yield Step("join", "sum", tuple(f"hears{at}" for at in range(lane + 1)), 1)
 
 
+def _maps(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "sum", (), rng.randrange(100))
+    parent = "start"
+    for at in range(rng.randint(1, 3)):
+        kind: Kind = rng.choice(("map", "group"))
+        yield Step(f"many{at}", kind, (parent,), rng.randrange(100))
+        yield Step(f"sum{at}", "sum", (f"many{at}",), rng.randrange(100))
+        parent = f"sum{at}"
+    yield Step("beside", "group", ("start",), rng.randrange(100))
+    yield Step("join", "map", (parent, "beside"), 1)
+
+
+def _turns(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "sum", (), rng.randrange(100))
+    leaves = [f"leaf{at}" for at in range(rng.randint(2, 6))]
+    for leaf in leaves:
+        yield Step(leaf, rng.choice(("limited", "paced")), ("start",), rng.randrange(100))
+    yield Step("join", "sum", tuple(leaves), 1)
+
+
 SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
     "chain": _chain,
     "fan-out": _fan_out,
@@ -237,10 +338,17 @@ SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
     "calls": _calls,
     "failing": _failing,
     "waits": _waits,
+    "maps": _maps,
+    "turns": _turns,
 }
 
 
 def draw(rng: random.Random) -> Workload:
     """A workflow of any shape."""
     shape = rng.choice(list(SHAPES))
-    return Workload(shape, tuple(SHAPES[shape](rng)), rng.randrange(10) < HOOKED_OF_TEN)
+    return Workload(
+        shape,
+        tuple(SHAPES[shape](rng)),
+        hooked=rng.randrange(10) < HOOKED_OF_TEN,
+        queued=rng.randrange(10) < QUEUED_OF_TEN,
+    )

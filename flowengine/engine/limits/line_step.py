@@ -150,6 +150,10 @@ class LineStep:
         if found is not None and control is not None and stands(found, line, control, node):
             unit.abandon()
             return False
+        if self._store.lines.place(line, member)[0] is None:
+            # It has ended since the line was read, and has left by itself.
+            unit.abandon()
+            return False
         log.error("line.member_removed", line=line, member=member[:100])
         return unit.commit({execution: [LeaveLine(line, member)]}) is not None
 

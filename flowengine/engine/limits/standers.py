@@ -16,6 +16,9 @@ from flowengine.execution.rules.limits import node_turns, queueing
 class Lines(Protocol):
     """Lines as they are read, without WATCH."""
 
+    def place(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+
     def front(self, line: str) -> list[str]:
         """Those that may run, the first first."""
 

@@ -141,6 +141,12 @@ MUTANTS: Final = (
         "        if False:\n",
     ),
     _of_nodes(
+        "what has left a line since it was read is no stranger there",
+        "engine/limits/line_step",
+        "        if self._store.lines.place(line, member)[0] is None:\n",
+        "        if False:\n",
+    ),
+    _of_nodes(
         "a report frees the place of its node",
         "execution/rules/finishing",
         "grounds, (*forget, *left))",

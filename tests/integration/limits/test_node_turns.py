@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from flowengine.execution.rules.steering.overruling import Complete, Skip
 from flowengine.execution.views.executions import WaitingForView
@@ -67,6 +68,33 @@ def test_nodes_of_a_key_run_in_order(harness: Harness) -> None:
     assert not harness.client.exists("fe:line:n:db")
     attempts = [node.attempt for node in harness.api.executions.status(execution).nodes]
     assert attempts == [1, 1, 1, 1]
+
+
+@pytest.mark.proves("line-odd-member")
+def test_one_that_ends_between_two_reads_is_taken_for_no_stranger(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record says that it does not stand there, and it does not: nothing is wrong."""
+    execution = begin(harness)
+    harness.run_tasks("a")
+    callback, other = harness.callback_of("a"), harness.second_orchestrator()
+    lines = harness.orchestrators[0].state.lines
+    front = lines.front
+
+    def read_before_the_end(line: str) -> list[str]:
+        found = front(line)
+        if callback in harness.callbacks():
+            harness.deliver(other, callback)
+        return found
+
+    monkeypatch.setattr(lines, "front", read_before_the_end)
+    with capture_logs() as logs:
+        harness.orchestrators[0].engine.lines.look("n:db", whole=True)
+    assert harness.statuses(execution)["a"] == "completed"
+    assert [each["event"] for each in logs if each["event"] == "line.member_removed"] == []
+    move(harness)
+    assert harness.statuses(execution)["b"] == "queued"
+    check_everything(harness.client)
 
 
 @pytest.mark.proves("turn-in-order")
