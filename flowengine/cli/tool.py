@@ -24,6 +24,7 @@ from flowengine.cli.commands.init import init
 from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
 from flowengine.cli.commands.services import api, orchestrator, worker
+from flowengine.cli.commands.test import run_tests
 from flowengine.cli.commands.validate import validate
 from flowengine.cli.output.error_line import show_error
 from flowengine.cli.output.streams import write_any_character
@@ -99,6 +100,7 @@ for _command in (
     dev,
     init,
     validate,
+    run_tests,
     graph,
     *STACK_COMMANDS,
     api,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flowengine.workflow.problems import Problem
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+CASE_SUFFIXES = (".test.yaml", ".test.yml", ".test.json")
 STDIN = Path("-")
 
 
@@ -39,7 +40,8 @@ class WorkflowPath(click.Path):
 
 
 def find_files(paths: Sequence[Path], skipped: Callable[[Path], None]) -> Iterator[Path]:
-    """The files among `paths`, and those in its folders at any depth, sorted. Hidden ones are left out.
+    """The files among `paths`, and those in its folders at any depth, sorted. Hidden ones are left out. So
+    are files of tests, also where they are named: `workflows/*.yaml` names them.
 
     `skipped` gets each link in a folder that leads out of it: what it leads to is nobody's business who only
     asked for the folder. Links within the folder are followed, to folders not. A path that is named itself
@@ -47,9 +49,40 @@ def find_files(paths: Sequence[Path], skipped: Callable[[Path], None]) -> Iterat
     """
     for path in paths:
         if path.is_dir():
-            yield from sorted(_found_in(path, skipped))
-        else:
+            yield from sorted(found for found in _found_in(path, skipped) if not is_case_file(found))
+        elif not is_case_file(path):
             yield path
+
+
+def find_case_files(paths: Sequence[Path], skipped: Callable[[Path], None]) -> Iterator[Path]:
+    """The files of tests among `paths`, beside the workflows among them, and in their folders.
+
+    Raises CannotRunError for a workflow that has none.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(found for found in _found_in(path, skipped) if is_case_file(found))
+        elif is_case_file(path):
+            yield path
+        else:
+            yield _beside(path)
+
+
+def is_case_file(path: Path) -> bool:
+    """Whether this is a file of tests, and no workflow, by its name."""
+    return path.name.lower().endswith(CASE_SUFFIXES)
+
+
+def _beside(workflow: Path) -> Path:
+    """The file of a workflow's tests. Raises CannotRunError."""
+    names = [f"{name}{ending}" for name in (workflow.name, workflow.stem) for ending in CASE_SUFFIXES]
+    for name in names:
+        if (workflow.parent / name).is_file():
+            return workflow.parent / name
+    raise CannotRunError(
+        f"{workflow} has no tests beside it: they stand in {workflow.stem}{CASE_SUFFIXES[0]}. "
+        "See: flowengine help testing"
+    )
 
 
 def _found_in(folder: Path, skipped: Callable[[Path], None]) -> Iterator[Path]:

@@ -229,6 +229,9 @@ INVALID_JSON: Final = ErrorCode(
 MISSING_PARAMETER: Final = ErrorCode(
     "missing_parameter", "The operation needs a parameter that the config does not give.", permanent=True
 )
+NOT_MOCKED: Final = ErrorCode(
+    "not_mocked", "In `flowengine test`: the node would call out, and no mock answers for it.", permanent=True
+)
 
 TABLE: Final[Mapping[str, ErrorCode]] = MappingProxyType(
     {row.code: row for row in tuple(globals().values()) if isinstance(row, ErrorCode)}

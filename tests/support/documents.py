@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from flowengine.cli.workflow_files import is_case_file
 from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
@@ -13,6 +16,10 @@ from flowengine.settings import Limits
 from flowengine.workflow import Checked, Form, Problem, check, check_document
 
 JsonObject = dict[str, JsonValue]
+
+EXAMPLES_FOLDER: Final = Path(__file__).parents[2] / "workflows"
+EXAMPLES: Final = tuple(sorted(path for path in EXAMPLES_FOLDER.iterdir() if not is_case_file(path)))
+"""Every workflow that comes with the project; their tests stand beside them."""
 
 
 @cache

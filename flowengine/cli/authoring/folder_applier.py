@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from flowengine.cli.authoring.watched_files import WatchedFiles
 from flowengine.cli.stack.definitions.applying import summary
-from flowengine.cli.stack.definitions.file_set import find_definitions, read_files
+from flowengine.cli.stack.definitions.file_set import read_files
+from flowengine.cli.workflow_files import find_files
 from flowengine.cli.workflow_files import problem_line
 from flowengine.client import RefusedError, UnreachableError
 from flowengine.errors import FlowEngineError
@@ -56,7 +57,7 @@ class FolderApplier:
         self._unapplied = frozenset()
 
     def _find(self) -> list[Path]:
-        return list(dict.fromkeys(find_definitions(self._paths, _pass_over)))
+        return list(dict.fromkeys(find_files(self._paths, _pass_over)))
 
     def _apply(self, changed: Collection[Path]) -> None:
         found = self._find()

@@ -21,6 +21,7 @@ TOPICS = (
     "templates",
     "handlers",
     "secrets",
+    "testing",
     "definitions",
     "commands",
     "api",

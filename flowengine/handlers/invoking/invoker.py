@@ -118,7 +118,7 @@ class Invoker:
         if handler.isolated and self._isolation is not None:
             return self._isolation.invoke(handler, config, context)
         with redacting(self._redact):
-            return self._invoked(handler, _typed(handler, config), context)
+            return self._invoked(handler, typed_config(handler, config), context)
 
     def _invoked(self, handler: Handler, typed: msgspec.Struct, context: Context) -> object:
         if handler.is_async:
@@ -143,7 +143,7 @@ class Invoker:
         cancelled never ends: see `forsake`.
         """
         with redacting(self._redact), network_deadline.until(context.deadline):
-            typed = _typed(handler, config)
+            typed = typed_config(handler, config)
             try:
                 output = self._call(handler, typed, context)
             except Later:
@@ -254,7 +254,11 @@ class Invoker:
         return failure
 
 
-def _typed(handler: Handler, config: JsonValue) -> msgspec.Struct:
+def typed_config(handler: Handler, config: JsonValue) -> msgspec.Struct:
+    """A rendered config as the handler takes it.
+
+    Raises HandlerError: `invalid_config`, which names the field.
+    """
     if handler.config_type is AnyObject and isinstance(config, dict):
         return AnyObject(config)
     try:

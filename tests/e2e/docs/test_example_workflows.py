@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.documents import EXAMPLES
 from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, Stack, clean_environment
 from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
 
 FOLDER = ROOT / "workflows"
-FILES = sorted(path.name for path in FOLDER.iterdir())
+FILES = [path.name for path in EXAMPLES]
 NEEDS_NETWORK = "http_and_llm"
 NEED_A_SERVICE = ("polling", "paging")
 MEDIA_TYPES = {".yaml": "application/yaml", ".json": "application/json"}

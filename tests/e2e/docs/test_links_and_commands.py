@@ -28,6 +28,7 @@ RUN_BY = {
     "flowengine dev": STORY,
     "flowengine validate greeting.yaml": STORY,
     "flowengine validate workflows/": "test_folder_of_workflows_is_valid",
+    "flowengine test": "test_tests_of_the_page_pass",
     "flowengine graph workflows/branches.yaml -o branches.svg": "test_workflow_is_drawn",
     "flowengine init greetings": "test_project_is_made",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flowengine.cli.tool import tool
+from tests.support.documents import EXAMPLES
 
 ROOT = Path(__file__).parents[3]
 GOOD = """\
@@ -95,7 +96,7 @@ def test_standard_input_is_drawn() -> None:
     assert graph("-", given=GOOD).stdout == graph("good.yaml").stdout
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("workflows/*.*")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_drawn(path: Path) -> None:
     """In both forms."""
     assert texts(graph(str(path)).stdout)

@@ -12,9 +12,7 @@ from flowengine.workflow.children.reading import OWN_FIELDS
 from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.yaml_parser import parse_yaml
 from flowengine.workflow.schema import document_schema
-from tests.support.documents import catalog, checked, node, only, reading, workflow
-
-EXAMPLES = sorted(Path("workflows").iterdir())
+from tests.support.documents import EXAMPLES, catalog, checked, node, only, reading, workflow
 
 
 def is_valid(document: JsonValue) -> bool:

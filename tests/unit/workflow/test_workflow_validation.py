@@ -13,6 +13,7 @@ from flowengine.settings import Limits
 from flowengine.workflow import check
 from flowengine.workflow.checking.problem_report import MAX_PROBLEMS
 from tests.support.documents import (
+    EXAMPLES,
     JsonObject,
     accepted,
     catalog,
@@ -25,8 +26,6 @@ from tests.support.documents import (
     reading,
     workflow,
 )
-
-EXAMPLES = sorted(Path("workflows").iterdir())
 
 
 def http(url: str, **config: JsonValue) -> dict[str, JsonValue]:

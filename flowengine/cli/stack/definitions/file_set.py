@@ -31,7 +31,6 @@ TOGETHER: Final = 100
 AT_ONCE: Final = 4
 """So many files are sent at once."""
 TOGETHER_BYTES: Final = 4 * 1024 * 1024
-_TEST: Final = ".test"
 _PLACE: Final = "/documents/"
 _OTHER: Final = re.compile(r"(?<= )/documents/([0-9]{1,6})\b")
 
@@ -173,15 +172,10 @@ def read_files(paths: Sequence[Path], skipped: Callable[[Path], None]) -> FileSe
     Raises InvalidInputError where there are none, CannotRunError for one that cannot be read.
     """
     limits = Limits()
-    found = list(find_definitions(paths, skipped))
+    found = list(find_files(paths, skipped))
     if not found:
         raise InvalidInputError("no_files", "no workflow files there (*.yaml, *.yml, *.json)")
     return FileSet([(path, _as_text(path, read_file(path, limits))) for path in dict.fromkeys(found)])
-
-
-def find_definitions(paths: Sequence[Path], skipped: Callable[[Path], None]) -> Iterator[Path]:
-    """The files that `apply` takes: as `find_files`, without those of tests."""
-    return (path for path in find_files(paths, skipped) if not path.stem.endswith(_TEST))
 
 
 def _as_text(path: Path, body: bytes) -> bytes:

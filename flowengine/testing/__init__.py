@@ -1,0 +1,1 @@
+"""Tests of workflows and handlers, without servers and without a network."""

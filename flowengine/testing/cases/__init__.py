@@ -1,0 +1,1 @@
+"""Files of tests: their shape, how they are read, and every problem in them."""

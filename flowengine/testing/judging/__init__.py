@@ -1,0 +1,1 @@
+"""What a test expected and what came of it: differences, coverage, reports."""

@@ -1,0 +1,1 @@
+"""Runs one execution in this process: the engine of production, a store in memory, a clock that jumps."""
