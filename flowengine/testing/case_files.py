@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -24,8 +23,6 @@ from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.validation import Checked, Form, check
-
-NO_WORKFLOW: Final = "the file has to name its workflow, beside it: `workflow: nightly.yaml`"
 
 
 class PlacedProblem(msgspec.Struct, frozen=True):
@@ -71,9 +68,7 @@ def load(path: Path, registry: Registry, settings: Settings) -> LoadedFile:
         return LoadedFile(path, None, None, None, (PlacedProblem(path, body),))
     written = read_written(body, path, settings.limits)
     if written.workflow is None:
-        found = read_cases(written, None, registry).problems
-        missing = Problem(code="missing_field", pointer="", message=NO_WORKFLOW, line=1, column=1)
-        problems = found if written.text is None or found else (missing,)
+        problems = read_cases(written, None, registry).problems
         return LoadedFile(path, None, None, None, _placed(path, problems))
     workflow = path.parent / written.workflow
     checked = _checked(workflow, path, registry, settings)

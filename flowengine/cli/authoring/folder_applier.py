@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 from flowengine.cli.authoring.watched_files import WatchedFiles
 from flowengine.cli.stack.definitions.applying import summary
 from flowengine.cli.stack.definitions.file_set import read_files
-from flowengine.cli.workflow_files import find_files
-from flowengine.cli.workflow_files import problem_line
+from flowengine.cli.workflow_files import find_files, problem_line
 from flowengine.client import RefusedError, UnreachableError
 from flowengine.errors import FlowEngineError
 

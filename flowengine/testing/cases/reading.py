@@ -32,6 +32,7 @@ from flowengine.workflow.validation import Text, read_text
 
 T = TypeVar("T")
 
+NO_WORKFLOW: Final = "the file has to name its workflow, beside it: `workflow: nightly.yaml`"
 _PATH: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _SPELLINGS: Final[Mapping[str, str]] = {
     "cases": "tests",
@@ -100,11 +101,10 @@ class _Reader:
             return None
         self._fields(value, CaseFile, "", _SPELLINGS)
         tests = value.get("tests")
-        own: JsonObject = {name: value[name] for name in ("workflow", "tests") if name in value}
-        if isinstance(tests, list) and tests:
-            own["tests"] = [{"name": "each is looked at by itself"}]
-        self._convert(own, CaseFile, "")
-        if not isinstance(tests, list):
+        if not isinstance(value.get("workflow"), str) or not value["workflow"]:
+            self._add("missing_field", "/workflow", NO_WORKFLOW)
+        if not isinstance(tests, list) or not tests:
+            self._add("missing_field", "/tests", "a file of tests has a list of them: `tests: [{name: ...}]`")
             return None
         cases = [self._case(case, f"/tests/{at}") for at, case in enumerate(tests)]
         self._refuse_repeated_names(cases)
