@@ -33,9 +33,6 @@ def run_tests(ctx: click.Context, paths: tuple[Path, ...], wanted: str) -> None:
     nothing is called, waits take no time: what would call out needs a mock. Exit code 0: all passed, 1: some
     failed, 2: a file is wrong, or there are no tests.
     """
-    from  import import_without_rich
-
-    import_without_rich("structlog", "httpx")
     from flowengine.handlers.loading import load_registry
 
     settings = read_document_settings()
