@@ -25,6 +25,8 @@ export function Frame({ children }) {
     ...PLACES.map((place) => ({ keys: `g ${place.key}`, does: place.name, run: () => navigate(place.href) })),
   ]);
   useEffect(() => watchCount(), []);
+  // On a phone the places scroll sideways.
+  useEffect(() => { document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [parts.value[0]]);
   return html`<a class="skip unseen" href="#main">To the content</a>
     <header class="top">
       <a class="brand" href="/ui/runs"><${Brand} />FlowEngine</a>

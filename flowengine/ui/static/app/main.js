@@ -1,5 +1,7 @@
 // The page: who looks at it, where they are, and what is shown there.
 import { html, render, useEffect, useRef } from "../vendor/preact.js";
+import { Definition } from "../pages/definitions/definition.js";
+import { Definitions } from "../pages/definitions/definitions.js";
 import { NewRun } from "../pages/new/new_run.js";
 import { Run } from "../pages/run/run.js";
 import { Runs } from "../pages/runs/runs.js";
@@ -35,6 +37,8 @@ function Page() {
   useFocusAt(`${place} ${id ?? ""}`);
   if (place === "runs" && id) return html`<${Run} key=${id} id=${id} />`;
   if (place === "runs") return html`<${Runs} />`;
+  if (place === "definitions" && id) return html`<${Definition} key=${id} name=${id} />`;
+  if (place === "definitions") return html`<${Definitions} />`;
   if (place === "waiting") return html`<${WaitingPage} />`;
   if (place === "new") return html`<${NewRun} />`;
   if (place === "system") return html`<${System} />`;

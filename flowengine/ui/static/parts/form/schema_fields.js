@@ -74,12 +74,15 @@ function fieldOf(kind, schema, value, shared, required, isAnswer) {
 
 /** @param {any} schema @param {boolean} required @param {boolean} [isAnswer] */
 function helpOf(schema, required, isAnswer) {
-  const about = typeof schema?.description === "string" ? html`<bdi>${shownText(schema.description.slice(0, MOST_CHARS))}</bdi>${" "}` : null;
+  const about = typeof schema?.description === "string" ? html`<bdi>${sentence(shownText(schema.description.slice(0, MOST_CHARS)))}</bdi>${" "}` : null;
   if (isAnswer) return about;
-  if (hasDefault(schema)) return html`${about}Left empty: ${defaultText(schema)}`;
+  if (hasDefault(schema)) return html`${about}${choicesOf(schema) || kindOf(schema) === "switch" ? "" : html`Left empty: ${defaultText(schema)}`}`;
   if (schema?.writeOnly) return html`${about}Shown to nobody, and not kept in this browser.`;
   return html`${about}${required ? "" : "Left empty: its default, if it has one, made at the start."}`;
 }
+
+/** @param {string} text Ends as a sentence does: another one follows. */
+const sentence = (text) => (/[.!?:]\s*$/.test(text) ? text : `${text}.`);
 
 /** @param {any} schema */
 const hasDefault = (schema) => typeof schema === "object" && schema !== null && Object.hasOwn(schema, "default");
