@@ -54,6 +54,7 @@ from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.requests.rerun import ORIGINAL, Version
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 Labels: TypeAlias = "Mapping[str, str] | None"
@@ -171,6 +172,18 @@ class Executions(Protocol):
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
         """What that would do. Raises WrongStateError, RerunOvertakenError."""
+
+    def fork(self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL) -> RerunView:
+        """Run an execution again as a new one, by this version of its definition.
+
+        Raises as `rerun`, and DefinitionNotFoundError.
+        """
+
+    def preview_fork(
+        self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL
+    ) -> RerunPreviewView:
+        """What that would do. Raises WrongStateError, RerunOvertakenError, RerunNotPossibleError,
+        DefinitionNotFoundError."""
 
     def pause(self, execution_id: str) -> SteeredView:
         """Let nothing new begin in an execution that runs."""

@@ -47,6 +47,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 
 RerunMode: TypeAlias = Literal["failed", "from", "all"]
+RerunVersion: TypeAlias = Literal["latest"] | int
 Inputs: TypeAlias = Mapping[str, JsonValue]
 Labels: TypeAlias = Mapping[str, str]
 Workflow: TypeAlias = str | bytes | Mapping[str, JsonValue]
@@ -230,17 +231,20 @@ def rerun(
     skip: Sequence[str] = (),
     inputs: Inputs | None = None,
     run: int | None = None,
+    as_new: bool = False,
+    version: RerunVersion | None = None,
 ) -> Call[RerunView]:
     """Run an ended execution again: what has failed, `from` these nodes, or `all`; always with what is below.
 
     `skip`: nodes that are skipped in this run. `inputs`: those that get other values. `run`: it is refused
-    (`overtaken`) of any later run than this.
+    (`overtaken`) of any later run than this. `as_new`: as a new execution, also of one that runs; only then
+    by another `version` of its definition, the `latest` one or the one with this number.
     """
     return Call(
         method="POST",
         path=f"{_execution(execution_id)}/rerun",
         answer=RerunView,
-        body=_rerun(mode, start_from, skip, inputs, run),
+        body=_rerun(mode, start_from, skip, inputs, run, version=version, as_new=as_new),
     )
 
 
@@ -252,13 +256,15 @@ def preview_rerun(
     skip: Sequence[str] = (),
     inputs: Inputs | None = None,
     run: int | None = None,
+    as_new: bool = False,
+    version: RerunVersion | None = None,
 ) -> Call[RerunPreviewView]:
     """What such a rerun would do; it changes nothing."""
     return Call(
         method="POST",
         path=f"{_execution(execution_id)}/rerun",
         answer=RerunPreviewView,
-        body=_rerun(mode, start_from, skip, inputs, run, preview=True),
+        body=_rerun(mode, start_from, skip, inputs, run, version=version, as_new=as_new, preview=True),
     )
 
 
@@ -269,6 +275,8 @@ def _rerun(
     inputs: Inputs | None,
     run: int | None,
     *,
+    version: RerunVersion | None,
+    as_new: bool,
     preview: bool = False,
 ) -> bytes | None:
     asked = {
@@ -277,6 +285,8 @@ def _rerun(
         "skip": list(skip),
         "inputs": inputs,
         "expect": None if run is None else {"run": run},
+        "version": version,
+        "as": "new" if as_new else None,
         "preview": preview,
     }
     given = {name: value for name, value in asked.items() if value}
@@ -357,13 +367,15 @@ def list_page(
     begins_with: str | None = None,
     version: int | None = None,
     parent: str | None = None,
+    rerun_of: str | None = None,
     limit: int = PAGE,
     cursor: str | None = None,
 ) -> Call[ListView]:
     """Executions, newest first: those that all of this is true of. Times need their zone.
 
     `begins_with`: how the id or the name begins. `version`: of their definition. `parent`: the execution that
-    has started them. A page may be short or empty, and still lead to a next one.
+    has started them. `rerun_of`: the execution that reruns have made them of, as new ones. A page may be
+    short or empty, and still lead to a next one.
     """
     query = (
         *(("status", each) for each in status),
@@ -376,6 +388,7 @@ def list_page(
             q=begins_with,
             version=None if version is None else str(version),
             parent=parent,
+            rerun_of=rerun_of,
         ),
         *paging(limit, cursor),
     )

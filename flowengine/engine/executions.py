@@ -21,6 +21,7 @@ from flowengine.engine.commands.send_signal import send_signal
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
+from flowengine.engine.forking.fork import fork, preview_fork
 from flowengine.engine.limits.turn import take_turn
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.node_store import NodeStore
@@ -63,6 +64,7 @@ from flowengine.settings import Limits
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.requests.rerun import ORIGINAL, Version
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 """What a caller gives an execution, by name."""
@@ -191,6 +193,16 @@ class StoredExecutions:
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
         """What that would do."""
         return preview(self._store, _checked(execution_id), asked)
+
+    def fork(self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL) -> RerunView:
+        """Run an execution again as a new one, by this version of its definition."""
+        return fork(self._store, self.definitions, _checked(execution_id), asked, version)
+
+    def preview_fork(
+        self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL
+    ) -> RerunPreviewView:
+        """What that would do."""
+        return preview_fork(self._store, self.definitions, _checked(execution_id), asked, version)
 
     def pause(self, execution_id: str) -> SteeredView:
         """Let nothing new begin in an execution that runs."""

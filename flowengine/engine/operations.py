@@ -10,7 +10,7 @@ from flowengine.engine.commands.retry_letter import given_up, retry_letter
 from flowengine.engine.ports import CommandStore, Letter, LetterStore
 from flowengine.errors import DeadLetterNotFoundError
 from flowengine.execution.limits.views import LimitsView
-from flowengine.execution.messages import Callback, RunBulk, RunNode, kind_of
+from flowengine.execution.messages import Callback, CopyResults, RunBulk, RunNode, kind_of
 from flowengine.execution.views.executions import moment
 from flowengine.execution.views.operations import (
     DeadLettersView,
@@ -72,7 +72,7 @@ def _letter_view(letter: Letter) -> DeadLetterView:
         retry="send" if given_up(letter) is None else "trigger",
         actor=UNSET if payload is None else kind_of(payload).actor,
         execution_id=UNSET if payload is None or isinstance(payload, RunBulk) else payload.execution,
-        run=UNSET if payload is None or isinstance(payload, RunBulk) else payload.run,
+        run=UNSET if payload is None or isinstance(payload, RunBulk | CopyResults) else payload.run,
         node=payload.node if isinstance(payload, RunNode | Callback) else UNSET,
         handler=payload.handler if isinstance(payload, RunNode) else UNSET,
     )

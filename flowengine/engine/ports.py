@@ -523,6 +523,9 @@ class QueryStore(ResultsStore, Protocol):
     def count_children(self, root: str, parent: str) -> int:
         """How many children an execution has, by what its root knows."""
 
+    def count_reruns(self, execution: str) -> int:
+        """How many new executions reruns have made of it."""
+
     def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
         """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""
 

@@ -32,6 +32,7 @@ from flowengine.execution.views.executions import (
     NodeResultsView,
     NodeView,
     ParentView,
+    RerunOfView,
     ResultsView,
     TurnView,
     WaitingForView,
@@ -79,7 +80,20 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         version=msgspec.UNSET if record.version is None else record.version,
         parent=_parent(plan),
         children=_children(store, execution, plan),
+        rerun_of=_rerun_of(record),
+        reruns=_reruns(store, execution),
     )
+
+
+def _rerun_of(record: ExecutionRecord) -> RerunOfView | msgspec.UnsetType:
+    origin = record.origin
+    return msgspec.UNSET if origin is None else RerunOfView(execution_id=origin.execution, run=origin.run)
+
+
+def _reruns(store: QueryStore, execution: str) -> ChildrenView | msgspec.UnsetType:
+    count = store.count_reruns(execution)
+    link = f"/workflows?rerun_of={execution}"
+    return ChildrenView(count=count, link=link) if count else msgspec.UNSET
 
 
 def _parent(plan: Plan) -> ParentView | msgspec.UnsetType:

@@ -16,6 +16,7 @@ from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.limits.lines import InLine, Pace
 from flowengine.execution.messages import (
     Callback,
+    CopyResults,
     DeleteExecution,
     DeliverResults,
     ItemTry,
@@ -32,6 +33,7 @@ from flowengine.execution.messages import (
     Timer,
 )
 from flowengine.execution.records import Attempt, Closing, ItemRecord, NodeRecord, Stop
+from flowengine.execution.requests.fork import Fork
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.signals import KeptSignal
 from flowengine.execution.status import ExecutionStatus
@@ -59,7 +61,8 @@ class Create(msgspec.Struct, frozen=True):
 
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
     which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
-    `callback_url`: where its results are sent; `version`: of its definition.
+    `callback_url`: where its results are sent; `version`: of its definition; `fork`: what is to be done
+    before it begins by itself.
     """
 
     name: str
@@ -73,6 +76,25 @@ class Create(msgspec.Struct, frozen=True):
     kept: KeptCreation | None = None
     callback_url: str | None = None
     version: int | None = None
+    fork: Fork | None = None
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """Store what an ended node has in another execution, with this record in place of the one that it has
+    there. `counted_of_items`: bytes of the results of its items that count towards a limit."""
+
+    node: str
+    record: NodeRecord
+    counted_of_items: int = 0
+
+
+class CopyNodes(msgspec.Struct, frozen=True):
+    """Copy nodes that have ended in the run of the `origin` that control names, for a fork that was made at
+    this time: until it begins, they expire as it does."""
+
+    origin: str
+    created_at: int
+    copies: tuple[Copy, ...]
 
 
 class MakeChild(msgspec.Struct, frozen=True):
@@ -115,6 +137,7 @@ class Begin(msgspec.Struct, frozen=True):
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
     the first run. `by`: the id of the key of who has triggered it first. `nests`: it may have children.
+    `copied`: it is a fork, and begins with what it has copied.
     """
 
     was: ExecutionStatus
@@ -136,6 +159,7 @@ class Begin(msgspec.Struct, frozen=True):
     had_inputs: bool = False
     by: str | None = None
     nests: bool = False
+    copied: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -393,6 +417,7 @@ class Send(msgspec.Struct, frozen=True):
         | SignalKept
         | Callback
         | DeliverResults
+        | CopyResults
         | TendChild
         | TendChildren
         | KeepChildren
@@ -475,7 +500,8 @@ class Finish(msgspec.Struct, frozen=True):
     """The execution has ended: write its status, move it from the index that it is in, let every key expire.
 
     `run`: the one that ends. `was`: its status before. `stopped`: it bears the mark of a stop. `took_ms`: how
-    long the run took; None where it had never begun. `notifies`: it has a `callback_url`.
+    long the run took; None where it had never begun. `notifies`: it has a `callback_url`. `kept_s`: so long
+    it is kept; None: as long as others.
     """
 
     status: ExecutionStatus
@@ -485,6 +511,7 @@ class Finish(msgspec.Struct, frozen=True):
     was: ExecutionStatus = "running"
     took_ms: int | None = None
     notifies: bool = False
+    kept_s: int | None = None
 
 
 class Doom(msgspec.Struct, frozen=True):
@@ -506,6 +533,7 @@ class Remove(msgspec.Struct, frozen=True):
 
 Change: TypeAlias = (
     Create
+    | CopyNodes
     | MakeChild
     | Keep
     | Relabel

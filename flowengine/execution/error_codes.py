@@ -212,6 +212,11 @@ EXECUTION_TIMEOUT: Final = ErrorCode(
     "execution_timeout", "The whole execution took longer than its workflow's `timeout_seconds`."
 )
 CANCELLED: Final = ErrorCode("cancelled", "A caller has cancelled the execution.")
+ORIGIN_GONE: Final = ErrorCode(
+    "origin_gone",
+    "The execution whose results this one was to copy was deleted, has expired or has begun another run "
+    "before all was copied.",
+)
 OUTPUT_FAILED: Final = ErrorCode("output_failed", "The workflow's `outputs` could not be computed.")
 
 # Values that `compute`, `transform` and `aggregate` cannot work with.

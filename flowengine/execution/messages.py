@@ -53,6 +53,14 @@ class DeleteExecution(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class CopyResults(msgspec.Struct, frozen=True, kw_only=True):
+    """A fork of another execution copies what it reuses, from the `first` of these nodes on."""
+
+    execution: str
+    first: int
+    correlation_id: str
+
+
 class RunBulk(msgspec.Struct, frozen=True, kw_only=True):
     """One action on many executions goes on with its next batch. `step` counts its
     messages."""
@@ -336,6 +344,7 @@ Payload: TypeAlias = (
     | StopExecution
     | ResumeExecution
     | DeleteExecution
+    | CopyResults
     | NodeOverruled
     | SignalKept
     | LineMoved
@@ -367,6 +376,7 @@ MESSAGES: Final = (
     MessageKind(
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
+    MessageKind(CopyResults, "copy_results", ORCHESTRATOR_QUEUE, "the API, and each step for the next one"),
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
     MessageKind(SignalKept, "signal_kept", ORCHESTRATOR_QUEUE, "the API, and what lets a node wait for one"),
     MessageKind(LineMoved, "line_moved", ORCHESTRATOR_QUEUE, "what joins a line, and what leaves it"),
@@ -413,7 +423,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
-        case DeleteExecution() | NodeOverruled() | SignalKept() | LineMoved():
+        case DeleteExecution() | CopyResults() | NodeOverruled() | SignalKept() | LineMoved():
             return FORMAT
         case TendChild() | TendChildren() | KeepChildren():
             return FORMAT

@@ -302,7 +302,7 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
 UNTOUCHED = NodeRecord()
 
 
-StopCause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout", "hooks_timeout"]
+StopCause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout", "hooks_timeout", "origin_gone"]
 
 
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -383,6 +383,13 @@ class Counts(msgspec.Struct, frozen=True):
     bytes: int = 0
 
 
+class Origin(msgspec.Struct, frozen=True, array_like=True):
+    """The execution that a fork has its results of, and the run that it was in then. It may be gone."""
+
+    execution: str
+    run: int
+
+
 class ExecutionRecord(msgspec.Struct, frozen=True):
     """All that is stored of an execution itself. Times are 0 where unknown.
 
@@ -390,6 +397,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
     `callback_url`. `started_by`: the id of the key of who has triggered it first. `line`: where it stands
     for its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
+    `origin`: of a fork, what it was made of. It has no run until it has begun.
     """
 
     status: ExecutionStatus
@@ -409,6 +417,12 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     started_by: str | None = None
     line: InLine | None = None
     version: int | None = None
+    origin: Origin | None = None
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether it is a fork that has not begun: it begins by itself, or never."""
+        return self.origin is not None and not self.run
 
     @property
     def control(self) -> Control:

@@ -143,6 +143,7 @@ ExecutionStep: TypeAlias = Literal[
     "complete",
     "fail",
     "end_cancelled",
+    "give_up",
 ]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
@@ -154,6 +155,8 @@ EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, Execution
             "admit": "running",
             "withdraw": "pending",
             "end_cancelled": "cancelled",
+            # A fork whose origin is gone before all is copied.
+            "give_up": "failed",
         },
         "running": {
             "complete": "completed",

@@ -73,6 +73,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         "stop_execution": one(engine.stop),
         "resume_execution": one(engine.resume),
         "delete_execution": one(engine.delete),
+        "copy_results": one(engine.copy),
         "run_bulk": one(bulks.fire),
         "node_overruled": one(engine.follow_overruled),
         "signal_kept": one(engine.bring_signals),

@@ -46,6 +46,7 @@ POLICIES = {
     "stop_execution": ActorPolicy(),
     "resume_execution": ActorPolicy(),
     "delete_execution": ActorPolicy(),
+    "copy_results": ActorPolicy(),
     "run_bulk": ActorPolicy(),
     "node_overruled": ActorPolicy(),
     "signal_kept": ActorPolicy(),

@@ -46,7 +46,7 @@ from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.node_reads import begun_at, read_node, read_readable
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.lists.listing import RedisListing
-from flowengine.store.lists.listing_entries import having
+from flowengine.store.lists.listing_entries import RERUN, having
 from flowengine.store.lists.waiting_timers import RedisWaiting
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.map_reads import item_states, map_numbers
@@ -260,6 +260,12 @@ class RedisApiState:
     def count_children(self, root: str, parent: str) -> int:
         """How many children an execution has."""
         span = having(self._state.keys.children(root), "", "", parent)
+        (count,) = self._state.sessions.retrying_read([("ZLEXCOUNT", span.key, span.low, span.high)])
+        return int(count)
+
+    def count_reruns(self, execution: str) -> int:
+        """How many new executions reruns have made of it."""
+        span = having(self._state.keys.list_by, "", "", RERUN, execution)
         (count,) = self._state.sessions.retrying_read([("ZLEXCOUNT", span.key, span.low, span.high)])
         return int(count)
 

@@ -19,6 +19,7 @@ from flowengine.execution.records import (
     Counts,
     ExecutionRecord,
     NodeRecord,
+    Origin,
     Stop,
 )
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
@@ -36,6 +37,7 @@ _delivery_decoder = msgspec.json.Decoder(Delivery)
 _queue_decoder = msgspec.json.Decoder(tuple[KeptSignal, ...])
 _sent_decoder = msgspec.json.Decoder(Sent)
 _line_decoder = msgspec.json.Decoder(InLine)
+_origin_decoder = msgspec.json.Decoder(Origin)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
@@ -59,6 +61,7 @@ EXECUTION_FIELDS: Final = (
     "started_by",
     "line",
     "version",
+    "origin",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -133,6 +136,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         started_by=None if values[14] is None else values[14].decode(),
         line=None if values[15] is None else _line_decoder.decode(values[15]),
         version=None if values[16] is None else int(values[16]),
+        origin=None if values[17] is None else _origin_decoder.decode(values[17]),
     )
 
 

@@ -31,8 +31,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
+| fe:x:ID:fork | string | what a fork of another execution does before it begins (a Fork); gone then |
 | fe:list:STATUS | zset | execution ids, all scores 0: `paused`, `cancelling`: part of `running` |
-| fe:list:by | zset | names, correlation ids, labels and versions, each with an id, all scores 0 |
+| fe:list:by | zset | names, correlation ids, labels, versions, origins, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:delivering | zset | ID|RUN of each delivery that is not over, by the time of its last step |
@@ -121,6 +122,7 @@ LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
 DOOMED: Final = "doomed"
 VERSION: Final = "version"
+ORIGIN: Final = "origin"
 CURRENT: Final = "current"
 LAST: Final = "last"
 PLAN: Final = "plan"
@@ -297,6 +299,10 @@ class Keys:
     def children(self, root: str) -> str:
         """Sorted set: all executions below one at the top, each behind its parent."""
         return f"{self._executions}{root}:children"
+
+    def fork(self, execution: str) -> str:
+        """String: what is to be done before a fork of another execution begins. Absent once it has."""
+        return f"{self._executions}{execution}:fork"
 
     def runs(self, execution: str) -> str:
         """Hash: how its runs have ended, and why they began. Absent while it is in its first one."""

@@ -14,12 +14,14 @@ from flowengine.engine.ports import Acknowledge, Begun, ItemToSend, NodeKey, Rea
 from flowengine.execution.changes import Change, Dispatch, SendItems
 from flowengine.execution.messages import ItemTry
 from flowengine.execution.records import ExecutionRecord, ItemRecord, NodeRecord
+from flowengine.execution.requests.fork import Fork
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys, map_reads
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.committing.encode_changes import ChangeEncoder, Post
+from flowengine.store.committing.fork_commands import decode_fork
 from flowengine.store.committing.removal import removing_child, rest_of
 from flowengine.store.committing.transaction import Found, RedisUnit, commands_of
 from flowengine.store.connection.clock import Clock
@@ -69,6 +71,15 @@ class RedisState:
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
         self.post = post
         self.on_armed: Callable[[int], None] = lambda due: None
+
+    @property
+    def owner(self) -> str:
+        """The id of the execution whose own queues are used; else empty."""
+        return self.keys.owner
+
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+        return self.lines.length(line)
 
     @property
     def retention_s(self) -> int:
@@ -243,6 +254,19 @@ class RedisState:
     def max_result_bytes(self) -> int:
         """The most that a node's result may take."""
         return self.settings.limits.max_result_bytes
+
+    def read_fork(self, execution: str) -> Fork | None:
+        """What is to be done before a fork begins; None: it has begun, or is gone, or is no fork."""
+        (data,) = self.sessions.retrying_read([("GET", self.keys.fork(execution))])
+        return None if data is None else decode_fork(data)
+
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> dict[str, int]:
+        """How many bytes of the results of these maps' items count towards the execution's limit."""
+        if not maps:
+            return {}
+        fields = [keys.map_bytes_field(node) for node in maps]
+        (found,) = self.sessions.retrying_read([("HMGET", self.keys.counts(execution), *fields)])
+        return {node: int(value or 0) for node, value in zip(maps, found, strict=True)}
 
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """The execution's own record, or None."""

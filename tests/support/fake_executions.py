@@ -45,6 +45,7 @@ from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views.executions import (
     NULL,
+    AnewView,
     AttemptView,
     CancelledView,
     CountsView,
@@ -52,6 +53,7 @@ from flowengine.execution.views.executions import (
     DecidedView,
     DeletedView,
     ExecutionView,
+    ForkPreviewView,
     HealthView,
     ListView,
     NodeDetailView,
@@ -74,6 +76,7 @@ from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.requests.rerun import ORIGINAL, Version
 from tests.support.fake_definitions import FakeDefinitions, FakeDefinitionStore
 from tests.support.fake_operations import FakeOperations
 
@@ -112,7 +115,7 @@ class FakeExecutions:
     """Set `broken` to make every call raise it, `before` to run something (a wait, say) in every call.
 
     `asked`: what a list was last asked for; it shows nothing. `reruns`: what reruns and previews were
-    asked for.
+    asked for; `forks`: those that make new executions.
     """
 
     def __init__(self) -> None:
@@ -124,6 +127,7 @@ class FakeExecutions:
         self.asked: tuple[Wanted, int, str] | None = None
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self.reruns: list[RerunAsked] = []
+        self.forks: list[tuple[RerunAsked, Version]] = []
         self.asked_waiting: list[tuple[tuple[str, ...], int, str]] = []
         self.map_items: list[ItemView] = []
         self.definition_store = FakeDefinitionStore()
@@ -274,14 +278,48 @@ class FakeExecutions:
             found = self._ended(execution_id, asked)
             found.status, found.run = "running", found.run + 1
         shown = self._rerun(found, asked)
-        return RerunView(execution_id=execution_id, status="running", run=found.run, **shown)
+        return RerunView(
+            execution_id=execution_id, status="running", run=found.run, rerun_of=msgspec.UNSET, **shown
+        )
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
         self._enter()
         found = self._ended(execution_id, asked)
         shown = self._rerun(found, asked)
         return RerunPreviewView(
-            execution_id=execution_id, run=found.run, version=None, not_possible=(), **shown
+            execution_id=execution_id,
+            run=found.run,
+            version=None,
+            not_possible=(),
+            forks=msgspec.UNSET,
+            **shown,
+        )
+
+    def fork(self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL) -> RerunView:
+        self._enter()
+        found = self._find(execution_id)
+        self.forks.append((asked, version))
+        with self._lock:
+            new = f"x{len(self.stored) + 1}"
+            self.stored[new] = _Stored(found.plan, found.correlation_id, found.inputs, dict(found.labels))
+        shown = self._rerun(found, asked)
+        return RerunView(execution_id=new, status="pending", run=2, rerun_of=execution_id, **shown)
+
+    def preview_fork(
+        self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL
+    ) -> RerunPreviewView:
+        self._enter()
+        found = self._find(execution_id)
+        self.forks.append((asked, version))
+        shown = self._rerun(found, asked)
+        anew = AnewView(node="a", code="definition", message="'a' is another in this version")
+        return RerunPreviewView(
+            execution_id=execution_id,
+            run=found.run,
+            version=None,
+            not_possible=(),
+            forks=ForkPreviewView(version=None, anew=(anew,)),
+            **shown,
         )
 
     def _ended(self, execution_id: str, asked: RerunAsked) -> _Stored:

@@ -37,7 +37,7 @@ from flowengine.workflow.definitions.comparison import Difference
 from flowengine.workflow.definitions.document_set import MAX_DOCUMENTS
 from flowengine.workflow.posting.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.requests.rerun import MAX_NODES, MODES, ORIGINAL, SAME
+from flowengine.workflow.requests.rerun import LATEST, MAX_NODES, MAX_VERSION, MODES, ORIGINAL, WORDS
 from flowengine.workflow.schema import labels_schema
 
 WORKFLOW: Final = "Workflow"
@@ -97,6 +97,9 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.RerunView: "RerunExecution",
     views.RerunPreviewView: "RerunPreview",
     views.NotPossibleView: "NotPossible",
+    views.ForkPreviewView: "NewExecutionPreview",
+    views.AnewView: "BeginsAnew",
+    views.RerunOfView: "RerunOf",
     views.OverruledView: "OverruledNode",
     views.SignalledView: "SentSignal",
     views.DecidedView: "DecidedNode",
@@ -293,8 +296,18 @@ def _rerun() -> JsonObject:
         "from": {**node_ids, "description": "The nodes that the mode `from` begins with."},
         "skip": {**node_ids, "description": "Nodes that are skipped in this run."},
         "inputs": reference(INPUTS),
-        "version": {"type": "string", "enum": [ORIGINAL]},
-        "as": {"type": "string", "enum": [SAME]},
+        "version": {
+            "anyOf": [
+                {"type": "string", "enum": [ORIGINAL, LATEST]},
+                {"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
+            ],
+            "description": "The version of the definition. Another one takes a new execution.",
+        },
+        "as": {
+            "type": "string",
+            "enum": list(WORDS),
+            "description": "`new`: as a new execution, which copies what it reuses; also of one that runs.",
+        },
         "preview": {"type": "boolean", "description": "Tell what it would do, and change nothing."},
         "expect": {
             **_object_of(run={"type": "integer"}, version={"type": ["integer", "null"]}),

@@ -8,7 +8,7 @@ comes again, or applied and gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 import structlog
 
@@ -26,6 +26,7 @@ from flowengine.engine.advancing.steps.signal_step import SignalStep
 from flowengine.engine.advancing.steps.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.steps.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
+from flowengine.engine.forking.copy_step import CopyStep, ForkStore
 from flowengine.engine.held import Held, HeldTogether, unheld
 from flowengine.engine.limits.line_step import LineStep
 from flowengine.engine.limits.standers import LineStore
@@ -33,6 +34,7 @@ from flowengine.engine.ports import Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
+    CopyResults,
     Deadline,
     DeleteExecution,
     DeliveryAttempted,
@@ -70,6 +72,10 @@ LAST_DELIVERY: Final = 5
 """A message that raises each time is let go of at this delivery."""
 
 
+class OrchestratorStore(LineStore, ForkStore, Protocol):
+    """State as the orchestrator's messages need it."""
+
+
 class Orchestrator:
     """The engine's side of the orchestrator's messages. Thread-safe: it keeps no state.
 
@@ -77,7 +83,7 @@ class Orchestrator:
     """
 
     def __init__(
-        self, store: LineStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
+        self, store: OrchestratorStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
     ) -> None:
         self.stale_callbacks = 0
         self._store = store
@@ -91,6 +97,7 @@ class Orchestrator:
         )
         self._resumes = ResumeStep(store, self._follow_up, self._look)
         self._deletes = DeleteStep(store)
+        self._forks = CopyStep(store, sizes)
         self._overruled = OverruledStep(store, self._follow_up)
         self._deliveries = DeliveryStep(store)
         self._maps = MapStep(store, sizes, report=self.finish, stop=self._go_on_stopping)
@@ -347,6 +354,20 @@ class Orchestrator:
             if held.delivery < LAST_DELIVERY:
                 raise
             self._give_up(held, "execution.delete_failed_for_good")
+
+    # -- copy_results
+
+    def copy(self, held: Held[CopyResults]) -> None:
+        """A fork copies what it reuses."""
+        try:
+            self._forks.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            log.error("execution.fork_failed_for_good", exc_info=True)
+            self._forks.give_up(held, "a defect of FlowEngine kept it from being made; the logs say more")
 
     # -- node_overruled
 

@@ -156,12 +156,17 @@ def preview(store: RerunStore, execution: str, asked: RerunAsked) -> RerunPrevie
                 reset=found.reset,
                 reused=found.reused,
                 skipped=found.skipped,
-                not_possible=tuple(
-                    NotPossibleView(node=each.node, field=each.field, code=each.code, message=each.message)
-                    for each in found.rerun.not_possible
-                ),
+                not_possible=not_possible_views(found.rerun),
             )
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
+
+
+def not_possible_views(rerun: Rerun) -> tuple[NotPossibleView, ...]:
+    """What keeps it from being done, as it is shown."""
+    return tuple(
+        NotPossibleView(node=each.node, field=each.field, code=each.code, message=each.message)
+        for each in rerun.not_possible
+    )
 
 
 def rerun(
@@ -180,7 +185,7 @@ def rerun(
         unit = store.begin_admitting(execution)
         try:
             found = find(store, execution, plan, unit.record, asked, unit.now)
-            _refuse_impossible(found.rerun, asked.wanted)
+            refuse_impossible(found.rerun, asked.wanted)
             if tell is not None:
                 tell(found)
             unit.admit(0 if found.given is None else found.given.size)
@@ -232,16 +237,7 @@ def find(
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
     refuse_child(store, execution, "run again")
-    if asked.run is not None and record.run != asked.run:
-        raise RerunOvertakenError(
-            f"execution '{execution}' is in run {record.run}, and run {asked.run} was expected: look at it "
-            "again"
-        )
-    if asked.version is not None and record.version != asked.version:
-        actual = "a posted document" if record.version is None else f"version {record.version}"
-        raise RerunOvertakenError(
-            f"execution '{execution}' is one of {actual}, and version {asked.version} was expected"
-        )
+    refuse_overtaken(execution, record, asked)
     if not execution_may(record.status, "rerun"):
         raise WrongStateError(
             f"execution '{execution}' is {record.status}; only one that has ended can be run again"
@@ -259,12 +255,26 @@ def find(
         given = stored_inputs(plan, changed.inputs, changed.vars)
         key = _key(execution, plan, record, changed, now)
     rerun = rerun_of(plan, records_of(stored), wanted)
-    if record.status == "completed" and wanted == RETRY and not _has_failed_hooks(plan, stored):
+    if record.status == "completed" and wanted == RETRY and not has_failed_hooks(plan, stored):
         raise WrongStateError(
             f"execution '{execution}' is completed, and nothing in it has failed: name the nodes to begin "
             "with, or run all again"
         )
     return Found(plan, record, stored, rerun, given, key)
+
+
+def refuse_overtaken(execution: str, record: ExecutionRecord, asked: RerunAsked) -> None:
+    """Raises RerunOvertakenError for an execution that is not the one that is expected."""
+    if asked.run is not None and record.run != asked.run:
+        raise RerunOvertakenError(
+            f"execution '{execution}' is in run {record.run}, and run {asked.run} was expected: look at it "
+            "again"
+        )
+    if asked.version is not None and record.version != asked.version:
+        actual = "a posted document" if record.version is None else f"version {record.version}"
+        raise RerunOvertakenError(
+            f"execution '{execution}' is one of {actual}, and version {asked.version} was expected"
+        )
 
 
 def _change(
@@ -299,12 +309,14 @@ def _key(execution: str, plan: Plan, record: ExecutionRecord, changed: Changed, 
     return key_of_another_run(plan, changed.inputs, changed.vars, Occasion(fields, now))
 
 
-def _has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:
+def has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:
+    """Whether a hook has failed."""
     records = records_of(stored)
     return any(records(name).status == "failed" for stage in HOOKS for name in plan.names(stage))
 
 
-def _refuse_impossible(rerun: Rerun, wanted: Wanted) -> None:
+def refuse_impossible(rerun: Rerun, wanted: Wanted) -> None:
+    """Raises RerunInvalidError, RerunNotPossibleError for what cannot be done."""
     found = [(_problem(each, wanted), each.code == "does_not_run") for each in rerun.not_possible]
     if invalid := [problem for problem, of_now in found if not of_now]:
         raise RerunInvalidError(tuple(invalid))

@@ -117,6 +117,7 @@ def _try(
             raise AlreadyTriggeredError(
                 f"execution '{execution}' was triggered, and waits for its turn to run: see its 'waiting_for'"
             )
+        _refuse_fork(execution, record)
         if not execution_may(record.status, "trigger"):
             raise WrongStateError(
                 f"execution '{execution}' is {record.status}; only one that is pending, failed or cancelled "
@@ -144,6 +145,21 @@ def _try(
     if committed is None:
         return None
     return _Begun(record.run + 1, "running" if place is None else "pending")
+
+
+def _refuse_fork(execution: str, record: ExecutionRecord) -> None:
+    """A fork begins by itself, or never."""
+    if record.origin is None or record.run:
+        return
+    if record.status == "pending":
+        raise AlreadyTriggeredError(
+            f"execution '{execution}' copies what it reuses of '{record.origin.execution}', and begins by "
+            "itself"
+        )
+    raise WrongStateError(
+        f"execution '{execution}' ended before it had copied what it reuses: rerun "
+        f"'{record.origin.execution}' as a new one again"
+    )
 
 
 class _Begun(NamedTuple):

@@ -167,6 +167,10 @@ class StoredDefinitions:
         )
         return create_and_start(self._executions, new)
 
+    def definition(self, name: str, version: int | None = None) -> Definition | None:
+        """The version in force, or this one; None where there is none."""
+        return self._definitions.definition(name, version)
+
     def list(self, *, limit: int, cursor: str = "", patterns: tuple[str, ...] = ()) -> DefinitionListView:
         """A page of definitions, by name, with those that fit one of the patterns, if there are some. Raises
         BadCursorError."""

@@ -43,12 +43,19 @@ class TurnStore(Protocol):
 
 
 def place_of_run(
-    store: LengthStore, plan: Plan, key: str | None, record: ExecutionRecord | None, now: int
+    store: LengthStore,
+    plan: Plan,
+    key: str | None,
+    record: ExecutionRecord | None,
+    now: int,
+    *,
+    refuses: bool = True,
 ) -> InLine | None:
     """Where the next run of an execution is to stand; None: it need not.
 
     `key`: as it was made for this run; None: it is as it was in the run before of this `record`, or as it is
-    written. Raises ConcurrencyLimitError, for one that does not wait.
+    written. Raises ConcurrencyLimitError, for one that does not wait, unless it was let in before and no more
+    `refuses`.
     """
     limit = plan.overall.concurrency
     if limit is None or store.owner:
@@ -57,7 +64,7 @@ def place_of_run(
         line = record.line.line
     else:
         line = line_of(plan.name, limit, key)
-    if limit.on_limit == "reject" and store.line_length(line) >= limit.limit:
+    if refuses and limit.on_limit == "reject" and store.line_length(line) >= limit.limit:
         raise _refused(line, limit.limit)
     return InLine(line, limit.limit, now, limit.on_limit)
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from flowengine.access.scope import covers
-from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
+from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, ORIGIN_GONE, OUTPUT_FAILED
 from flowengine.execution.limits.lines import shown_key
 from flowengine.execution.records import UNTOUCHED, ExecutionError, ExecutionRecord, NodeRecord, Stop
 from flowengine.execution.rules.children.opening import is_child
@@ -38,7 +38,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     begins. `created_after` is the first moment that is wanted, `created_before` the first that is not, both
     in milliseconds. `version`: of their definition. `parent`: the execution of whose nodes they are
     the children; without it, those that are no children. `definitions`: one of these patterns fits the name
-    of their definition.
+    of their definition. `rerun_of`: the execution that they are forks of.
     """
 
     statuses: tuple[ExecutionStatus, ...] = ()
@@ -51,6 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     parent: str | None = None
     definitions: tuple[str, ...] = ()
+    rerun_of: str | None = None
 
     def includes(self, execution: str, record: ExecutionRecord) -> bool:
         """Whether an execution is wanted."""
@@ -60,6 +61,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             and self.version in (None, record.version)
             and covers(self.definitions, None if record.version is None else record.name)
             and self.correlation_id in (None, without_trace(record.correlation_id))
+            and self.rerun_of in (None, None if record.origin is None else record.origin.execution)
             and all(record.labels.get(name) == value for name, value in self.labels)
             and (execution.startswith(self.prefix) or record.name.startswith(self.prefix))
             and (self.created_after is None or record.created_at >= self.created_after)
@@ -83,7 +85,8 @@ class Numbers(msgspec.Struct, frozen=True):
 def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
     """The node whose record says why an execution has failed; None where no node does."""
     ended_by = ended_by_of(record.control)
-    if record.status != "failed" or (ended_by is not None and ended_by.cause == "timeout"):
+    by_itself = ended_by is not None and ended_by.cause in ("timeout", "origin_gone")
+    if record.status != "failed" or by_itself:
         return None
     return numbers.first_failed if ended_by is None or ended_by.node is None else ended_by.node
 
@@ -113,7 +116,7 @@ def summary(
         name=record.name,
         version=record.version,
         status=record.status,
-        trigger=TriggerView(kind="parent" if is_child(execution) else "api") if record.run else None,
+        trigger=_trigger(execution, record),
         waiting_for=_waiting_for(record, wait, waiting),
         run=record.run,
         counts=_counts(record, numbers),
@@ -124,6 +127,12 @@ def summary(
         started_at=moment_or_none(record.started_at),
         finished_at=moment_or_none(record.finished_at),
     )
+
+
+def _trigger(execution: str, record: ExecutionRecord) -> TriggerView | None:
+    if record.origin is not None:
+        return TriggerView(kind="rerun", execution_id=record.origin.execution)
+    return TriggerView(kind="parent" if is_child(execution) else "api") if record.run else None
 
 
 def may_wait(record: ExecutionRecord) -> bool:
@@ -165,6 +174,8 @@ def _error(record: ExecutionRecord, node: str | None, to_blame: NodeRecord) -> E
         return None
     if ended_by is not None and ended_by.cause == "timeout":
         return ExecutionError(EXECUTION_TIMEOUT.code, "it took longer than its timeout_seconds")
+    if ended_by is not None and ended_by.cause == "origin_gone":
+        return ExecutionError(ORIGIN_GONE.code, _cut(ended_by.reason or ORIGIN_GONE.meaning))
     error = to_blame.error
     if node is None or error is None:
         return None

@@ -15,6 +15,7 @@ from flowengine.execution.changes import ArmTimer, Change, DropTimer, EnterStage
 from flowengine.execution.error_codes import (
     CANCELLED,
     EXECUTION_TIMEOUT,
+    ORIGIN_GONE,
     OUTPUT_FAILED,
     UPSTREAM_FAILED,
 )
@@ -115,6 +116,8 @@ def error_of(
         return ExecutionError(
             EXECUTION_TIMEOUT.code, f"it took longer than its timeout_seconds ({limit_s:g} s)"
         )
+    if ended_by is not None and ended_by.cause == "origin_gone":
+        return ExecutionError(ORIGIN_GONE.code, ended_by.reason or ORIGIN_GONE.meaning)
     output = _own_error(records(OUTPUTS_NODE)) if plan.stages.outputs else None
     if output is not None:
         said = output.message.replace("/config/value", "/outputs")

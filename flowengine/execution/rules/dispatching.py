@@ -25,11 +25,12 @@ from flowengine.workflow.policy import PLAIN, Policy
 
 class Sizes(msgspec.Struct, frozen=True):
     """How much one transaction may do: nodes and bytes of tasks dispatched for one node's children, bytes of
-    all tasks together."""
+    all tasks together; nodes that a fork copies."""
 
     chunk_nodes: int = 128
     chunk_bytes: int = 1024 * 1024
     transaction_bytes: int = 4 * 1024 * 1024
+    copied_nodes: int = 50
 
 
 SIZES = Sizes()

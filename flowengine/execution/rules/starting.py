@@ -140,7 +140,8 @@ def retry_failed(
 class Again(msgspec.Struct, frozen=True):
     """How an ended execution begins again, and why. `told`: what the events tell of it, besides that it
     begins. `inputs`: what it is given from now on; None: as before. `said`: what an operator says of nodes
-    with whose end it begins, by their ids. `run`: its number; None: the next one."""
+    with whose end it begins, by their ids. `run`: its number; None: the next one. `copied`: it is a fork that
+    has copied what it reuses, and begins for the first time."""
 
     step: ExecutionStep
     token: str
@@ -150,6 +151,7 @@ class Again(msgspec.Struct, frozen=True):
     inputs: StoredInputs | None = None
     said: Mapping[str, Overruling] = {}
     run: int | None = None
+    copied: bool = False
 
 
 def begin_again(
@@ -169,7 +171,7 @@ def begin_again(
     """
     run, rerun = again.run or record.run + 1, again.rerun
     reset = rerun.reset
-    anew = begins_events_anew(run)
+    anew = begins_events_anew(run) or again.copied
     happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run), by=again.why.by))]
     happened += [] if again.told is None else [Happened(again.told)]
     writes: dict[int, Write] = {}
@@ -204,14 +206,17 @@ def begin_again(
         failures=tuple(failures),
         counters=_counters(plan, records, rerun.touched),
         touched=tuple(stored),
-        events_anew=anew,
+        events_anew=anew and not again.copied,
         inputs=again.inputs,
-        ended=_ended_run(plan, record, stored),
+        ended=None if again.copied else _ended_run(plan, record, stored),
         why=again.why,
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
         notifies=record.notifies,
         nests=plan.nests,
+        copied=again.copied,
+        had_inputs=again.copied,
+        by=again.why.by if again.copied else None,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)

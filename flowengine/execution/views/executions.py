@@ -78,12 +78,29 @@ class NotPossibleView(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class AnewView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that begins from its start in a new execution, and why."""
+
+    node: str
+    code: str
+    message: str
+
+
+class ForkPreviewView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rerun as a new execution would make: one of this version of the definition, null for a posted
+    document. `anew`: the nodes that begin from their start although a run of the same execution would keep
+    something of them, or they have not ended."""
+
+    version: int | None
+    anew: tuple[AnewView, ...]
+
+
 class RerunPreviewView(msgspec.Struct, frozen=True, kw_only=True):
     """What a rerun would do, by the run that has ended, `run`. Nodes in the document's order.
 
     `reset`: the nodes that begin again, hooks included; `reused`: those that stay as they are; `skipped`:
     those that the run skips; `not_possible`: what keeps it from being done. `version`: of the definition;
-    null for a posted document.
+    null for a posted document. `forks`: of a rerun as a new execution, what is said of that.
     """
 
     execution_id: str
@@ -93,10 +110,12 @@ class RerunPreviewView(msgspec.Struct, frozen=True, kw_only=True):
     reused: tuple[str, ...]
     skipped: tuple[str, ...]
     not_possible: tuple[NotPossibleView, ...]
+    forks: ForkPreviewView | msgspec.UnsetType = msgspec.UNSET
 
 
 class RerunView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a rerun: the run that begins, and what it does with each node, as its preview lists it."""
+    """Answer to a rerun: the run that begins, and what it does with each node, as its preview lists it.
+    `rerun_of`: what the execution is a new one of; it begins once it has copied what it reuses."""
 
     execution_id: str
     status: ExecutionStatus
@@ -104,6 +123,7 @@ class RerunView(msgspec.Struct, frozen=True, kw_only=True):
     reset: tuple[str, ...]
     reused: tuple[str, ...]
     skipped: tuple[str, ...]
+    rerun_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class OverruledView(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,9 +247,11 @@ class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution was started by: `api`, a request, or `parent`, the node that it stands for."""
+    """What an execution was started by: `api`, a request; `parent`, the node that it stands for; `rerun`, one
+    that makes a new execution of that with the `execution_id`."""
 
-    kind: Literal["api", "parent"]
+    kind: Literal["api", "parent", "rerun"]
+    execution_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "turn"]
@@ -378,13 +400,21 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     since: Moment
 
 
+class RerunOfView(msgspec.Struct, frozen=True, kw_only=True):
+    """The execution whose results a new one has copied, and the run that it was in then. It may be gone."""
+
+    execution_id: str
+    run: int
+
+
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
     has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
     has not begun. `version`: of its definition, where it is of one. `parent`: of a child, the node that it
-    stands for. `children`: where the document has groups."""
+    stands for. `children`: where the document has groups. `rerun_of`: of a new execution that a rerun has
+    made, what it was made of. `reruns`: the new executions that reruns have made of it, if there are some."""
 
     execution_id: str
     name: str
@@ -406,6 +436,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     version: int | msgspec.UnsetType = msgspec.UNSET
     parent: ParentView | msgspec.UnsetType = msgspec.UNSET
     children: ChildrenView | msgspec.UnsetType = msgspec.UNSET
+    rerun_of: RerunOfView | msgspec.UnsetType = msgspec.UNSET
+    reruns: ChildrenView | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from flowengine.execution.changes import (
     Begin,
     Change,
     ChangeStatus,
+    CopyNodes,
     CountDown,
     CountItems,
     CountStart,
@@ -79,6 +80,7 @@ from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.committing.children import keeping, making
 from flowengine.store.committing.decisions_counted import count_decided
+from flowengine.store.committing.fork_commands import copying, marking
 from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
 from flowengine.store.committing.map_commands import (
     ending_item,
@@ -226,6 +228,10 @@ class ChangeEncoder:
                     last.append(change)
                 case Create():
                     self._create(execution, change)
+                case CopyNodes():
+                    plan, gone = self._lifetimes.plan(execution), self._gone(change.created_at)
+                    later = gone + CONTROL_LEAD_S
+                    self.commands += copying(self._keys, execution, change, plan, later)
                 case MakeChild():
                     self.commands += making(self._keys, execution, change)
                 case Keep(at=at):
@@ -429,8 +435,12 @@ class ChangeEncoder:
                     self._unfinished_replies[execution] = len(self.commands)
                 self.commands.append(("HINCRBY", self._keys.counts(execution), field, by))
 
+    def _gone(self, created_at: int) -> int:
+        """When an execution expires that was made at this time and does not begin, in seconds."""
+        return created_at // 1000 + self._lifetimes.retention_s
+
     def _create(self, execution: str, change: Create) -> None:
-        gone = change.at // 1000 + self._lifetimes.retention_s
+        gone = self._gone(change.at)
         control = self._keys.control(execution)
         fields: dict[str, object] = {
             "status": "pending",
@@ -463,8 +473,12 @@ class ChangeEncoder:
             name = self._keys.deliveries(execution)
             self.commands.append(("HSET", name, keys.URL, change.callback_url))
             self.commands.append(("EXPIREAT", name, gone + CONTROL_LEAD_S))
+        origin = None
+        if change.fork is not None:
+            origin = change.fork.origin.execution
+            self.commands += marking(self._keys, execution, change.fork, gone + CONTROL_LEAD_S)
         self._changed(execution, "pending", change.at, 0)
-        listed = Listed(change.name, change.correlation_id, change.labels, change.version)
+        listed = Listed(change.name, change.correlation_id, change.labels, change.version, origin)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
             self._give(execution, change.inputs)
@@ -504,6 +518,8 @@ class ChangeEncoder:
             *self._moved(execution, change.was, change.status, change.at),
             ("DEL", *stale),
         ]
+        if change.copied:
+            self.commands.append(("DEL", self._keys.fork(execution)))
         self._changed(execution, change.status, change.at, change.run)
         if change.inputs is not None:
             self._give(execution, change.inputs)
@@ -520,7 +536,7 @@ class ChangeEncoder:
         ]
 
     def _withdraw(self, execution: str, change: Withdraw) -> None:
-        control, gone = self._keys.control(execution), change.created_at // 1000 + self._lifetimes.retention_s
+        control, gone = self._keys.control(execution), self._gone(change.created_at)
         later = gone + CONTROL_LEAD_S
         names = [*self._keys.own(execution), *self._keys.sent(execution)]
         ends = dict.fromkeys(self._keys.with_control(execution), gone) | dict.fromkeys(names, later)
@@ -563,6 +579,8 @@ class ChangeEncoder:
             names += [self._keys.plan(execution), self._keys.document(execution)]
             if change.had_inputs:
                 names.append(self._keys.inputs(execution))
+            if change.copied:
+                names += self._copied(execution, change)
         else:
             names.append(self._keys.live(execution))
             names += [*self._keys.own(execution), *self._keys.said(execution)]
@@ -576,6 +594,14 @@ class ChangeEncoder:
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
+
+    def _copied(self, execution: str, change: Begin) -> list[str]:
+        """The keys that a fork has of what it has copied."""
+        plan, nodes = self._lifetimes.plan(execution), change.touched
+        found = [self._keys.node(execution, node) for node in nodes]
+        found += self._of_maps(execution, plan)
+        found += self._collected(execution, plan)
+        return [*found, self._keys.counts(execution)]
 
     def _signals(self, execution: str, plan: Plan | None) -> list[str]:
         """The key of its signals, if its nodes wait for some."""
@@ -614,7 +640,8 @@ class ChangeEncoder:
     def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
         ended_at, run = change.at, change.run
-        at = ended_at // 1000 + self._lifetimes.retention_s
+        usual = ended_at // 1000 + self._lifetimes.retention_s
+        at = usual if change.kept_s is None else min(usual, ended_at // 1000 + change.kept_s)
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
@@ -627,13 +654,15 @@ class ChangeEncoder:
             names.append(self._keys.children(execution))
         if run > 1:
             names.append(self._keys.runs(execution))
+        if not run:
+            names.append(self._keys.fork(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         later = at + CONTROL_LEAD_S
         return [
             *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),
             ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
-            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
+            ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S + LISTED_LONGER_S),
             *(("EXPIREAT", name, later) for name in names),
         ]
 
@@ -652,9 +681,11 @@ def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command
 
 def _history(key: str, change: Begin) -> list[Command]:
     """What is told of the run before, and why this one begins; the oldest run goes."""
-    if change.ended is None or change.why is None:
+    if change.why is None:
         return []
-    kept = [str(change.ended.run), _encode(change.ended), keys.why_field(change.run), _encode(change.why)]
+    kept: list[object] = [keys.why_field(change.run), _encode(change.why)]
+    if change.ended is not None:
+        kept = [str(change.ended.run), _encode(change.ended), *kept]
     oldest = change.run - KEPT_RUNS
     dropped: list[Command] = [("HDEL", key, str(oldest), keys.why_field(oldest))] if oldest > 0 else []
     return [("HSET", key, *kept), *dropped]

@@ -31,6 +31,7 @@ from flowengine.store.lists.listing_entries import (
     LABEL,
     LISTS,
     NAME,
+    RERUN,
     Span,
     beginning_with,
     having,
@@ -179,6 +180,8 @@ class RedisListing:
             values.append((NAME, wanted.name))
         if wanted.correlation_id is not None:
             values.append((CORRELATION, wanted.correlation_id))
+        if wanted.rerun_of is not None:
+            values.append((RERUN, wanted.rerun_of))
         found += [_Source((having(by, low, high, *value),)) for value in values]
         if wanted.prefix:
             spans = [beginning_with(by, NAME, wanted.prefix), *self._with_id(wanted.prefix)]

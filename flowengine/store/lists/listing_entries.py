@@ -4,8 +4,8 @@ Two kinds of sorted sets, all of whose scores are 0, so that their members lie i
 
 * `fe:list:STATUS` has ids. An id begins with the time at which it was made: backwards they are newest first.
   Those of `paused` and `cancelling` hold some of `running`, and are there to be counted.
-* `fe:list:by` has `n NAME ID`, `c CORRELATION-ID ID`, `l LABEL VALUE ID` and, of one of a definition,
-  `v NAME VERSION ID`, parted by tabs, which none of these can hold.
+* `fe:list:by` has `n NAME ID`, `c CORRELATION-ID ID`, `l LABEL VALUE ID`, of one of a definition `v NAME
+  VERSION ID`, and of a fork `r ORIGIN ID`, parted by tabs, which none of these can hold.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ NAME: Final = "n"
 CORRELATION: Final = "c"
 LABEL: Final = "l"
 VERSION: Final = "v"
+RERUN: Final = "r"
 
 LISTS: Final[tuple[ExecutionStatus, ...]] = (
     "pending",
@@ -42,12 +43,14 @@ NARROW_LISTS: Final[tuple[ExecutionStatus, ...]] = tuple(
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
-    """What an execution is found by: the value of `fe:x:ID:listed`. `version`: of its definition."""
+    """What an execution is found by: the value of `fe:x:ID:listed`. `version`: of its definition. `origin`:
+    the execution that it is a fork of."""
 
     name: str
     correlation_id: str
     labels: Mapping[str, str] = {}
     version: int | None = None
+    origin: str | None = None
 
     def entries(self, execution: str) -> list[str]:
         """Its members of `fe:list:by`."""
@@ -56,6 +59,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
             of_value(execution, CORRELATION, without_trace(self.correlation_id)),
             *(of_value(execution, LABEL, *label) for label in self.labels.items()),
             *([] if self.version is None else [of_value(execution, VERSION, self.name, str(self.version))]),
+            *([] if self.origin is None else [of_value(execution, RERUN, self.origin)]),
         ]
 
 
@@ -65,9 +69,10 @@ decode_listed = msgspec.json.Decoder(Listed).decode
 
 def encode_listed(listed: Listed) -> bytes:
     """The value of `fe:x:ID:listed`: of a posted document without a version, as it always was."""
-    if listed.version is not None:
+    if listed.origin is not None:
         return _encode(listed)
-    return _encode((listed.name, listed.correlation_id, listed.labels))
+    said = (listed.name, listed.correlation_id, listed.labels)
+    return _encode(said if listed.version is None else (*said, listed.version))
 
 
 def stored_entries(execution: str, listed: object) -> list[str]:

@@ -168,6 +168,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("PEXPIREAT", _NAMES.item_try(_ID, "a", 0), 1),
         ("DEL", _CONTROL),
         ("UNLINK", _NODE),
+        ("COPY", _NODE, _NODE, "REPLACE"),
         ("APPEND", _NAMES.collected(_ID, "a"), ""),
         ("RPUSH", _TURNS, ""),
         ("LREM", _TURNS, 1, ""),

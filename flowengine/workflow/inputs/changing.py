@@ -1,4 +1,5 @@
-"""Other inputs for an execution that has run: what they change, and which nodes read that.
+"""Other inputs for an execution that has run, or another version of its definition: what that changes of what
+it is given, and which nodes read it.
 
 Pure: the time is an argument. One budget bounds all the templates together.
 """
@@ -16,7 +17,7 @@ from flowengine.template.budget import Budget
 from flowengine.template.reference import EXECUTION, INPUTS, VARS
 from flowengine.workflow.inputs.beginning import MAX_CHARS, VarsInvalidError, make_vars, refuse_large_vars
 from flowengine.workflow.inputs.reading import templates_in
-from flowengine.workflow.inputs.values import Occasion, Values, check_given, scope_of
+from flowengine.workflow.inputs.values import Occasion, Values, check_given, complete, scope_of
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 
@@ -41,22 +42,26 @@ def change(
     made: Mapping[str, JsonValue],
     patch: Mapping[str, JsonValue],
     occasion: Occasion,
+    was: Plan | None = None,
 ) -> Changed:
     """What follows where some inputs get other values. `before` and `made`: the inputs and vars so far.
 
     A var that reads what has changed is made anew, and no other: what stays was made of the others. An input
-    that has its value from a default keeps it. Raises InputsInvalidError, VarsInvalidError.
+    that has its value from a default keeps it. `was`: the plan so far, where it was another: then an input
+    goes that there is no more, a new one has its default, and a var that is another is made anew.
+    Raises InputsInvalidError, VarsInvalidError.
     """
-    inputs = check_given(plan.inputs, {**before, **patch})
-    names = [
-        name for name, value in patch.items() if name not in before or encode(before[name]) != encode(value)
-    ]
-    changed = {(INPUTS, name) for name in names}
-    variables: Values = {}
     budget = Budget(MAX_CHARS)
+    if was is None:
+        inputs = check_given(plan.inputs, {**before, **patch})
+    else:
+        kept = {name: value for name, value in before.items() if plan.inputs is None or name in plan.inputs}
+        inputs = complete(plan.inputs, {**kept, **patch}, occasion, budget)
+    changed = {(INPUTS, name) for name in _differing(before, inputs)}
+    variables: Values = {}
     for name, one in plan.vars.items():
         value = decode(bytes(one.value))
-        reads_changed = _reads(_texts([value]), changed)
+        reads_changed = _reads(_texts([value]), changed) or (was is not None and was.vars.get(name) != one)
         if reads_changed:
             changed.add((VARS, name))
         if one.secret:
@@ -72,6 +77,15 @@ def change(
             raise VarsInvalidError((problem,)) from error
     refuse_large_vars(variables)
     return Changed(inputs, variables, tuple(_readers(plan, changed)))
+
+
+def _differing(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> list[str]:
+    """The names whose values differ; one of them may lack a name."""
+    return [
+        name
+        for name in dict.fromkeys([*before, *after])
+        if name not in before or name not in after or encode(before[name]) != encode(after[name])
+    ]
 
 
 def _readers(plan: Plan, changed: Collection[Read]) -> Iterator[str]:

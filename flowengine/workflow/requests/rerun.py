@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.jsonvalue import pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
@@ -21,13 +21,20 @@ FUTURE_FIELDS: Final = ("items",)
 MODES: Final[tuple[Mode, ...]] = ("failed", "from", "all")
 MAX_NODES: Final = 1000
 ORIGINAL: Final = "original"
+LATEST: Final = "latest"
 SAME: Final = "same"
+NEW: Final = "new"
+WORDS: Final = (SAME, NEW)
+MAX_VERSION: Final = 2**31 - 1
+
+Version: TypeAlias = Literal["original", "latest"] | int
+"""Of the definition: that of the execution, the one in force, or this one."""
 
 
 class PostedRerun(msgspec.Struct, frozen=True):
     """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in;
     `version`: that of its definition, where it is expected to be of one.
-    `inputs`: those that get other values."""
+    `inputs`: those that get other values. `as_new`: as a new execution, by this version (`by_version`)."""
 
     mode: Mode = "failed"
     start_from: tuple[str, ...] = ()
@@ -38,6 +45,8 @@ class PostedRerun(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     malformed: bool = False
     version: int | None = None
+    as_new: bool = False
+    by_version: Version = ORIGINAL
 
 
 def read_rerun(body: bytes, form: Form, limits: Limits) -> PostedRerun:
@@ -56,17 +65,31 @@ def read_rerun(body: bytes, form: Form, limits: Limits) -> PostedRerun:
 
 def _read(body: JsonObject, report: Report) -> PostedRerun:
     refuse_unknown_fields(body, FIELDS, "", report, future=FUTURE_FIELDS)
-    _refuse_others(body, report)
+    as_new, by_version = _as_new(body, report), _by_version(body, report)
+    if by_version != ORIGINAL and not as_new and not report:
+        message = "another version takes a new execution: say 'as: new' as well"
+        report.add("out_of_range", "/version", message)
     start_from, skip = _names(body, "from", report), _names(body, "skip", report)
     mode = _mode(body, start_from, report)
     inputs = _inputs(body, report)
-    if mode == "from" and not (start_from or skip or inputs) and not report:
+    if mode == "from" and not (start_from or skip or inputs or by_version != ORIGINAL) and not report:
         report.add("missing_field", "/from", "the mode 'from' needs the nodes to begin with, in 'from'")
     if mode != "from" and start_from:
         message = f"'from' belongs to the mode 'from', and the mode is '{mode}': take one of them out"
         report.add("out_of_range", "/from", message)
     run, version = _expected(body, report)
-    return PostedRerun(mode, start_from, skip, _preview(body, report), run, inputs, version=version)
+    preview = _preview(body, report)
+    return PostedRerun(
+        mode,
+        start_from,
+        skip,
+        preview,
+        run,
+        inputs,
+        version=version,
+        as_new=as_new,
+        by_version=by_version,
+    )
 
 
 def _mode(body: JsonObject, start_from: tuple[str, ...], report: Report) -> Mode:
@@ -145,15 +168,37 @@ def _whole(expected: JsonObject, field: str, report: Report) -> int | None:
     return None
 
 
-def _refuse_others(body: JsonObject, report: Report) -> None:
-    """Another version of the definition, or another execution: neither is there yet."""
-    _only(body, "version", ORIGINAL, "a rerun goes by the execution's own document", report)
-    _only(body, "as", SAME, "a rerun is another run of the same execution", report)
+def _as_new(body: JsonObject, report: Report) -> bool:
+    """Whether it makes a new execution."""
+    value = body.get("as")
+    if value is None or value == SAME:
+        return False
+    if value == NEW:
+        return True
+    if isinstance(value, str):
+        meant = did_you_mean(report.nearest(value, WORDS))
+        report.add("out_of_range", "/as", f"'as' is not {quoted(value)}{meant or '.'} Known: same, new")
+    else:
+        report.add("wrong_type", "/as", f"'as' must be text, it is {type_name(value)}. Known: same, new")
+    return False
 
 
-def _only(body: JsonObject, field: str, known: str, fact: str, report: Report) -> None:
-    value: JsonValue = body.get(field)
-    if value is not None and value != known:
-        shown = quoted(value) if isinstance(value, str) else f"of {type_name(value)}"
-        message = f"in this version {fact}: '{field}' {shown} is not there yet. Known: {known}"
-        report.add("not_supported_yet", f"/{field}", message)
+def _by_version(body: JsonObject, report: Report) -> Version:
+    value = body.get("version")
+    if value is None or value == ORIGINAL:
+        return ORIGINAL
+    if value == LATEST:
+        return LATEST
+    known = "Known: original, latest, and the number of a version"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 1 <= value <= MAX_VERSION:
+            return value
+        report.add("out_of_range", "/version", f"versions are numbers from 1 on, not {value}. {known}")
+    elif isinstance(value, str):
+        meant = did_you_mean(report.nearest(value, (ORIGINAL, LATEST)))
+        message = f"there is no version {quoted(value)}{meant or '.'} {known}"
+        report.add("out_of_range", "/version", message)
+    else:
+        message = f"'version' must be text or a whole number, it is {type_name(value)}. {known}"
+        report.add("wrong_type", "/version", message)
+    return ORIGINAL

@@ -71,9 +71,8 @@ MUTANTS: Final = (
     Mutant(
         "what an execution is found by outlives it by a day",
         ENCODER,
-        '            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),\n'
-        '            *(("EXPIREAT", name',
-        '            ("EXPIREAT", self._keys.listed(execution), later),\n            *(("EXPIREAT", name',
+        '            ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S + LISTED_LONGER_S),\n',
+        '            ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S),\n',
         ("tests/integration/store/test_store_lifetimes.py",),
     ),
     Mutant(

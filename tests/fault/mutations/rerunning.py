@@ -122,7 +122,7 @@ MUTANTS: Final = (
     ),
     _command(
         "what cannot be done is refused",
-        "            _refuse_impossible(found.rerun, asked.wanted)\n",
+        "            refuse_impossible(found.rerun, asked.wanted)\n",
         "",
     ),
     _command(

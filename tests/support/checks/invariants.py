@@ -71,7 +71,7 @@ _TYPES: Final = {
     ): b"hash",
     re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
-    re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|listed|document|fork|collected:.+)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:x:[^:]+:children"): b"zset",
     re.compile(rb"fe:nested(@[0-9a-f]{27})?"): b"zset",
@@ -185,6 +185,11 @@ class Stored(msgspec.Struct, dict=True):
     def waits(self) -> bool:
         """Whether it was triggered and waits for its turn."""
         return self.status == "pending" and self.control["run"] != "0"
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether it is a fork that has not begun: it has copies, and no events."""
+        return "origin" in self.control and self.control["run"] == "0"
 
     @property
     def place(self) -> tuple[str, str] | None:
@@ -366,14 +371,15 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_counters(stored),
         *_records(stored),
         *_iterations(stored),
-        *(() if stored.cut else (*_histories(stored), *_runs(stored))),
+        *(() if stored.cut or stored.is_being_made else (*_histories(stored), *_runs(stored))),
+        *_fork(found, stored),
         *_stages(stored),
         *_maps(stored),
         *_lifetimes(stored, settled=settled),
         *_lines(found, stored),
         *_index(found, stored),
         *_lists(found, stored),
-        *_blamed(stored),
+        *(() if stored.is_being_made else _blamed(stored)),
         *_children(found, stored),
     ]
     if stored.root_status in OPEN and stored.status in ENDED:
@@ -682,6 +688,31 @@ def _records(stored: Stored) -> Iterable[str]:
         yield f"records of no node: {unknown}"
 
 
+def _fork(found: Snapshot, stored: Stored) -> Iterable[str]:
+    """What a fork is to do is known until it begins; meanwhile a message tells of it. It copies what has
+    ended, and children of nobody."""
+    if "origin" not in stored.control:
+        if "fork" in stored.ttls:
+            yield "there is something to copy, and nobody to copy it of"
+        return
+    if ("fork" in stored.ttls) != stored.is_being_made:
+        yield f"in run {stored.control['run']}, and what is to be copied is known: {'fork' in stored.ttls}"
+    if not stored.is_being_made:
+        return
+    told = b"".join(_payload(fields) for queue in _queues(found) for _, fields in found.xrange(queue))
+    if stored.status == "pending" and stored.id.encode() not in told:
+        yield "a fork that has not begun, and no message will let it"
+    if stored.events or stored.started:
+        yield f"it has not begun, and there are events: {stored.events}, {stored.started}"
+    odd = [
+        name
+        for name, record in stored.nodes.items()
+        if record.status not in ("completed", "failed", "skipped") or record.child or record.run != 1
+    ]
+    if odd:
+        yield f"copies of what has not ended, or stands for something: {odd}"
+
+
 def _iterations(stored: Stored) -> Iterable[str]:
     """What is kept of the iterations of a node that has not completed is what its record says of them."""
     for node in stored.plan.nodes:
@@ -833,6 +864,8 @@ def _entries(stored: Stored) -> set[str]:
     values += [("l", *each) for each in labels.items()]
     if "version" in stored.control:
         values.append(("v", stored.control["name"], stored.control["version"]))
+    if "origin" in stored.control:
+        values.append(("r", msgspec.json.decode(stored.control["origin"])[0]))
     return {"\t".join((*value, stored.id)) for value in values}
 
 
@@ -852,8 +885,10 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
         yield f"not found by {sorted(missing)}"
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
     said = [stored.control["name"], stored.control["correlation_id"], labels]
-    if "version" in stored.control:
-        said.append(int(stored.control["version"]))
+    if "version" in stored.control or "origin" in stored.control:
+        said.append(int(stored.control["version"]) if "version" in stored.control else None)
+    if "origin" in stored.control:
+        said.append(msgspec.json.decode(stored.control["origin"])[0])
     if stored.listed is not None and msgspec.json.decode(stored.listed) != said:
         yield f"its list of entries is {stored.listed!r}"
 

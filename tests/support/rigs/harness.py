@@ -584,6 +584,8 @@ class OrchestratorProcess(Process):
             self.bulks.fire(held[0])
         elif actor == "delete_execution":
             self.engine.delete(held[0])
+        elif actor == "copy_results":
+            self.engine.copy(held[0])
         elif actor == "node_overruled":
             self.engine.follow_overruled(held[0])
         elif actor == "signal_kept":

@@ -78,6 +78,28 @@ def test_what_is_asked_for_reaches_the_engine(
     assert api.store.reruns[-1] == asked
 
 
+def test_a_rerun_as_a_new_execution_is_answered_with_that(api: ServedApi, ended: str) -> None:
+    """202, and where to look is the new one; the first one stays as it is, and may run."""
+    api.store.stored[ended].status = "running"
+    answer = api.client.post(f"/workflows/{ended}/rerun", json={"as": "new", "version": "latest"})
+    new = answer.json()["execution_id"]
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/workflows/{new}")
+    assert new != ended
+    assert answer.json() == {
+        "execution_id": new,
+        "status": "pending",
+        "run": 2,
+        "rerun_of": ended,
+        "reset": ["a"],
+        "reused": [],
+        "skipped": [],
+    }
+    body = {"as": "new", "version": 3, "mode": "from", "preview": True}
+    answer = api.client.post(f"/workflows/{ended}/rerun", json=body)
+    assert (answer.status_code, answer.json()["forks"]["anew"][0]["code"]) == (200, "definition")
+    assert api.store.forks == [(RerunAsked(), "latest"), (RerunAsked(Wanted("from")), 3)]
+
+
 def test_what_runs_is_not_run_again(api: ServedApi, ended: str) -> None:
     """409: of two at once one begins."""
     assert api.client.post(f"/workflows/{ended}/rerun").status_code == 202
@@ -109,9 +131,13 @@ def test_a_rerun_that_came_too_late_is_refused(api: ServedApi, ended: str) -> No
         ({"expect": {"run": True}}, "wrong_type", "/expect/run", "a whole number"),
         ({"expect": {"version": "2"}}, "wrong_type", "/expect/version", "a whole number"),
         ({"items": {"a": ["1"]}}, "not_supported_yet", "/items", "does not have yet"),
-        ({"version": "latest"}, "not_supported_yet", "/version", "the execution's own document"),
-        ({"version": 3}, "not_supported_yet", "/version", "Known: original"),
-        ({"as": "new"}, "not_supported_yet", "/as", "another run of the same execution"),
+        ({"version": "latest"}, "out_of_range", "/version", "say 'as: new' as well"),
+        ({"version": 3, "as": "same"}, "out_of_range", "/version", "say 'as: new' as well"),
+        ({"version": "lastest", "as": "new"}, "out_of_range", "/version", "did you mean 'latest'"),
+        ({"version": 0, "as": "new"}, "out_of_range", "/version", "from 1 on"),
+        ({"version": [], "as": "new"}, "wrong_type", "/version", "the number of a version"),
+        ({"as": "now"}, "out_of_range", "/as", "did you mean 'new'"),
+        ({"as": True}, "wrong_type", "/as", "Known: same, new"),
         ([], "wrong_type", "", "an object"),
     ],
 )

@@ -141,6 +141,16 @@ def test_ended_execution_is_run_again(api: ServedApi) -> None:
     told = run("rerun", execution, "--from", "a", "--skip", "b", "--set", "day=5").stdout
     assert told == f"running, run 2: {execution}\n  again: a\n  skipped: b\n"
     assert api.store.reruns[-1] == RerunAsked(Wanted("from", ("a",), ("b",)), inputs={"day": 5})
+    told = run("rerun", execution, "--new", "--version", "latest", "--preview").stdout
+    assert told == (
+        f"after run 2 of {execution} this would begin in a new execution:\n  again: a\n"
+        "  anew: 'a' is another in this version\n"
+    )
+    told = run("rerun", execution, "--new", "--version", "3").stdout
+    assert told == f"pending, run 2: {execution} -> x2\n  again: a\n"
+    assert [version for _, version in api.store.forks] == ["latest", 3]
+    assert "say --new" in run("rerun", execution, "--version", "3", code=2).stderr
+    assert "a number or 'latest'" in run("rerun", execution, "--new", "--version", "x", code=2).stderr
     assert "leave out --from" in run("rerun", execution, "--all", "--from", "a", code=2).stderr
     assert "could be waited for" in run("rerun", execution, "--preview", "--wait", code=2).stderr
 

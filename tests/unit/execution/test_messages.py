@@ -21,6 +21,7 @@ from flowengine.execution.limits.lines import Pace
 from flowengine.execution.messages import (
     MESSAGES,
     Callback,
+    CopyResults,
     Deadline,
     DeleteExecution,
     DeliverResults,
@@ -174,6 +175,7 @@ NEWER: Final[dict[str, Payload]] = {
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),
     "bulk": RunBulk(bulk="y", step=2, correlation_id="c"),
     "delete": DeleteExecution(execution="x", run=2, correlation_id="c"),
+    "copy": CopyResults(execution="x", first=50, correlation_id="c"),
     "overruled": NodeOverruled(execution="x", run=2, node="a", correlation_id="c"),
     "signal": SignalKept(execution="x", run=2, correlation_id="c"),
     "line": LineMoved(line="s:a", execution="x", run=2, correlation_id="c"),

@@ -148,6 +148,7 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
     ("cancelling", "fail"): "failed",
     ("cancelling", "stop"): "cancelling",
     ("pending", "end_cancelled"): "cancelled",
+    ("pending", "give_up"): "failed",
 }
 ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (
     "trigger",
@@ -162,6 +163,7 @@ ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (
     "complete",
     "fail",
     "end_cancelled",
+    "give_up",
 )
 
 FINAL: Final = {"completed", "failed", "skipped", "cancelled"}
@@ -309,7 +311,7 @@ def test_predicates_and_tables_say_the_same() -> None:
         assert before not in FINAL or after in {before, "pending"}
     for was, taken in EXECUTION_STEPS:
         assert (was in TAKES_REPORTS) == (
-            taken not in ("trigger", "rerun", "queue", "admit", "withdraw", "end_cancelled")
+            taken not in ("trigger", "rerun", "queue", "admit", "withdraw", "end_cancelled", "give_up")
             or was == "cancelling"
         )
     assert LETS_DISPATCH < LETS_DECIDE < TAKES_REPORTS

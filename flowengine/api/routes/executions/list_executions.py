@@ -80,6 +80,7 @@ PARAMETERS: Final = (
         "parent",
         "The id of the execution of whose nodes they are the children. Without it: no children.",
     ),
+    _text("HasOrigin", "rerun_of", "The id of the execution that reruns have made them of, as new ones."),
     _moment("CreatedAfter", "created_after", "Created at this time or later."),
     _moment("CreatedBefore", "created_before", "Created before this time."),
     _text("BeginsWith", "q", "The beginning of its id, or of its name."),
@@ -143,14 +144,15 @@ def read_wanted(request: Request[Any, Any, Any]) -> Wanted:
         created_after=query_moment(request, "created_after"),
         created_before=query_moment(request, "created_before"),
         version=query_number(request, "version", most=MAX_VERSION),
-        parent=_parent(request),
+        parent=_id(request, "parent"),
+        rerun_of=_id(request, "rerun_of"),
     )
 
 
-def _parent(request: Request[Any, Any, Any]) -> str | None:
-    given = query_text(request, "parent")
+def _id(request: Request[Any, Any, Any], name: str) -> str | None:
+    given = query_text(request, name)
     if given is not None and not _ID.fullmatch(given):
-        raise refuse_value("parent", given, "is the id of an execution")
+        raise refuse_value(name, given, "is the id of an execution")
     return given
 
 

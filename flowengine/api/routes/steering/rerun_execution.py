@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -14,6 +16,7 @@ from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, BodyExample, Operation, RequestBody, ViewResponse
 from flowengine.api.openapi.schemas import RERUN
+from flowengine.api.ports import Executions
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import (
@@ -21,6 +24,7 @@ from flowengine.api.routes.executions.execution_id import (
     TO_RESULTS,
     TO_STATUS,
     call_about,
+    read_about,
 )
 from flowengine.api.routes.executions.workflow_body import read_posted
 from flowengine.engine.commands.rerun import RerunAsked
@@ -28,6 +32,9 @@ from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import RerunPreviewView, RerunView
 from flowengine.workflow.requests.rerun import PostedRerun, read_rerun
 
+NEW_UNKNOWN_OUTCOME: Final = (
+    "The new execution may have been made. GET /workflows?rerun_of={execution} lists those that there are."
+)
 UNKNOWN_OUTCOME: Final = (
     "The rerun may have begun, or may still. GET {path} tells: it has, once `run` is one more than before. "
     "Sending it again begins nothing twice: while the execution runs it is answered 409."
@@ -60,6 +67,9 @@ RERUN_BODY: Final = RequestBody(
         ),
         "preview": BodyExample("What a rerun of everything would do", {"mode": "all", "preview": True}),
         "inputs": BodyExample("With another input", {"inputs": {"day": "2026-03-02"}}),
+        "new": BodyExample(
+            "As a new execution by the version in force", {"as": "new", "version": "latest", "mode": "all"}
+        ),
         "expect": BodyExample("Only if nobody was faster", {"mode": "all", "expect": {"run": 1}}),
     },
     required=False,
@@ -72,7 +82,10 @@ RERUN_EXECUTION: Final = Operation(
     "in this run. `inputs` get other values, and each node that reads "
     "them begins again. The other nodes keep their results. `preview` answers (200) what that would do, and "
     "changes nothing. With `expect` the rerun is refused (409 `overtaken`) if the execution is not in this "
-    "run any more. Of two reruns at once exactly one begins.",
+    "run any more. Of two reruns at once exactly one begins. With `as: new` the execution stays as it is, "
+    "whatever it does: a new one copies the results that it reuses, and begins, with run 2, once it has. It "
+    "may be of another `version` of the definition: then a result is reused if the definitions of its node "
+    "and of all above it are the same.",
     parameters=(EXECUTION_ID_PARAMETER,),
     body=RERUN_BODY,
     responses={
@@ -85,6 +98,7 @@ RERUN_EXECUTION: Final = Operation(
         "not_supported",
         "malformed_document",
         "execution_not_found",
+        "definition_not_found",
         "request_timeout",
         "wrong_state",
         "overtaken",
@@ -99,6 +113,15 @@ RERUN_EXECUTION: Final = Operation(
         "concurrency_limit",
     ),
 )
+
+
+def preview_of(
+    executions: Executions, execution_id: str, asked: RerunAsked, posted: PostedRerun
+) -> Callable[[], RerunPreviewView]:
+    """What tells what such a rerun would do."""
+    if posted.as_new:
+        return lambda: executions.preview_fork(execution_id, asked, posted.by_version)
+    return lambda: executions.preview_rerun(execution_id, asked)
 
 
 def route(backend: Backend) -> HTTPRouteHandler:
@@ -119,10 +142,19 @@ def route(backend: Backend) -> HTTPRouteHandler:
         )
         store = backend.calls.store
         if posted.preview:
-            data = await call_about(
-                request, execution_id, store, lambda: executions.preview_rerun(execution_id, asked)
+            look = preview_of(executions, execution_id, asked, posted)
+            return json_response(await call_about(request, execution_id, store, look))
+        if posted.as_new:
+            with outcome_unknown(NEW_UNKNOWN_OUTCOME.format(execution=execution_id)):
+                made = await read_about(
+                    request,
+                    execution_id,
+                    store,
+                    lambda: executions.fork(execution_id, asked, posted.by_version),
+                )
+            return json_response(
+                msgspec.json.encode(made), 202, {"Location": f"/workflows/{made.execution_id}"}
             )
-            return json_response(data)
         path = f"/workflows/{execution_id}"
         with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
             data = await call_about(

@@ -12,7 +12,7 @@ from flowengine.cli.stack.reaching import stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowengine.client.calls import RerunMode
+    from flowengine.client.calls import RerunMode, RerunVersion
     from flowengine.execution.views.executions import RerunPreviewView, RerunView
 
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Begin everything again.")
 @click.option("--skip", multiple=True, metavar="NODE", help="A node that is skipped in this run.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Another input: text, or JSON.")
+@click.option("--new", "as_new", is_flag=True, help="As a new execution, also of one that runs.")
+@click.option("--version", metavar="N", help="With --new: by this version of its definition, or 'latest'.")
 @click.option("--preview", is_flag=True, help="Tell what it would do, and change nothing.")
 @waiting_options
 @json_option
@@ -33,12 +35,16 @@ def rerun(
     everything: bool,
     skip: tuple[str, ...],
     given: tuple[str, ...],
+    as_new: bool,
+    version: str | None,
     preview: bool,
     wait: bool,
     follow: bool,
     as_json: bool,
 ) -> None:
     """Run an ended execution again: what has failed in it, or from the nodes named, and all below.
+
+    With --new it stays as it is, and a new execution copies the results that it keeps of it.
 
     With --wait or --follow the exit code says how it ended, as that of `flowengine run`.
     """
@@ -49,15 +55,26 @@ def rerun(
         raise click.UsageError("--all begins everything again: leave out --from")
     if preview and (wait or follow):
         raise click.UsageError("--preview begins nothing that could be waited for")
+    if version is not None and not as_new:
+        raise click.UsageError("another version takes a new execution: say --new")
+    by_version = _version(version)
     mode: RerunMode | None = "all" if everything else "from" if start_from else None
     shown: RerunPreviewView | RerunView
     with stack(as_json=as_json) as client:
         inputs, _ = given_values(given, None, (), {})
         whole = whole_id(client, execution)
         ask = client.preview_rerun if preview else client.rerun
-        shown = ask(whole, mode=mode, start_from=start_from, skip=skip, inputs=inputs)
+        shown = ask(
+            whole,
+            mode=mode,
+            start_from=start_from,
+            skip=skip,
+            inputs=inputs,
+            as_new=as_new,
+            version=by_version,
+        )
         if wait or follow:
-            ctx.exit(until_ended(client, whole, follow=follow, as_json=as_json))
+            ctx.exit(until_ended(client, shown.execution_id, follow=follow, as_json=as_json))
     if as_json:
         from flowengine.cli.output.tables import print_json_line
 
@@ -67,17 +84,34 @@ def rerun(
             click.echo(line)
 
 
+def _version(given: str | None) -> RerunVersion | None:
+    if given is None or given == "original":
+        return None
+    if given == "latest":
+        return "latest"
+    if not given.isascii() or not given.isdecimal():
+        raise click.UsageError(f"--version is a number or 'latest', not {given[:40]!r}")
+    return int(given)
+
+
 def _lines(shown: RerunPreviewView | RerunView) -> Iterator[str]:
     """What it does, or would do, a line for each part of it."""
+    import msgspec
+
     from flowengine.execution.views.executions import RerunView
     from flowengine.plaintext import plain_text
 
     if isinstance(shown, RerunView):
-        yield f"{shown.status}, run {shown.run}: {shown.execution_id}"
+        made = "" if isinstance(shown.rerun_of, msgspec.UnsetType) else f"{shown.rerun_of} -> "
+        yield f"{shown.status}, run {shown.run}: {made}{shown.execution_id}"
     else:
-        yield f"after run {shown.run} of {shown.execution_id} this would begin:"
+        made = "" if isinstance(shown.forks, msgspec.UnsetType) else " in a new execution"
+        yield f"after run {shown.run} of {shown.execution_id} this would begin{made}:"
     for title, names in (("again", shown.reset), ("skipped", shown.skipped), ("kept", shown.reused)):
         if names:
             yield f"  {title}: {', '.join(names)}"
+    if not isinstance(shown, RerunView) and not isinstance(shown.forks, msgspec.UnsetType):
+        for each in shown.forks.anew:
+            yield plain_text(f"  anew: {each.message}")
     for hindrance in () if isinstance(shown, RerunView) else shown.not_possible:
         yield plain_text(f"  not possible: {hindrance.message}")

@@ -1,0 +1,1 @@
+"""New executions that reruns make of others: the command that stores one, and the steps that fill it."""

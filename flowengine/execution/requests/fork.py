@@ -1,0 +1,22 @@
+"""What is stored of an execution that is a fork of another one. Pure data."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flowengine.execution.history.runs import Why
+from flowengine.execution.records import Origin
+
+
+class Fork(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be done before a fork begins: it is there until then, and does not change.
+
+    `reset` and `skipped`: main nodes, by their index in the fork's plan; all others are copied. `why` the
+    fork was made. `key`: that of its `concurrency`, where it had to be made.
+    """
+
+    origin: Origin
+    reset: tuple[int, ...]
+    skipped: tuple[int, ...]
+    why: Why
+    key: str | None = None
