@@ -44,6 +44,18 @@ class SignalNotFoundError(FlowEngineError):
     code = "signal_not_found"
 
 
+class CallbackNotFoundError(FlowEngineError):
+    """There never was such a callback URL, or its execution is kept no more."""
+
+    code = "callback_not_found"
+
+
+class CallbackGoneError(FlowEngineError):
+    """The node whose callback URL it is waits no more."""
+
+    code = "callback_gone"
+
+
 class DeadLetterNotFoundError(FlowEngineError):
     """No dead letter has this id: it never existed, or it was retried, deleted or crowded out."""
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
 from flowengine.api.definition_ports import Definitions
+from flowengine.engine.commands.call_back import Carried
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
@@ -22,6 +23,7 @@ from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views.executions import (
+    CalledBackView,
     CancelledView,
     CreatedView,
     DecidedView,
@@ -201,6 +203,12 @@ class Executions(Protocol):
         """Send it what one of its nodes waits for, as JSON.
 
         Raises SignalNotFoundError, PayloadInvalidError, WrongStateError, SignalsFullError.
+        """
+
+    def call_back(self, token: str, carried: Carried) -> CalledBackView:
+        """Let the node take a callback whose token this is.
+
+        Raises CallbackNotFoundError, CallbackGoneError, PayloadInvalidError.
         """
 
     def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:

@@ -6,7 +6,13 @@ import msgspec
 
 from flowengine.client.call import Call, given_query, paging, path_part
 from flowengine.client.calls import PAGE
-from flowengine.execution.views.executions import DecidedView, PersonKind, SignalledView, WaitingView
+from flowengine.execution.views.executions import (
+    CalledBackView,
+    DecidedView,
+    PersonKind,
+    SignalledView,
+    WaitingView,
+)
 from flowengine.jsonvalue import JsonValue
 
 
@@ -38,6 +44,17 @@ def decide(
         path=f"/workflows/{path_part(execution_id)}/nodes/{path_part(node)}/decision",
         answer=DecidedView,
         body=msgspec.json.encode({"approved": approved, **given}),
+    )
+
+
+def call_back(token: str, payload: JsonValue = None) -> Call[CalledBackView]:
+    """Answer a node that waits for a callback, as the service would that was given its URL. `token`: the last
+    part of the URL."""
+    return Call(
+        method="POST",
+        path=f"/callbacks/{path_part(token)}",
+        answer=CalledBackView,
+        body=msgspec.json.encode(payload),
     )
 
 

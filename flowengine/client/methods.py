@@ -127,6 +127,7 @@ class Methods:
     preview_rerun = Method(calls.preview_rerun)
     signal = Method(answers.signal)
     decide = Method(answers.decide)
+    call_back = Method(answers.call_back)
     waiting = Iteration(answers.waiting_page)
     waiting_page = Method(answers.waiting_page)
     skip = Method(calls.skip)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from flowengine.engine import history, map_items, queries, waiting_nodes
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
+from flowengine.engine.commands.call_back import Carried, call_back
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
 from flowengine.engine.commands.decide import decide
@@ -40,6 +41,7 @@ from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views.executions import (
+    CalledBackView,
     CancelledView,
     CreatedView,
     DecidedView,
@@ -223,6 +225,10 @@ class StoredExecutions:
     def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
         """Send it what one of its nodes waits for."""
         return send_signal(self._store, _checked(execution_id), name, payload)
+
+    def call_back(self, token: str, carried: Carried) -> CalledBackView:
+        """Let the node take a callback whose token this is."""
+        return call_back(self._store, token, carried)
 
     def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:
         """Let a node that asks for an approval end as a person decides."""

@@ -216,6 +216,9 @@ class AdvancingStore(DeletingStore, Protocol):
         """How many bytes the outputs of nodes take."""
 
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+    def response(self, execution: str, node: str) -> bytes | None:
+        """What the handler of a node has given that waits for a callback."""
+
     def begin_delivery(self, execution: str, run: int) -> DeliveryUnit: ...
     def plans_and_executions(
         self, executions: Sequence[str]
@@ -246,7 +249,8 @@ class AdvancingStore(DeletingStore, Protocol):
 class Given(msgspec.Struct, frozen=True):
     """What an execution is given, as it is stored: its inputs as JSON, the names of the secret ones, its
     vars, those of them that are made where they are read (`late`), its own record, and how its main nodes
-    have ended (`outcome`). None where it was not read, or is not there."""
+    have ended (`outcome`). None where it was not read, or is not there. `seed`: that of the tokens of its
+    callbacks."""
 
     inputs: bytes | None = None
     secret: tuple[str, ...] = ()
@@ -254,6 +258,7 @@ class Given(msgspec.Struct, frozen=True):
     late: bytes | None = None
     execution: ExecutionRecord | None = None
     outcome: bytes | None = None
+    seed: bytes | None = None
 
 
 NOTHING_GIVEN: Final = Given()
@@ -436,6 +441,12 @@ class CommandStore(Protocol):
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """The inputs and the vars of an execution, as JSON."""
+
+    def response(self, execution: str, node: str) -> bytes | None:
+        """What the handler of a node has given that waits for a callback."""
+
+    def seed(self, execution: str) -> bytes | None:
+        """That of the tokens of its callbacks, if it has one."""
 
     def letting_in(self, size: int) -> AbstractContextManager[None]: ...
     def begin_creating(self, request: IdempotentRequest) -> Creating: ...

@@ -138,6 +138,7 @@ class Begin(msgspec.Struct, frozen=True):
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
     the first run. `by`: the id of the key of who has triggered it first. `nests`: it may have children.
     `copied`: it is a fork, and begins with what it has copied.
+    `calls_back`: its nodes wait for callbacks, so that it needs a seed for their tokens.
     """
 
     was: ExecutionStatus
@@ -160,6 +161,7 @@ class Begin(msgspec.Struct, frozen=True):
     by: str | None = None
     nests: bool = False
     copied: bool = False
+    calls_back: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -183,8 +185,9 @@ class Iteration(msgspec.Struct, frozen=True):
 class Write(msgspec.Struct, frozen=True):
     """Store a node's record, and its result with it where there is one.
 
-    `anew`: the result that it had goes. `kept`: its last attempt, which another one may follow. `iteration`:
-    that which has ended with this.
+    `anew`: the result that it had goes, and what its handler has given before a callback. `kept`: its last
+    attempt, which another one may follow. `iteration`: that which has ended with this. `response`: what its
+    handler has given, of one that waits for a callback.
     """
 
     node: str
@@ -193,6 +196,7 @@ class Write(msgspec.Struct, frozen=True):
     anew: bool = False
     kept: Attempt | None = None
     iteration: Iteration | None = None
+    response: msgspec.Raw | None = None
 
 
 class ForgetIterations(msgspec.Struct, frozen=True):

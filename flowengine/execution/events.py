@@ -31,6 +31,7 @@ EventKind: TypeAlias = Literal[
     "node_cancelled",
     "node_overruled",
     "signal_received",
+    "callback_received",
     "execution_queued",
     "execution_admitted",
     "execution_paused",

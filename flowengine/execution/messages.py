@@ -164,6 +164,14 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
     answered: int = 0
 
 
+class CallsBack(msgspec.Struct, frozen=True, array_like=True):
+    """The task is that of a node which waits for a callback then: the base of its URL, and its index in the
+    plan."""
+
+    base: str
+    node: int
+
+
 class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The task of running one node.
 
@@ -180,7 +188,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counted. `expands`: it is the task that renders the items of a map, `config` holds their templates, and
     these call an item `item_name`. `item`: it is the task of this item of an open map. `maps`: those nodes
     among the `reads` that are maps. `keeps`: its items are those of the run before, of which it says what is
-    left to do.
+    left to do. `calls_back`: a callback follows.
     """
 
     execution: str
@@ -213,6 +221,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     maps: tuple[str, ...] = ()
     item_name: str = "item"
     keeps: bool = False
+    calls_back: CallsBack | None = None
 
     @property
     def item_try(self) -> ItemTry | None:
@@ -453,7 +462,8 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.expands,
         task.item,
         task.maps,
+        task.calls_back,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, None, False, None, ())
+_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, None, False, None, (), None)

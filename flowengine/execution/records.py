@@ -99,9 +99,9 @@ class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
     result: msgspec.Raw
 
 
-WaitKind: TypeAlias = Literal["later", "wait", "signal", "approval"]
+WaitKind: TypeAlias = Literal["later", "wait", "signal", "approval", "callback"]
 """What a node waits for that is no other try: the time that its handler has named, a time of its own, a
-signal, a person's decision."""
+signal, a person's decision, a callback."""
 
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,6 +126,17 @@ class Waits(
     since: int
     prompt: str | None = None
     decided: Decided | None = None
+
+
+class CalledBack(
+    msgspec.Struct, frozen=True, omit_defaults=True, rename={"at": "t", "payload": "p", "error": "e"}
+):
+    """A callback that has come before its node waits for it: it decides once the node's task is over. `at`:
+    in milliseconds since the epoch. `payload`: as JSON; `error`: the failure that it tells of instead."""
+
+    at: int
+    payload: msgspec.Raw = msgspec.Raw(b"null")
+    error: NodeError | None = None
 
 
 class Repeated(msgspec.Struct, frozen=True, array_like=True):
@@ -183,6 +194,7 @@ class NodeRecord(
         "turn": "j",
         "pace": "J",
         "map": "p",
+        "called": "B",
     },
 ):
     """One node: the field `state` of its key.
@@ -207,7 +219,8 @@ class NodeRecord(
     `child`: the execution that it stands for while it is open, and after that the one that it stood for last,
     if it may go on. `map`: of a map, from when its items are known.
     `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
-    waits to start, and, in flight, as what its start is counted.
+    waits to start, and, in flight, as what its start is counted. `called`: the callback that has come while
+    its task is on its way or runs.
     """
 
     status: StoredNodeStatus = "pending"
@@ -236,6 +249,7 @@ class NodeRecord(
     map: MapRecord | None = None
     turn: NodeTurn | None = None
     pace: Pace | None = None
+    called: CalledBack | None = None
 
     @property
     def in_line(self) -> bool:
@@ -272,6 +286,11 @@ def attempt_of(record: NodeRecord) -> Attempt:
 def is_open_map(record: NodeRecord) -> bool:
     """Whether it is a map whose items run: any other open node stands for a child."""
     return is_open(record.status) and record.map is not None
+
+
+def holds_response(record: NodeRecord) -> bool:
+    """Whether what the node's handler has given is stored, until a callback comes."""
+    return record.waits is not None and record.waits.kind == "callback"
 
 
 def is_failure(record: NodeRecord) -> bool:

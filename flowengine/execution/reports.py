@@ -44,13 +44,15 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", o
     """The handler has returned, and the node waits: no worker holds it.
 
     `until`: for this time, in milliseconds since the epoch. `after_ms`: for so long. Neither: for what its
-    policy says. `prompt`: what a person is asked.
+    policy says. `prompt`: what a person is asked. `response`: what the handler has given, of a node that
+    waits for a callback, as JSON.
     """
 
     kind: WaitKind
     until: int | None = None
     after_ms: int | None = None
     prompt: str | None = None
+    response: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 Exhausted: TypeAlias = Literal["max_iterations", "max_seconds"]
@@ -126,7 +128,7 @@ def size_of(outcome: Outcome) -> int:
     match outcome:
         case Completed(result=result):
             return len(result)
-        case Again(value=msgspec.Raw() as value):
+        case Again(value=msgspec.Raw() as value) | Waiting(response=msgspec.Raw() as value):
             return len(value)
         case _:
             return 0
@@ -163,10 +165,11 @@ class ByEngine(msgspec.Struct, frozen=True, array_like=True, tag="engine"):
 
 class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="event"):
     """What a node has waited for, or its timer. `key`: the id of the key of who has sent that; `decided`:
-    what a person has decided."""
+    what a person has decided. `called`: it is a callback, which also ends the pause before another try."""
 
     key: str | None = None
     decided: Decided | None = None
+    called: bool = False
 
 
 class ByChild(msgspec.Struct, frozen=True, array_like=True, tag="child"):

@@ -78,7 +78,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     gives an environment variable (or a line of `.env`) as text, or None; settings with types are a handler's
     third argument. `tries_once`: the node has a `retry` of its own, so the handler must not try again by
     itself. `traceparent`: the header (W3C Trace Context) that makes a call a part of the execution's trace;
-    None while there are no traces.
+    None while there are no traces. `callback_url`: where the callback is posted to that ends the node, of one
+    with `wait_for_callback`; send it on to the service. In what the handler gives or logs it is shown as
+    `***`.
     """
 
     execution_id: str
@@ -97,6 +99,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     cancellation: Cancellation = msgspec.field(default_factory=Cancellation)
     output: Output = msgspec.field(default_factory=Unheard)
+    callback_url: str | None = None
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Tell those who watch how far the node is: `done` of `total`, and a word about it.

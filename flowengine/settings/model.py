@@ -18,7 +18,8 @@ HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys", "webhook_key"})
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one workflow, node or execution may take.
 
-    `secrets_in_prompts`: whether workflows may put secrets into what a language model reads.
+    `secrets_in_prompts`: whether workflows may put secrets into what a language model reads. `public_url`:
+    where others reach the API, the base of callback URLs; empty: nowhere, None: it is not known.
     """
 
     max_nodes: int = 1000
@@ -32,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_execution_result_bytes: int = 64 * 1024 * 1024
     max_rendered_chars: int = 1024 * 1024
     secrets_in_prompts: bool = False
+    public_url: str | None = None
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,6 +111,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("FLOWENGINE_PORT", "api_port", whole(0, 65535), "Port the API listens on; 0 picks a free one."),
     Setting(
+        "FLOWENGINE_PUBLIC_URL",
+        "limits.public_url",
+        http_url(),
+        "Where other services reach the API: the base of callback URLs. Default: its own address, if it "
+        "listens on loopback; otherwise workflows with `wait_for_callback` are refused.",
+    ),
+    Setting(
         "FLOWENGINE_API_KEYS",
         "api_keys",
         key_entries(),

@@ -134,6 +134,14 @@ class RedisApiState:
         """Its inputs and its vars, as JSON."""
         return self._state.read_given(execution)
 
+    def response(self, execution: str, node: str) -> bytes | None:
+        """What the handler of a node has given that waits for a callback."""
+        return self._state.response(execution, node)
+
+    def seed(self, execution: str) -> bytes | None:
+        """That of the tokens of its callbacks, if it has one."""
+        return self._state.seed(execution)
+
     def letting_in(self, size: int) -> AbstractContextManager[None]:
         """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError or
         StoreFullError when it may not come in."""

@@ -10,14 +10,14 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results, `first` that failed; not WATCHed |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
-| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt), `previous`, or absent |
+| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N`, `previous`, `response`, or absent |
 | fe:x:ID:collected:NODE | string | what a node's iterations have given, as JSON, each behind a comma |
 | fe:x:ID:map:NODE | hash | of a map: `sent`, how many of its items have been; `f:INDEX`: it failed |
 | fe:x:ID:items:NODE | list | its items, each a StoredItem |
 | fe:x:ID:ended:NODE | hash | index -> an ItemRecord, of each item that has ended; not WATCHed |
 | fe:x:ID:todo:NODE | list | INDEX:ANSWERED of the items that a later run sends, where it keeps others |
 | fe:x:ID:try:NODE:INDEX | hash | `state` of an item that is tried again, a NodeRecord; expires by itself |
-| fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
+| fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome`; `seed` |
 | fe:x:ID:started | hash | NODE:DISPATCH, NODE#ITEM:DISPATCH -> DELIVERY:MILLISECONDS:PLACE |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:x:ID:children | zset | of a root: all executions below it, each behind its parent, scores 0 |
@@ -105,6 +105,8 @@ from flowengine.queues import (
 STATE: Final = "state"
 RESULT: Final = "result"
 PREVIOUS: Final = "previous"
+RESPONSE: Final = "response"
+SEED: Final = "seed"
 VALUES: Final = "values"
 VARS: Final = "vars"
 LATE: Final = "late"

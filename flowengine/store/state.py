@@ -235,6 +235,18 @@ class RedisState:
         ((inputs, made),) = self.sessions.retrying_read([("HMGET", name, keys.VALUES, keys.VARS)])
         return inputs, made
 
+    def response(self, execution: str, node: str) -> bytes | None:
+        """What the handler of a node has given that waits for a callback."""
+        name = self.keys.node(execution, node)
+        found: bytes | None = self.sessions.retrying_read([("HGET", name, keys.RESPONSE)])[0]
+        return found
+
+    def seed(self, execution: str) -> bytes | None:
+        """That of the tokens of its callbacks, if it has one."""
+        name = self.keys.inputs(execution)
+        found: bytes | None = self.sessions.retrying_read([("HGET", name, keys.SEED)])[0]
+        return found
+
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
         replies = self.sessions.retrying_read(

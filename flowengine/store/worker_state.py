@@ -262,6 +262,8 @@ class RedisWorkerState:
             commands.append(self._state.execution_read(task.home))
         if OUTCOME in task.given:
             commands.append(("HGET", self._keys.inputs(task.home), keys.OUTCOME))
+        if task.calls_back is not None:
+            commands.append(("HGET", self._keys.inputs(task.execution), keys.SEED))
         return commands
 
     @property
@@ -352,6 +354,7 @@ def _given(task: RunNode, replies: list[Any]) -> Given:
         secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
         execution=parse_execution(replies.pop(0)) if EXECUTION in task.given else None,
         outcome=replies.pop(0) if OUTCOME in task.given else None,
+        seed=replies.pop(0) if task.calls_back is not None else None,
     )
 
 

@@ -48,9 +48,12 @@ OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 PREVIOUS = "previous"
 """What the iteration before has given, of a node that repeats."""
 
+CALLBACK_URL = "callback_url"
+"""Where the callback of a node is posted to."""
+
 ROOTS = frozenset(
     (
-        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, "trigger", "callback_url"),
+        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, CALLBACK_URL, "trigger"),
         *("item", "item_index", "item_key", "iteration", PREVIOUS, "attempt", "error"),
     )
 )

@@ -36,10 +36,7 @@ FUTURE_WORKFLOW_FIELDS: Final = (
     "schedules",
     "after",
 )
-FUTURE_NODE_FIELDS: Final = (
-    "wait_for_callback",
-    "cache",
-)
+FUTURE_NODE_FIELDS: Final = ("cache",)
 """Fields of the language that are not built yet: refused with a word of their own."""
 
 NODE_SPELLINGS: Final[Mapping[str, str]] = {

@@ -48,6 +48,8 @@ from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
+from flowengine.workflow.waits.callback_reading import FIELD as CALLBACK
+from flowengine.workflow.waits.callback_reading import read_callback
 from flowengine.workflow.waits.reading import carried_schema, read_waiting
 
 OUTPUTS_TIMEOUT_S: Final = 60
@@ -62,6 +64,7 @@ _NODE_FIELDS: Final = (
     *POLICY_FIELDS,
     OUTPUT_SCHEMA,
     MAP,
+    CALLBACK,
 )
 
 
@@ -157,7 +160,7 @@ def _nodes(
     found: list[DraftNode] = []
     for stage, listed in lists.items():
         pointer = "/nodes" if stage == "main" else f"/{stage}"
-        reading = _NodeReading(stage, len(found), report, defaults, schemas, pointer)
+        reading = _NodeReading(stage, len(found), report, defaults, schemas, pointer, limits.public_url)
         found += [reading.node(node, number) for number, node in enumerate(listed)]
         outputs = read_outputs(document, report) if stage == "main" else None
         if outputs is not None:
@@ -185,7 +188,7 @@ def _hooks(document: JsonObject, report: Report) -> dict[Stage, list[JsonValue]]
 
 class _NodeReading(msgspec.Struct, frozen=True):
     """Reads the nodes of one list, to which `pointer` leads. `first`: how many nodes come before it. `depth`:
-    how many groups are around it."""
+    how many groups are around it. `public_url`: the base of callback URLs."""
 
     stage: Stage
     first: int
@@ -193,6 +196,7 @@ class _NodeReading(msgspec.Struct, frozen=True):
     defaults: NodeDefaults
     schemas: OutputSchemas
     pointer: str
+    public_url: str | None
     depth: int = 0
 
     def node(self, node: JsonValue, number: int) -> DraftNode:
@@ -232,6 +236,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
     if waits is not None and policy.repeat is not None:
         refuse_with_wait(pointer, report)
+    called = read_callback(node, pointer, report, reading.schemas, reading.public_url)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     mapped = read_map(node, pointer, report)
@@ -240,7 +245,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         repeats = policy.repeat is not None
         refuse_beside(mapped, report, repeats=repeats, limited=limited, waits=waits is not None)
     fields = NodeFields(
-        place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits, mapped
+        place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits or called, mapped
     )
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 

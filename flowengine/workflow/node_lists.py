@@ -27,13 +27,19 @@ from flowengine.workflow.children.group import GROUP, PRIMARY, Group, Outer
 from flowengine.workflow.children.reading import GroupDraft
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S
 from flowengine.workflow.draft import DraftNode
-from flowengine.workflow.kinds.all_kinds import compile_node, declared_output, ends_without_outputs
+from flowengine.workflow.kinds.all_kinds import (
+    compile_node,
+    declared_output,
+    ends_without_outputs,
+    waits_for_callback,
+)
 from flowengine.workflow.kinds.document_context import CompiledGroup, DocumentContext
 from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.maps.reading import refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
+from flowengine.workflow.waits.callback_reading import callback_output
 from flowengine.workflow.waits.reading import check_signals
 
 NO_CONFIG = msgspec.Raw(b"{}")
@@ -74,6 +80,8 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
         if (mapped := node.fields.map) is not None:
             own[node.fields.place] = MAP_OUTPUT
             refuse_hiding(mapped, links.index, report)
+        if (waits := node.fields.waits) is not None and waits_for_callback(node.fields):
+            own[node.fields.place] = callback_output(waits)
     outputs = [*own, *[outer.output for outer in around.nodes]]
     ends = [
         node.fields.place for node in nodes if node.fields.stage == "main" and ends_without_outputs(node.work)

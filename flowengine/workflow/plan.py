@@ -163,6 +163,12 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return tuple(dict.fromkeys([name for waits in waiting for name in waits.names]))
 
     @Derived
+    def calls_back(self) -> bool:
+        """Whether some of its own nodes wait for callbacks."""
+        waiting = [policy.waits for policy in self.policies.values()]
+        return any(waits is not None and waits.kind == "callback" for waits in waiting)
+
+    @Derived
     def weights(self) -> tuple[int, ...]:
         """For each node, about how many bytes its dispatch takes, with what else is sent of its policy."""
         weights = [len(node.work.config) for node in self.nodes]

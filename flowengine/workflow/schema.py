@@ -23,6 +23,8 @@ from flowengine.workflow.limits.declared import RATE_FIELD as RATE_LIMIT
 from flowengine.workflow.limits.schema import concurrency_schema, node_concurrency_schema, rate_limit_schema
 from flowengine.workflow.maps.schema import map_schema
 from flowengine.workflow.stages import HOOKS
+from flowengine.workflow.waits.callback_reading import FIELD as CALLBACK
+from flowengine.workflow.waits.callback_reading import callback_schema
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -166,6 +168,7 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
                 "description": "The JSON Schema of its primary value; a mismatch fails the node.",
             },
             "map": map_schema(),
+            CALLBACK: callback_schema(),
         },
         "allOf": [*work.conditions, *policy_schema.conditions()],
     }

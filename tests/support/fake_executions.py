@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
+from flowengine.engine.commands.call_back import Carried
 from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.definitions.definitions import Start
@@ -18,6 +19,8 @@ from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
     BadCursorError,
     BulkNotFoundError,
+    CallbackGoneError,
+    CallbackNotFoundError,
     DocumentNotFoundError,
     ExecutionNotFoundError,
     NodeNotFoundError,
@@ -47,6 +50,7 @@ from flowengine.execution.views.executions import (
     NULL,
     AnewView,
     AttemptView,
+    CalledBackView,
     CancelledView,
     CountsView,
     CreatedView,
@@ -130,6 +134,7 @@ class FakeExecutions:
         self.forks: list[tuple[RerunAsked, Version]] = []
         self.asked_waiting: list[tuple[tuple[str, ...], int, str]] = []
         self.map_items: list[ItemView] = []
+        self.callbacks: dict[str, Carried | None] = {}
         self.definition_store = FakeDefinitionStore()
         self._lock = threading.Lock()
 
@@ -349,6 +354,15 @@ class FakeExecutions:
         found.overruled.append((node, said))
         status = STATUS_OF[type(said.word)]
         return OverruledView(execution_id=execution_id, node=node, status=status, run=found.run, attempt=0)
+
+    def call_back(self, token: str, carried: Carried) -> CalledBackView:
+        """Takes it, if the token is one of those that wait here; a second one comes too late."""
+        if token not in self.callbacks:
+            raise CallbackNotFoundError("nobody waits at this URL, or what waited has expired")
+        if self.callbacks[token] is not None:
+            raise CallbackGoneError("what waited at this URL waits no more: a callback ended it")
+        self.callbacks[token] = carried
+        return CalledBackView(accepted=True)
 
     def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
         self._enter()

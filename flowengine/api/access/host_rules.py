@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from msgspec.structs import replace
+
 from flowengine.errors import SettingsError
 from flowengine.settings import Settings
 
@@ -42,6 +44,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
     except ValueError:
         return False
+
+
+def with_public_url(settings: Settings, port: int) -> Settings:
+    """The settings of an API that listens on this port, with the base of callback URLs; empty: there is none.
+
+    What listens on loopback is reached at its own address, by services of this machine.
+    """
+    if settings.limits.public_url is not None:
+        return settings
+    host = settings.api_host.strip("[]")
+    own = f"http://{f'[{host}]' if ':' in host else host}:{port}" if port and is_loopback(host) else ""
+    return replace(settings, limits=replace(settings.limits, public_url=own))
 
 
 def served_hosts_only(settings: Settings, asks_for_keys: Callable[[], bool]) -> Callable[[str], bool]:

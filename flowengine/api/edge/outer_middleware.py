@@ -32,6 +32,8 @@ EXECUTION_ID: Final = "execution_id"
 IS_HEAD: Final = "is_head"
 """In the state of a request: whether only the head of the response is wanted."""
 
+CALLBACKS: Final = "/callbacks/"
+"""Before the token of a callback."""
 _QUIET_ROUTES: Final = frozenset({"/health"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _UNMATCHED: Final = "unmatched"
@@ -71,7 +73,8 @@ class OuterMiddleware:
             try:
                 check_framing(scope)
                 self._check_address(scope)
-                if is_cross_site(scope["method"], scope["headers"]):
+                # The token in a callback's path is the right to call it, from wherever.
+                if not _is_callback(scope["path"]) and is_cross_site(scope["method"], scope["headers"]):
                     raise RefusalError("cross_site_request")
                 await application(inside, receive, response.send)
             except Exception as error:  # noqa: BLE001 - the API's edge; `refusal_for` logs what nobody expected
@@ -81,16 +84,24 @@ class OuterMiddleware:
 
     def _check_address(self, scope: HTTPScope) -> None:
         """Raises RefusalError for a host name that is not served, and for a path that is too long."""
-        if not self._is_served(_header(scope["headers"], b"host")):
+        is_served = _is_callback(scope["path"]) or self._is_served(_header(scope["headers"], b"host"))
+        if not is_served:
             raise RefusalError("misdirected_request")
         if len(scope["path"]) > _MAX_PATH_CHARS:
             raise RefusalError("route_not_found", f"No path here has more than {_MAX_PATH_CHARS} characters.")
 
 
 def path_of(scope: Any) -> str:
-    """The path as it was sent, percent-encoded, without the query string."""
+    """The path as it was sent, percent-encoded, without the query string. The token of a callback's is
+    hidden."""
+    if _is_callback(scope["path"]):
+        return f"{CALLBACKS}***"
     raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
     return raw.partition(b"?")[0].decode("ascii", "replace")
+
+
+def _is_callback(path: str) -> bool:
+    return path.startswith(CALLBACKS)
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:

@@ -80,6 +80,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "node_not_found": ProblemKind(
         404, "No such node", "the execution has no node 'fetch_dat'; did you mean 'fetch_data'?"
     ),
+    "callback_not_found": ProblemKind(
+        404,
+        "Nobody waits at this URL",
+        "nobody waits at this URL, or what waited has expired",
+    ),
     "signal_not_found": ProblemKind(
         404,
         "No node waits for this signal",
@@ -156,6 +161,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         409,
         "The key is in the settings",
         "The key 'ops' is in FLOWENGINE_API_KEYS: take its entry out there, and restart the API.",
+    ),
+    "callback_gone": ProblemKind(
+        410,
+        "What waited for this callback waits no more",
+        "what waited at this URL waits no more: a callback, a timeout or a stop ended it",
     ),
     "body_too_large": ProblemKind(
         413, "The body is too large", "A body in YAML may have 2097152 bytes; it has 2097153."
@@ -251,6 +261,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' keeps signals of 1048300 bytes that no node has taken, the "
         "limit is 1048576 with this one: send it again once some are taken",
         5,
+    ),
+    "too_many_callbacks": ProblemKind(
+        429,
+        "Too many callbacks from this address",
+        "This address sends too many callbacks, or unknown ones: try again later.",
+        1,
     ),
     "concurrency_limit": ProblemKind(
         429,

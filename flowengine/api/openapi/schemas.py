@@ -78,6 +78,9 @@ FAIL: Final = "Fail"
 PAYLOAD: Final = "SignalPayload"
 """The name of the schema of what comes with a signal."""
 
+CALLED_BACK: Final = "CallbackPayload"
+"""The name of the schema of what comes to a callback URL."""
+
 DECISION: Final = "Decision"
 """The name of the schema of what a person decides about a node."""
 
@@ -102,6 +105,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.RerunOfView: "RerunOf",
     views.OverruledView: "OverruledNode",
     views.SignalledView: "SentSignal",
+    views.CalledBackView: "TakenCallback",
     views.DecidedView: "DecidedNode",
     views.DecisionView: "MadeDecision",
     views.WaitingView: "WaitingList",
@@ -250,6 +254,9 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         },
         LABELS: labels_schema(),
         SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
+        CALLED_BACK: {
+            "description": 'What the node waits for: any JSON; `{"error": {"code", "message"}}` fails it.'
+        },
         PAYLOAD: {"description": "What a signal carries: any JSON value."},
         DECISION: {
             **_object_of(

@@ -49,7 +49,7 @@ from flowengine.api.routes.steering import (
     pause_execution,
     rerun_execution,
 )
-from flowengine.api.routes.waits import decide_node, list_waiting, send_signal
+from flowengine.api.routes.waits import call_back, decide_node, list_waiting, send_signal
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 
@@ -68,6 +68,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     overrule_node.complete_route,
     overrule_node.fail_route,
     send_signal.route,
+    call_back.route,
     decide_node.route,
     list_waiting.route,
     apply_definition.route,

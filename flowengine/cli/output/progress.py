@@ -245,6 +245,8 @@ def waiting_words(waits: WaitingForView) -> str:
             return f"waits for a signal, until {waits.until}"
         case "turn":
             return f"waits for its turn: {plain_text(waits.key or '')}"
+        case "callback":
+            return f"waits for a callback, until {waits.until}"
         case "approval":
             return f"waits for a decision, until {waits.until}"
         case _ as never:

@@ -27,7 +27,7 @@ def main() -> int:
 
     import msgspec
 
-    from flowengine.api.access.host_rules import check_binding, needs_keys
+    from flowengine.api.access.host_rules import check_binding, needs_keys, with_public_url
     from flowengine.api.app import create_app
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
@@ -63,8 +63,9 @@ def main() -> int:
         has_keys = needs_keys(settings, host, insecure=insecure) and _may_have_keys(access)
         check_binding(settings, host, insecure=insecure, has_keys=has_keys)
         start_tracing(settings, "api", build_state(settings))
+        port = int(options["port"]) if "port" in options else settings.api_port
+        settings = with_public_url(settings, port)
         app = create_app(build_executions(settings, registry), registry, settings, access)
-        port = int(options["port"]) if "port" in options else None
         collect_rarely()
         serve(app, settings, port=port, has_keys=has_keys)
     except FlowEngineError as error:

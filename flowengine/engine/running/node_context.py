@@ -8,8 +8,9 @@ import httpx
 import msgspec
 import structlog
 
+from flowengine.engine.ports import Given
 from flowengine.engine.running.node_identity import traceparent_of
-from flowengine.engine.running.node_scope import idempotency_key
+from flowengine.engine.running.node_scope import callback_url, idempotency_key
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
 from flowengine.observability.tracing.trace_text import without_trace
@@ -26,7 +27,12 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 def node_context(
-    task: RunNode, delivery: int, deadline: float, environment: Environment, hand: TaskInHand | None
+    task: RunNode,
+    given: Given,
+    delivery: int,
+    deadline: float,
+    environment: Environment,
+    hand: TaskInHand | None,
 ) -> Context:
     """The context of a delivery. Without a `hand`, nobody asks the handler to stop or hears what it says."""
     return Context(
@@ -46,4 +52,5 @@ def node_context(
         environment=environment.setting,
         cancellation=Cancellation() if hand is None else hand.cancellation,
         output=Unheard() if hand is None else hand.output,
+        callback_url=callback_url(task, given),
     )

@@ -12,12 +12,15 @@ from msgspec.structs import replace
 from flowengine import jsonvalue
 from flowengine.engine.ports import Given, Start
 from flowengine.engine.running.conditions import shown_error
+from flowengine.execution.callback_tokens import Token, token_of, url_of
 from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.messages import EXECUTION, INPUTS, VARS, RunNode
 from flowengine.execution.records import NodeRecord
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
+from flowengine.template.reference import CALLBACK_URL
+from flowengine.workflow.inputs.declared import MASK
 from flowengine.workflow.maps.policy import names_of
 from flowengine.workflow.repeating.repeat import ITERATION, PREVIOUS
 
@@ -79,6 +82,8 @@ def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
     if task.repeated is not None:
         found[ITERATION] = task.repeated.number
         found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
+    if task.calls_back is not None:
+        found[CALLBACK_URL] = callback_url(task, start.given) or MASK
     if task.item is not None:
         names = names_of(task.item.name)
         values = (jsonvalue.decode(bytes(task.item.value)), task.item.index, task.item.key)
@@ -86,12 +91,30 @@ def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
     return found
 
 
-def secret_inputs(given: Given) -> list[str]:
-    """The texts that must not be shown."""
+def callback_token(task: RunNode, given: Given) -> Token | None:
+    """The token of the callback for which the node waits then: the same for each of its tries. None where the
+    seed is not known."""
+    if task.calls_back is None or given.seed is None:
+        return None
+    return token_of(given.seed, task.execution, task.calls_back.node, task.run)
+
+
+def callback_url(task: RunNode, given: Given) -> str | None:
+    """Where the callback is posted to."""
+    token = callback_token(task, given)
+    return None if token is None or task.calls_back is None else url_of(task.calls_back.base, token)
+
+
+def texts_to_hide(task: RunNode, given: Given) -> list[str]:
+    """The texts that must not be shown while the node runs: secret inputs, and its callback URL."""
+    token = callback_token(task, given)
+    hidden = (
+        [] if token is None or task.calls_back is None else [url_of(task.calls_back.base, token), str(token)]
+    )
     if not given.secret:
-        return []
+        return hidden
     values = _object(given.inputs)
-    return [value for name in given.secret if isinstance(value := values.get(name), str)]
+    return [*hidden, *(value for name in given.secret if isinstance(value := values.get(name), str))]
 
 
 def secret_reads(given: Given) -> frozenset[tuple[str, str]]:

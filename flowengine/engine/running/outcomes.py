@@ -118,8 +118,12 @@ class Outcomes:
         delay = self._iterations.before_first(task, scope)
         if delay is not None:
             return delay
+        if task.calls_back is not None and start.given.seed is None:
+            text = "there is no seed for its callback URL: the execution began under an earlier version"
+            raise HandlerError(codes.INTERNAL_ERROR.code, text)
         config = self._render(task, scope, handler.no_secrets_in, start.given)
-        return Call(handler, config, node_context(task, delivery, deadline, self._environment, hand), scope)
+        context = node_context(task, start.given, delivery, deadline, self._environment, hand)
+        return Call(handler, config, context, scope)
 
     def expanded(self, task: RunNode, start: Start) -> Outcome:
         """The outcome of the task that says what the items of a map are. Raises what `failed` takes."""
@@ -164,6 +168,8 @@ class Outcomes:
         result = self._checked(task, output, storable)
         if task.output_schema is not None:
             refuse_misfits(task.output_schema.encode(), result, call.handler.primary)
+        if task.calls_back is not None:
+            return Waiting("callback", response=msgspec.Raw(result))
         if task.repeat is None:
             return Completed(msgspec.Raw(result))
         if storable is None:
@@ -174,6 +180,11 @@ class Outcomes:
         if task.repeat is not None:
             text = "a node with `repeat` cannot wait for an event yet: take one of the two out"
             raise HandlerError(codes.INVALID_REPEAT.code, text, permanent=True)
+        if task.calls_back is not None:
+            text = (
+                "a node with `wait_for_callback` waits for nothing else: return what the service has answered"
+            )
+            raise HandlerError(codes.INVALID_CONFIG.code, text, permanent=True)
         after_ms = None if wait.seconds is None else round(wait.seconds * 1000)
         prompt = None if wait.prompt is None else self._secrets.redact(wait.prompt)
         return Waiting(wait.kind, wait.until_ms, after_ms, prompt)

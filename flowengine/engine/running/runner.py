@@ -21,7 +21,7 @@ from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.node_identity import identity_of, tell_delivery
-from flowengine.engine.running.node_scope import node_scope, secret_inputs
+from flowengine.engine.running.node_scope import node_scope, texts_to_hide
 from flowengine.engine.running.outcomes import Call, Outcomes, shortened
 from flowengine.engine.running.outputs import Outputs
 from flowengine.engine.running.starts import Starts
@@ -131,7 +131,7 @@ class Runner:
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             counted.WAIT.observe(hand.waited_s, hand.task.handler)
-            secret = secret_inputs(start.given)
+            secret = texts_to_hide(hand.task, start.given)
             with self._secrets.hiding(secret) if secret else _NOTHING_TO_HIDE:
                 outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
                 self.outputs.gather(hand)

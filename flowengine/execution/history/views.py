@@ -152,6 +152,7 @@ def event_view(place: Place, event: Event) -> EventView:
             | "node_returned"
             | "node_completed"
             | "node_cancelled"
+            | "callback_received"
         ):
             pass
         case _ as never:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
-from flowengine.execution.messages import Read, RunNode
+from flowengine.execution.messages import CallsBack, Read, RunNode
 from flowengine.execution.records import NodeRecord, first_sent
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
@@ -147,6 +147,7 @@ def _queued(
         turn=record.turn,
         pace=record.pace,
         map=record.map,
+        called=record.called,
     )
 
 
@@ -223,8 +224,17 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         chain=() if lineage is None else lineage.chain,
         outer=policy.outer if lineage is None else _seen(policy.outer, lineage.unseen),
         opens=policy.group is not None,
+        calls_back=_callback_of(plan, name, policy),
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
+
+
+def _callback_of(plan: Plan, name: str, policy: Policy) -> CallsBack | None:
+    """Where the callback goes that the node waits for once its handler has run."""
+    waits = policy.waits
+    if waits is None or waits.kind != "callback":
+        return None
+    return CallsBack(waits.url, plan.index[name])
 
 
 EXPANDER: Final = "set"

@@ -32,6 +32,7 @@ from flowengine.execution.records import (
     Waits,
     attempt_of,
     first_sent,
+    holds_response,
     is_open_map,
 )
 from flowengine.execution.reports import (
@@ -61,6 +62,7 @@ from flowengine.execution.rules.maps.opening import items_to_store, map_of, reop
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
+from flowengine.execution.rules.waits.calling_back import decided_by
 from flowengine.execution.rules.waits.signalling import signals_kept
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import (
@@ -125,7 +127,7 @@ def finish(
     record = records(callback.node)
     if record.dispatch != callback.dispatch:
         return Decision("stale", forget)
-    awaited = isinstance(callback.by, ByEvent) and record.waits is not None and not record.in_line
+    awaited = _is_awaited(record, callback)
     if record.status == "waiting" and not awaited:
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
@@ -152,8 +154,9 @@ def finish(
     may_send = dispatches and control.lets_dispatch
     grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, may_send)
     left = _left(callback, record, now) if record.in_line else ()
+    outcome = callback.outcome if record.called is None else decided_by(record.called, callback.outcome)
     report = _Report(position, callback, record, control, grounds, (*forget, *left))
-    match callback.outcome:
+    match outcome:
         case Completed(result=result):
             return _complete(report, result)
         case Failed() as failed:
@@ -174,6 +177,14 @@ def finish(
             return _open(report) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
+
+
+def _is_awaited(record: NodeRecord, callback: Callback) -> bool:
+    """Whether a node that waits does so for what reports here."""
+    by = callback.by
+    if not isinstance(by, ByEvent) or record.in_line:
+        return False
+    return by.called or record.waits is not None
 
 
 def _left(callback: Callback, record: NodeRecord, now: int) -> tuple[Change, ...]:
@@ -200,6 +211,12 @@ class _Report(msgspec.Struct, frozen=True):
     control: Control
     grounds: Grounds
     forget: tuple[Change, ...]
+
+    @property
+    def is_called_back(self) -> bool:
+        """Whether a callback decides how the node ends."""
+        by = self.callback.by
+        return self.before.called is not None or (isinstance(by, ByEvent) and by.called)
 
 
 def forget_start(callback: Callback) -> tuple[Change, ...]:
@@ -234,16 +251,20 @@ def _ended(report: _Report) -> NodeRecord:
         delivery=delivery_of(callback.by),
         turn=None,
         pace=None,
+        called=None,
     )
 
 
 def _waited(report: _Report) -> NodeRecord:
     """The record of a node that waits no more. What a person has decided is kept with it."""
-    by, waits = report.callback.by, report.before.waits
+    by, waits, before = report.callback.by, report.before.waits, report.before
+    if waits is None:
+        # A callback has ended the pause before another try: the last attempt is kept already.
+        before = replace(before, queued_at=None, started_at=None, error=None)
     kept: Waits | None = None
     if isinstance(by, ByEvent) and by.decided is not None and waits is not None:
         kept = Waits(waits.kind, waits.since, decided=by.decided)
-    return replace(report.before, finished_at=report.grounds.now, until=None, waits=kept)
+    return replace(before, finished_at=report.grounds.now, until=None, waits=kept)
 
 
 def _complete(report: _Report, result: msgspec.Raw) -> Decision:
@@ -253,7 +274,7 @@ def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     before = report.before
     if before.repeated is not None:
         record = replace(record, repeated=repeating.completed(before))
-    written = Write(report.callback.node, record, result)
+    written = Write(report.callback.node, record, result, anew=holds_response(before))
     tally = Tally(unfinished=-1, bytes=counted - before.counted)
     return _decided(report, written, "node_completed", None, tally)
 
@@ -264,31 +285,35 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     answered = is_answered(failed.error)
     moment = None if answered else first_sent(before)
     ended = replace(_ended(report), answered=before.answered + answered, moment=moment)
-    # While it is being stopped, nothing is tried again.
-    decides = report.control.lets_decide
+    freed = before.counted if holds_response(before) else 0
+    ended = replace(ended, counted=ended.counted - freed)
+    # While it is being stopped, nothing is tried again, nor where a callback tells of the failure.
+    decides = report.control.lets_decide and not report.is_called_back
     again = next_try(policy, before, callback, failed, report.grounds.now) if decides else None
     if isinstance(again, Pause):
         status = after(before.status, "wait")
         tried = replace(ended, status=status, error=failed.error, until=again.until, waits=None)
-        return _wait(report, tried, again)
+        return _wait(report, tried, again, freed)
     error = failed.error if again is None else again
     tolerated = tolerates(policy, error)
     record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
-    tally = Tally(unfinished=-1, failed=0 if tolerated else 1)
+    tally = Tally(unfinished=-1, failed=0 if tolerated else 1, bytes=-freed)
     result = None
     if failed.outputs is not None and policy.gives_outputs:
         result = msgspec.Raw(msgspec.json.encode({"result": failed.outputs}))
-    return _decided(report, Write(callback.node, record, result), "node_failed", error.code, tally)
+    written = Write(callback.node, record, result, anew=holds_response(before))
+    return _decided(report, written, "node_failed", error.code, tally)
 
 
-def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
-    """The node waits for its next try."""
+def _wait(report: _Report, record: NodeRecord, pause: Pause, freed: int = 0) -> Decision:
+    """The node waits for its next try. `freed`: so many bytes fewer are stored."""
     callback = report.callback
     code = None if record.error is None else record.error.code
     timer = waiting_timer(callback.execution, callback.node, record)
     changes = (
-        Write(callback.node, record, kept=attempt_of(record)),
+        Write(callback.node, record, anew=holds_response(report.before), kept=attempt_of(record)),
         *report.forget,
+        *((Tally(bytes=-freed),) if freed else ()),
         ArmTimer(timer, pause.until),
         _happened(report, record, "node_waiting", code),
     )
@@ -342,9 +367,12 @@ def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
     if isinstance(record, Failed):
         return _fail(report, record)
     timer = waiting_timer(callback.execution, callback.node, record)
+    response = waiting.response if isinstance(waiting.response, msgspec.Raw) else None
+    counted = repeating.counted_bytes(0 if response is None else len(response))
     changes = (
-        Write(callback.node, record),
+        Write(callback.node, replace(record, counted=record.counted + counted), response=response),
         *report.forget,
+        *((Tally(bytes=counted),) if counted else ()),
         ArmTimer(timer, record.until or now),
         _happened(report, record, "node_waiting", WAITS_FOR + waiting.kind),
         *((signals_kept(report.grounds.run),) if waiting.kind == "signal" else ()),

@@ -112,6 +112,7 @@ def first_run(
         notifies=record.notifies,
         had_inputs=had_inputs,
         by=by,
+        calls_back=plan.calls_back,
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)
@@ -217,6 +218,7 @@ def begin_again(
         copied=again.copied,
         had_inputs=again.copied,
         by=again.why.by if again.copied else None,
+        calls_back=plan.calls_back,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)

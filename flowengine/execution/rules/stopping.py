@@ -32,6 +32,7 @@ from flowengine.execution.records import (
     Stop,
     StopCause,
     first_sent,
+    holds_response,
     is_open_map,
 )
 from flowengine.execution.rules.children.opening import tend_open
@@ -171,7 +172,10 @@ def stop_node(
     if is_in_flight(record.status):
         dropped.append(ForgetStart(node, record.run, record.dispatch))
     event = Event("node_cancelled", now, node, record.attempt, record.dispatch)
-    return (Write(node, cancelled(record, now)), *dropped, Happened(event), Tally(unfinished=-1))
+    ended = cancelled(record, now)
+    written = Write(node, ended, anew=holds_response(record))
+    tally = Tally(unfinished=-1, bytes=ended.counted - record.counted)
+    return (written, *dropped, Happened(event), tally)
 
 
 def cancelled(record: NodeRecord, now: int) -> NodeRecord:
@@ -179,10 +183,25 @@ def cancelled(record: NodeRecord, now: int) -> NodeRecord:
     status = after(record.status, "cancel")
     if is_in_flight(record.status) or is_open(record.status):
         return replace(
-            record, status=status, finished_at=now, moment=first_sent(record), turn=None, pace=None
+            record,
+            status=status,
+            finished_at=now,
+            moment=first_sent(record),
+            turn=None,
+            pace=None,
+            called=None,
         )
     if record.waits is not None:
-        return replace(record, status=status, finished_at=now, until=None, waits=None, turn=None, pace=None)
+        return replace(
+            record,
+            status=status,
+            finished_at=now,
+            until=None,
+            waits=None,
+            turn=None,
+            pace=None,
+            counted=0 if holds_response(record) else record.counted,
+        )
     # Of one that waits for another try, the last attempt is kept already.
     return replace(
         record,

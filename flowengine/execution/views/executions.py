@@ -254,10 +254,10 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     execution_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
-WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "turn"]
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "callback", "turn"]
 """`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
-handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `turn`: its turn among the nodes
-of a key."""
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `callback`: a POST to its
+`callback_url`; `turn`: its turn among the nodes of a key."""
 
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
@@ -292,6 +292,12 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
+
+
+class CalledBackView(msgspec.Struct, frozen=True, kw_only=True):
+    """A callback was taken."""
+
+    accepted: bool
 
 
 class ListView(msgspec.Struct, frozen=True, kw_only=True):

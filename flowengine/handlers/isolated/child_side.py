@@ -171,6 +171,7 @@ class ChildSide:
             environment=self._environment,
             cancellation=self._cancellations[job.number],
             output=output,
+            callback_url=job.callback_url,
         )
 
 

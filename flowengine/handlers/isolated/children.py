@@ -90,6 +90,7 @@ class Children:
                 now_ms=0 if output is None else output.now(),
                 hidden=tuple(self._hidden()),
                 traceparent=context.traceparent,
+                callback_url=context.callback_url,
             )
 
         while True:

@@ -46,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, tag=True):
     now_ms: int
     hidden: tuple[str, ...] = ()
     traceparent: str | None = None
+    callback_url: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):

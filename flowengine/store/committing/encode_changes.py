@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, assert_never
 
@@ -9,6 +10,7 @@ import msgspec
 
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
+from flowengine.execution.callback_tokens import SEED_BYTES
 from flowengine.execution.changes import (
     Admit,
     Answer,
@@ -339,7 +341,7 @@ class ChangeEncoder:
         self.nodes.add((execution, change.node))
         state = encode_record(change.record)
         if change.anew:
-            self.commands.append(("HDEL", key, keys.RESULT))
+            self.commands.append(("HDEL", key, keys.RESULT, keys.RESPONSE))
         if change.iteration is not None:
             self.commands += iteration_commands(self._keys, execution, change.node, state, change.iteration)
         elif change.kept is not None:
@@ -348,6 +350,9 @@ class ChangeEncoder:
             self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change), *result))
             if oldest > 0:
                 self.commands.append(("HDEL", key, keys.try_field(oldest)))
+        elif change.response is not None:
+            response = bytes(change.response)
+            self.commands.append(("HSET", key, keys.STATE, state, keys.RESPONSE, response))
         elif change.result is None:
             self.commands.append(("HSET", key, keys.STATE, state))
         else:
@@ -523,6 +528,10 @@ class ChangeEncoder:
         self._changed(execution, change.status, change.at, change.run)
         if change.inputs is not None:
             self._give(execution, change.inputs)
+        if change.calls_back:
+            # The only random number that is drawn here: whoever begins a run, its seed cannot be guessed.
+            seed = secrets.token_hex(SEED_BYTES)
+            self.commands.append(("HSETNX", self._keys.inputs(execution), keys.SEED, seed))
         self.commands += _history(self._keys.runs(execution), change)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))

@@ -79,6 +79,8 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
     if compiled is None or node_id is None:
         return None
     does, reads = compiled
+    if waits_for_callback(node):
+        does = replace(does, primary=None)
     said = node.policy
     policy = Policy(
         trigger_rule=said.trigger_rule,
@@ -99,6 +101,11 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
+
+
+def waits_for_callback(node: NodeFields) -> bool:
+    """Whether its output is what a callback carries."""
+    return node.waits is not None and node.waits.kind == "callback"
 
 
 def _retry_of(said: PolicyFields, does: Task) -> Retry | None:

@@ -9,6 +9,7 @@ import msgspec
 from flowengine.jsonvalue import UnencodableError, encode
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.node_policy import CODE
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.posting.posted import MAX_REASON_CHARS, check_text, read_number
@@ -37,6 +38,43 @@ def read_payload(body: bytes, form: Form, limits: Limits) -> PostedPayload:
         report = Report()
         report.add("wrong_type", "", f"what a signal carries is a JSON value: {error}")
         return PostedPayload(problems=text.located(report.problems()))
+
+
+class PostedCallback(msgspec.Struct, frozen=True):
+    """What a callback carries, as JSON, or the failure that it tells of, or what is wrong with it."""
+
+    data: bytes = b"null"
+    error: tuple[str, str] | None = None
+    problems: tuple[Problem, ...] = ()
+    malformed: bool = False
+
+
+def read_callback(body: bytes, limits: Limits) -> PostedCallback:
+    """Read what came to a callback URL: any value. An object with nothing but an object `error` is a
+    failure."""
+    text = read_text(body, "json", limits)
+    if isinstance(text, Problem):
+        return PostedCallback(problems=(text,), malformed=True)
+    found = text.value
+    if isinstance(found, dict) and list(found) == ["error"] and isinstance(found["error"], dict):
+        report = Report()
+        told = _failure(found["error"], report)
+        return PostedCallback(error=told, problems=text.located(report.problems()))
+    payload = read_payload(body, "json", limits)
+    return PostedCallback(payload.data, None, payload.problems, payload.malformed)
+
+
+def _failure(error: JsonObject, report: Report) -> tuple[str, str]:
+    """The code and the message of a failure."""
+    refuse_unknown_fields(error, ("code", "message"), "/error", report)
+    code, message = error.get("code"), error.get("message")
+    if not isinstance(code, str) or CODE.fullmatch(code) is None:
+        text = "'code' is an error code: letters, digits, _, - and ., beginning with a letter, up to 100"
+        report.add("invalid_code", "/error/code", text)
+    if not isinstance(message, str) or len(message) > MAX_REASON_CHARS:
+        text = f"'message' is a text of up to {MAX_REASON_CHARS} characters"
+        report.add("wrong_type", "/error/message", text)
+    return str(code), str(message)
 
 
 class PostedDecision(msgspec.Struct, frozen=True):

@@ -31,7 +31,7 @@ MAX_NAMES: Final = 20
 SIGNAL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
 """What a signal may be called. The id of a node is such a name."""
 SCHEMA: Final = "schema"
-_BOUNDS: Final = (MIN_TIMEOUT_S, MAX_TIMEOUT_S)
+BOUNDS: Final = (MIN_TIMEOUT_S, MAX_TIMEOUT_S)
 
 
 def read_waiting(
@@ -43,7 +43,7 @@ def read_waiting(
     kind = WAIT_HANDLERS.get(handler) if isinstance(handler, str) else None
     if kind is None:
         return None
-    timeout_ms = round(1000 * read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S, _BOUNDS))
+    timeout_ms = round(1000 * read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S, BOUNDS))
     given = node.get("config")
     config = given if isinstance(given, dict) else {}
     place = pointer_to(pointer, "config")
@@ -90,7 +90,7 @@ def _read(
     schemas: OutputSchemas,
 ) -> WaitPolicy:
     schema = None
-    if _is_literal(config, SCHEMA, place, report):
+    if is_literal(config, SCHEMA, place, report):
         schema = schemas.read(config, place, SCHEMA)
     return WaitPolicy(
         kind,
@@ -153,13 +153,24 @@ def _checked(names: list[JsonValue], places: list[str], report: Report) -> tuple
     return tuple(found)
 
 
+def read_on_timeout(config: JsonObject, place: str, report: Report) -> bool:
+    """Whether what waits goes on when nothing has come in time."""
+    given = config.get("on_timeout")
+    if is_literal(config, "on_timeout", place, report) and given not in (None, "fail", "continue"):
+        said = quoted(given) if isinstance(given, str) else type_name(given)
+        report.add(
+            "invalid_value", pointer_to(place, "on_timeout"), f"'on_timeout' is fail or continue, not {said}"
+        )
+    return given == "continue"
+
+
 def _continues(config: JsonObject, field: str, place: str, report: Report) -> bool:
-    if not _is_literal(config, field, place, report):
+    if not is_literal(config, field, place, report):
         return False
     return config.get(field) == "continue"
 
 
-def _is_literal(config: JsonObject, field: str, place: str, report: Report) -> bool:
+def is_literal(config: JsonObject, field: str, place: str, report: Report) -> bool:
     """Whether a field holds no template; one is reported."""
     value = config.get(field)
     pending = [value]

@@ -15,6 +15,9 @@ WAIT_HANDLERS: Final[Mapping[str, WaitHandler]] = MappingProxyType(
     {name: name for name in get_args(WaitHandler)}
 )
 
+WaitedFor: TypeAlias = WaitHandler | Literal["callback"]
+"""What a node says that it waits for: by its handler, or by its `wait_for_callback`."""
+
 DEFAULT_TIMEOUT_S: Final = 7 * 86_400
 MIN_TIMEOUT_S: Final = 1
 MAX_TIMEOUT_S: Final = 30 * 86_400
@@ -25,13 +28,15 @@ class WaitPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `names`: the signals, one of which it takes; `several`: its result says which. `schema`: the JSON Schema
     of what a signal carries, or a person adds to an approval, as JSON. `continues`: it completes, though
-    nothing has come in time. `takes_rejections`: it completes, though a person has rejected.
+    nothing has come in time. `takes_rejections`: it completes, though a person has rejected. `url`: the base
+    of the URL to which a callback comes.
     """
 
-    kind: WaitHandler
+    kind: WaitedFor
     timeout_ms: int = DEFAULT_TIMEOUT_S * 1000
     names: tuple[str, ...] = ()
     several: bool = False
     schema: str | None = None
     continues: bool = False
     takes_rejections: bool = False
+    url: str = ""

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from tests.support.documents import EXAMPLES
 from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, Stack, clean_environment
 from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
+from tests.support.waiting import wait_until
 
 FOLDER = ROOT / "workflows"
 FILES = [path.name for path in EXAMPLES]
@@ -64,6 +66,7 @@ PAGES = (
 )
 """Of a service that does not find one of its pages the first time."""
 FAILS_ON_PURPOSE = "saga"
+CALLS_BACK = "callback"
 ATTEMPTS = {"retry": {"ask": 3, "check": 1}}
 
 
@@ -81,12 +84,12 @@ def own_service() -> Iterator[HttpServer]:
 def test_promised_examples_are_there() -> None:
     """The four that SPEC names, one of them in JSON as well, and one for each idea of flow control."""
     names = {Path(name).stem for name in FILES}
-    assert names >= {*LAST_RESULTS, NEEDS_NETWORK, *NEED_A_SERVICE}
+    assert names >= {*LAST_RESULTS, NEEDS_NETWORK, *NEED_A_SERVICE, CALLS_BACK}
     assert [name for name in FILES if name.endswith(".json")]
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in FILES if not name.startswith((NEEDS_NETWORK, *NEED_A_SERVICE))]
+    "name", [name for name in FILES if not name.startswith((NEEDS_NETWORK, *NEED_A_SERVICE, CALLS_BACK))]
 )
 def test_example_runs_to_its_end(stack: Stack, name: str) -> None:
     """Posted as it is, it ends with the results that its comments promise, and is as green as they say."""
@@ -133,6 +136,31 @@ def test_examples_that_repeat_call_a_service_as_often_as_it_takes(
     assert read.results["total"]["result"] == {"pages": 4, "orders": 4, "sum": 10}
     asked = [call.query.get("token") for call in own_service.called("/orders")]
     assert asked == [None, "b", "c", "c", "d"]
+
+
+def test_example_that_waits_for_a_callback_goes_on_with_it(stack: Stack, own_service: HttpServer) -> None:
+    """The service posts to the URL that it was sent. Nothing shows it."""
+    own_service.answers("/jobs", json_reply({"id": "7"}))
+    document = yaml.safe_load((FOLDER / f"{CALLS_BACK}.yaml").read_text())
+    inputs = {"service": own_service.url("").rstrip("/")}
+    answer = stack.client.post("/workflow?trigger=true", json={"workflow": document, "inputs": inputs})
+    assert answer.status_code == 202, answer.text
+    execution = answer.json()["execution_id"]
+    wait_until(lambda: own_service.called("/jobs"))
+    reply_to = yaml.safe_load(own_service.called("/jobs")[0].body)["reply_to"]
+    assert reply_to.startswith(str(stack.client.base_url).rstrip("/"))
+    refused = httpx.post(reply_to, json={"pages": "many"}, trust_env=False)
+    assert (refused.status_code, refused.json()["code"]) == (422, "payload_invalid")
+    taken = httpx.post(reply_to, json={"pages": 12, "sent_to": reply_to}, trust_env=False)
+    assert (taken.status_code, taken.json()) == (202, {"accepted": True})
+    ended = stack.ended(execution)
+    assert ended.results["report"]["result"] == "job 7: 12 pages"
+    assert httpx.post(reply_to, json={"pages": 12}, trust_env=False).status_code == 410
+    token = reply_to.rpartition("/")[2]
+    shown = stack.client.get(f"/workflows/{execution}/nodes/convert")
+    assert shown.json()["config"]["body"]["reply_to"] == "***"
+    for path in (f"/workflows/{execution}/nodes/convert", f"/workflows/{execution}/events"):
+        assert token not in stack.client.get(path).text
 
 
 def test_example_with_a_language_model_runs_by_the_tool(own_service: HttpServer, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ MUTANTS: Final = (
     Mutant(
         "secret inputs are hidden while their node runs",
         "flowengine/engine/running/runner.py",
-        "            secret = secret_inputs(start.given)\n",
+        "            secret = texts_to_hide(hand.task, start.given)\n",
         "            secret: list[str] = []\n",
         READ,
     ),

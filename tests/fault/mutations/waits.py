@@ -9,6 +9,11 @@ from tests.fault.mutations.mutant import Mutant
 APPROVALS: Final = ("tests/integration/waits/test_engine_approvals.py",)
 SIGNALS: Final = ("tests/integration/waits/test_engine_signals.py",)
 WAITS: Final = ("tests/integration/waits/test_engine_waits.py",)
+CALLBACKS: Final = ("tests/integration/waits/test_engine_callbacks.py",)
+
+
+def _callback(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, CALLBACKS)
 
 
 def _in(rule: str, path: str, old: str, new: str) -> Mutant:
@@ -25,14 +30,14 @@ MUTANTS: Final = (
     _in(
         "a worker's report does not end a wait",
         "execution/rules/finishing",
-        "awaited = isinstance(callback.by, ByEvent) and ",
-        "awaited = ",
+        "    if not isinstance(by, ByEvent) or record.in_line:\n        return False\n",
+        "    if not isinstance(by, ByEvent) or record.in_line:\n        return not record.in_line\n",
     ),
     Mutant(
         "the time of a wait is nothing to a node that waits for another try",
         "flowengine/execution/rules/finishing.py",
-        " and record.waits is not None and not record.in_line",
-        " and not record.in_line",
+        "    return by.called or record.waits is not None\n",
+        "    return True\n",
         APPROVALS,
     ),
     _in(
@@ -167,5 +172,53 @@ MUTANTS: Final = (
         "if stored is None or not _waits(waiter, *stored):",
         "if stored is None:",
         APPROVALS,
+    ),
+    _callback(
+        "no callback counts once its execution is being stopped",
+        "execution/rules/waits/calling_back",
+        "control.stop is not None or not takes_reports",
+        "not takes_reports",
+    ),
+    _callback(
+        "of two callbacks the first counts",
+        "execution/rules/waits/calling_back",
+        " or record.called is not None:",
+        ":",
+    ),
+    _callback(
+        "a callback counts in its own run only",
+        "execution/rules/waits/calling_back",
+        " or {control.run, record.run} != {run}:",
+        ":",
+    ),
+    _callback(
+        "a callback that comes early decides over the handler's outcome",
+        "execution/rules/finishing",
+        "callback.outcome if record.called is None else decided_by(record.called, callback.outcome)",
+        "callback.outcome",
+    ),
+    _callback(
+        "a failure of which a callback tells is not tried again",
+        "execution/rules/finishing",
+        "report.control.lets_decide and not report.is_called_back",
+        "report.control.lets_decide",
+    ),
+    _callback(
+        "a callback that is kept stays with the node's next task",
+        "execution/rules/dispatching",
+        "        called=record.called,\n",
+        "",
+    ),
+    _callback(
+        "a token that was not given out is unknown",
+        "execution/callback_tokens",
+        "return hmac.compare_digest(token.proof, _proof(seed, token.execution, token.node, token.run))",
+        "return True",
+    ),
+    _callback(
+        "a stop frees what a handler gave whose node waits for a callback",
+        "execution/rules/stopping",
+        "counted=0 if holds_response(record) else record.counted,",
+        "",
     ),
 )

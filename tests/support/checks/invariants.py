@@ -170,6 +170,8 @@ class Stored(msgspec.Struct, dict=True):
     maps: dict[str, StoredMap] = {}
     previous: dict[str, bytes] = {}
     """What the last iterations of nodes have given, where that is kept."""
+    responses: dict[str, bytes] = {}
+    """What the handlers of nodes have given that wait for callbacks."""
     collected: dict[str, bytes] = {}
     cut: bool = False
     """Whether the oldest events have been dropped."""
@@ -279,7 +281,7 @@ def read(found: Snapshot, execution: str) -> Stored:
     """Everything that is stored of one execution."""
     prefix = f"fe:x:{execution}:"
     names = [key.decode().removeprefix(prefix) for key in found.starting_with(prefix)]
-    nodes, results, previous = {}, {}, {}
+    nodes, results, previous, responses = {}, {}, {}, {}
     for name in names:
         if not name.startswith("node:"):
             continue
@@ -288,6 +290,7 @@ def read(found: Snapshot, execution: str) -> Stored:
             b"state",
             b"result",
             b"previous",
+            b"response",
         }
         assert not odd, f"odd fields in {name}: {sorted(hashed)}"
         nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
@@ -295,6 +298,8 @@ def read(found: Snapshot, execution: str) -> Stored:
             results[name[5:]] = hashed[b"result"]
         if b"previous" in hashed:
             previous[name[5:]] = hashed[b"previous"]
+        if b"response" in hashed:
+            responses[name[5:]] = hashed[b"response"]
     # How an item stands between its tries expires by itself, whatever becomes of the execution.
     ttls = {name: found.ttl(prefix + name) for name in names if not name.startswith("try:")}
     plan = _plan_of(found, execution)
@@ -318,6 +323,7 @@ def read(found: Snapshot, execution: str) -> Stored:
         listed=found.get(prefix + "listed"),
         maps={name[4:]: _read_map(found, prefix, name[4:]) for name in names if name.startswith("map:")},
         previous=previous,
+        responses=responses,
         collected={
             name.removeprefix("collected:"): found.get(prefix + name) or b""
             for name in names
@@ -371,6 +377,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_counters(stored),
         *_records(stored),
         *_iterations(stored),
+        *_callbacks(stored),
         *(() if stored.cut or stored.is_being_made else (*_histories(stored), *_runs(stored))),
         *_fork(found, stored),
         *_stages(stored),
@@ -733,6 +740,18 @@ def _iterations(stored: Stored) -> Iterable[str]:
             yield f"{node.id} has ended {ended} iterations, collected is {collected!r}"
 
 
+def _callbacks(stored: Stored) -> Iterable[str]:
+    """What a handler has given is stored apart while its node waits for a callback, and a callback in the
+    record until the node's task is over."""
+    for name in stored.names:
+        record = stored.record(name)
+        waits = record.waits is not None and record.waits.kind == "callback"
+        if waits != (name in stored.responses) or (waits and record.status != "waiting"):
+            yield f"{name} is {record}, kept of its handler is {stored.responses.get(name)!r}"
+        if record.called is not None and record.status != "queued" and not record.in_line:
+            yield f"{name} is {record.status} and holds a callback"
+
+
 def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str]:
     """What was decided about a node is what its rule says of how the nodes that it depends on have ended."""
     record = stored.record(node)
@@ -762,7 +781,7 @@ def _histories(stored: Stored) -> Iterable[str]:
     for event in stored.events:
         if event.kind in ("node_started", "node_returned") and event.node is not None:
             started[event.node].add(event.dispatch)
-        elif event.node is not None and event.kind != "node_overruled":
+        elif event.node is not None and event.kind not in ("node_overruled", "callback_received"):
             paths[event.node].append(event)
     anew = _first_run(stored) > 1
     for node, path in paths.items():

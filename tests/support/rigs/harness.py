@@ -239,7 +239,13 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        does = WAITERS[holding[node].kind] if node in holding else "later_sum" if node in waiting else "sum"
+        does = (
+            WAITERS.get(holding[node].kind, "sum")
+            if node in holding
+            else "later_sum"
+            if node in waiting
+            else "sum"
+        )
         does = "name_sum" if node == OUTPUTS_NODE else does
         task = Task(does, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))

@@ -287,6 +287,7 @@ def test_parsers_give_the_types_of_their_fields() -> None:
         f"limits.{name}": hint for name, hint in typing.get_type_hints(Limits).items()
     }
     samples = {"redis_url": "redis://h", "llm_base_url": "http://h", "api_keys": ENTRY}
+    samples["limits.public_url"] = "https://h"
     samples["webhook_key"] = "sixteen-bytes-at-least"
     for setting in SETTINGS:
         default = setting.default()

@@ -103,7 +103,7 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
         "timeout_seconds, when, trigger_rule, retry, on_error, repeat, concurrency, rate_limit, "
-        "output_schema, map"
+        "output_schema, map, wait_for_callback"
     )
 
 
@@ -128,7 +128,7 @@ WORKFLOW_LATER = (
     "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "wait_for_callback", "cache",
+    "cache",
 )  # fmt: skip
 
 

@@ -54,7 +54,9 @@ class WaitOverStep:
             if not (waits and calls_again(record)):
                 unit.abandon()
                 policy, said = plan.policy(position), execution.correlation_id
-                self._report([held.of(time_over(policy, timer, record, unit.now, said))])
+                # Of one dispatch it never changes, and the report counts for this one only.
+                response = self._store.response(*key) if timer.waits == "callback" else None
+                self._report([held.of(time_over(policy, timer, record, unit.now, said, response))])
                 return
             run = Run(timer.execution, control.run, execution.correlation_id)
             changes = {timer.execution: call_again_in_turn(plan, position, record, run, unit.now)}

@@ -21,7 +21,7 @@ from flowengine.engine.running.asynchronous.async_reporter import AsyncReporter
 from flowengine.engine.running.asynchronous.kept_memory import kept_bytes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_identity import identity_of
-from flowengine.engine.running.node_scope import secret_inputs
+from flowengine.engine.running.node_scope import texts_to_hide
 from flowengine.engine.running.outcomes import Call
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -154,7 +154,7 @@ class AsyncNodes:
         return True
 
     def _begin(self, hand: TaskInHand, start: Start) -> None:
-        node = AsyncNode(hand, start, self._secrets.hiding(secret_inputs(start.given)))
+        node = AsyncNode(hand, start, self._secrets.hiding(texts_to_hide(hand.task, start.given)))
         if not start.wanted:
             self._runner.drop(hand)
             self._holding.let_go([hand.held], None)

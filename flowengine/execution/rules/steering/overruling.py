@@ -34,6 +34,7 @@ from flowengine.execution.records import (
     NodeRecord,
     carried_on,
     first_sent,
+    holds_response,
     is_open_map,
 )
 from flowengine.execution.rules.children.opening import tend_open
@@ -183,12 +184,14 @@ def ended_by_hand(plan: Plan, position: int, records: Records, word: Word, now: 
             error = NodeError(failed.code, failed.message, attempts=min(before.attempt, 1))
             tolerated = tolerates(plan.policy(position), error)
             status = after(before.status, "fail_by_hand")
-            ended = replace(_ended(before, now), status=status, error=error, tolerated=tolerated)
+            counted = 0 if holds_response(before) else before.counted
+            ended = _ended(before, now)
+            ended = replace(ended, status=status, error=error, tolerated=tolerated, counted=counted)
         case _ as never:
             assert_never(never)
     if before.status == "pending" and _others_wait(plan, position, records, ended):
         ended = replace(ended, unsettled=True)
-    return Write(node, ended, result)
+    return Write(node, ended, result, anew=holds_response(before))
 
 
 def _ended(before: NodeRecord, now: int) -> NodeRecord:
@@ -196,7 +199,7 @@ def _ended(before: NodeRecord, now: int) -> NodeRecord:
     if before.status == "pending":
         return replace(carried_on(before, before.status), finished_at=now)
     if is_in_flight(before.status) or is_open(before.status):
-        return replace(before, finished_at=now, moment=first_sent(before), turn=None, pace=None)
+        return replace(before, finished_at=now, moment=first_sent(before), turn=None, pace=None, called=None)
     if before.waits is not None:
         return replace(before, finished_at=now, until=None, waits=None, turn=None, pace=None)
     # Of one that waits for another try, the last attempt is kept already.

@@ -8,6 +8,7 @@ from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.messages import Callback, WaitOver
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import ByEvent, Completed, Failed
+from flowengine.execution.rules.waits.calling_back import timed_out
 from flowengine.execution.views.executions import moment
 from flowengine.workflow.policy import Policy
 
@@ -19,8 +20,16 @@ def calls_again(record: NodeRecord) -> bool:
     return record.waits is not None and record.waits.kind == "later"
 
 
-def time_over(policy: Policy, timer: WaitOver, record: NodeRecord, now: int, correlation_id: str) -> Callback:
-    """What the timer of a node reports that is not called again."""
+def time_over(
+    policy: Policy,
+    timer: WaitOver,
+    record: NodeRecord,
+    now: int,
+    correlation_id: str,
+    response: bytes | None = None,
+) -> Callback:
+    """What the timer of a node reports that is not called again. `response`: what its handler has given, of
+    one that waits for a callback."""
     return Callback(
         execution=timer.execution,
         run=timer.run,
@@ -29,15 +38,19 @@ def time_over(policy: Policy, timer: WaitOver, record: NodeRecord, now: int, cor
         attempt=record.attempt,
         by=ByEvent(),
         finished_at=now,
-        outcome=_outcome(policy, timer, record),
+        outcome=_outcome(policy, timer, record, response),
         correlation_id=correlation_id,
     )
 
 
-def _outcome(policy: Policy, timer: WaitOver, record: NodeRecord) -> Completed | Failed:
+def _outcome(
+    policy: Policy, timer: WaitOver, record: NodeRecord, response: bytes | None
+) -> Completed | Failed:
     if timer.waits == "wait":
         return Completed(msgspec.Raw(_encode({"result": moment(record.until or 0)})))
     if policy.waits is not None and policy.waits.continues:
+        if timer.waits == "callback":
+            return Completed(timed_out(response))
         return Completed(msgspec.Raw(_encode({"result": {"timed_out": True}, "timed_out": True})))
     limit_s = (policy.waits.timeout_ms if policy.waits is not None else 0) / 1000
     text = f"nothing has come within timeout_seconds ({limit_s:g} s)"

@@ -15,6 +15,7 @@ export function waitPhrase(kind, left) {
     case "later": return `is called again${when}`;
     case "wait": return `goes on${when}`;
     case "signal": return `waits for a signal${most}`;
+    case "callback": return `waits for a callback${most}`;
     case "approval": return `waits for a decision${most}`;
     default: return `is tried again${when}`;
   }

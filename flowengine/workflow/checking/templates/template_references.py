@@ -13,6 +13,7 @@ from flowengine.settings import Limits
 from flowengine.template import Analysis, FieldRead, TemplateError, analyse
 from flowengine.template.compiling import simple_analysis
 from flowengine.template.expression_length import exceeding
+from flowengine.template.reference import CALLBACK_URL
 from flowengine.template.simple_templates import Path, read_simple
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
@@ -32,6 +33,7 @@ from flowengine.workflow.checking.templates.template_cost import (
     cost_of,
 )
 from flowengine.workflow.checking.templates.templated_texts import (
+    IN_CALLBACK,
     IN_MAP,
     IN_REPEAT,
     IN_RETRY,
@@ -331,7 +333,9 @@ class TemplateCheck:
         return tuple(found.values())
 
     def _tells_secret(self, analysis: Analysis) -> bool:
-        return bool(analysis.secrets) or (bool(analysis.given) and self._given.reads_secret(analysis))
+        if analysis.secrets or CALLBACK_URL in analysis.nodes:
+            return True
+        return bool(analysis.given) and self._given.reads_secret(analysis)
 
     def _first_look(self, text: str, where: Where) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it; its cost is taken from the work that is left.
@@ -436,6 +440,9 @@ class TemplateCheck:
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_MAP:
                 message = f"{quoted(name)} is there only where a node has a 'map', in its config"
+                self._refuse("unknown_node_reference", where, message)
+            elif name in IN_CALLBACK:
+                message = f"'{name}' is read in the config of a node with 'wait_for_callback' only"
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_REPEAT:
                 message = (

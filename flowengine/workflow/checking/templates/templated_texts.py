@@ -9,6 +9,7 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import is_template
+from flowengine.template.reference import CALLBACK_URL
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.policy import ATTEMPT, ERROR
@@ -25,6 +26,7 @@ NO_SECRETS_IN_ITEMS: Final = "a map takes no secrets: its items are stored and s
 IN_MAP: Final = frozenset({"item", "item_index", "item_key"})
 IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
 IN_REPEAT: Final = frozenset({ITERATION, PREVIOUS})
+IN_CALLBACK: Final = frozenset({CALLBACK_URL})
 NOTHING_MORE: Final[frozenset[str]] = frozenset()
 
 
@@ -83,6 +85,8 @@ def ruled_texts(
 ) -> Iterator[TemplatedText]:
     """Every templated string in the node's config."""
     given = _given_to(node)
+    if node.waits is not None and node.waits.kind == "callback":
+        given |= IN_CALLBACK
     for field, value in config.items():
         no_secrets = secret_rule(field)
         for where, text in templates_in({field: value}, pointer):

@@ -20,7 +20,7 @@ import { isConsequence } from "../node_changes.js";
 const LINE_CHARS = 24;
 const ORDER = ["running", "waiting", "queued", "pending"];
 /** @type {Record<string, string>} What is awaited, where that is no other try. */
-const WAITS = { turn: "its turn", later: "called again", signal: "a signal", approval: "a decision" };
+const WAITS = { turn: "its turn", later: "called again", signal: "a signal", approval: "a decision", callback: "a callback" };
 /** @type {Record<string, string>} */
 const SKIPPED = {
   when: "when: false", trigger_rule: "trigger rule not met", ended_early: "ended early", operator: "skipped by hand",
