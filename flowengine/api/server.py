@@ -46,14 +46,15 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     has_keys: bool = False,
+    listener: socket.socket | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what runs, for 5 seconds at most.
 
-    `host` and `port` are the settings' by default. `has_keys`: there are keys in Redis. Raises SettingsError
-    when the address is open to others and nothing keeps them out, CannotRunError when it cannot be listened
-    on.
+    `host` and `port` are the settings' by default. `has_keys`: there are keys in Redis. `listener`: what
+    `listen` gave, in place of an address. Raises SettingsError when the address is open to others and nothing
+    keeps them out, CannotRunError when it cannot be listened on.
     """
-    Server(app, settings, host=host, port=port, has_keys=has_keys).run()
+    Server(app, settings, host=host, port=port, has_keys=has_keys, listener=listener).run()
 
 
 class Server:
@@ -68,10 +69,11 @@ class Server:
         port: int | None = None,
         connections: Connections | None = None,
         has_keys: bool = False,
+        listener: socket.socket | None = None,
     ) -> None:
         host = settings.api_host if host is None else host
         check_binding(settings, host, insecure=settings.insecure, has_keys=has_keys)
-        self._listener = _listen(host, settings.api_port if port is None else port)
+        self._listener = listener or listen(host, settings.api_port if port is None else port)
         self._uvicorn = _Uvicorn(app, Connections() if connections is None else connections)
 
     @property
@@ -110,7 +112,8 @@ def _config(app: Application, connections: Connections) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listens there; 0 picks a free port. Raises CannotRunError."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)

@@ -30,7 +30,7 @@ def main() -> int:
     from flowengine.api.access.host_rules import check_binding, needs_keys, with_public_url
     from flowengine.api.app import create_app
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
-    from flowengine.api.server import serve
+    from flowengine.api.server import listen, serve
     from flowengine.bootstrap import (
         build_access,
         build_executions,
@@ -64,10 +64,11 @@ def main() -> int:
         check_binding(settings, host, insecure=insecure, has_keys=has_keys)
         start_tracing(settings, "api", build_state(settings))
         port = int(options["port"]) if "port" in options else settings.api_port
-        settings = with_public_url(settings, port)
+        listener = listen(host, port)
+        settings = with_public_url(settings, listener.getsockname()[1])
         app = create_app(build_executions(settings, registry), registry, settings, access)
         collect_rarely()
-        serve(app, settings, port=port, has_keys=has_keys)
+        serve(app, settings, has_keys=has_keys, listener=listener)
     except FlowEngineError as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
         return FATAL_EXIT if supervised else 3
