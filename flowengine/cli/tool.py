@@ -17,6 +17,7 @@ import click
 from flowengine import __version__
 from flowengine.cli.commands.completion import completion
 from flowengine.cli.commands.dev import dev
+from flowengine.cli.commands.fmt import fmt
 from flowengine.cli.commands.graph import graph
 from flowengine.cli.commands.handlers_and_schema import handlers, schema
 from flowengine.cli.commands.help import show_help
@@ -101,6 +102,7 @@ for _command in (
     init,
     validate,
     run_tests,
+    fmt,
     graph,
     *STACK_COMMANDS,
     api,

@@ -146,6 +146,7 @@ jobs:
       - uses: astral-sh/setup-uv@v6
       - run: uv sync
       - run: uv run flowengine validate workflows
+      - run: uv run flowengine fmt --check workflows
       - run: uv run pytest
 """
 

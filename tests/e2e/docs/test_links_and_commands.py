@@ -31,6 +31,8 @@ RUN_BY = {
     "flowengine test": "test_tests_of_the_page_pass",
     "flowengine graph workflows/branches.yaml -o branches.svg": "test_workflow_is_drawn",
     "flowengine init greetings": "test_project_is_made",
+    "flowengine fmt workflows/": "test_examples_are_in_the_one_layout",
+    "flowengine fmt --check workflows/": "test_examples_are_in_the_one_layout",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",
     "flowengine handlers --json": "test_handlers_are_listed_ones_own_included",
     "flowengine key new ci --role run --expires 90d": "test_key_is_made_listed_and_revoked",

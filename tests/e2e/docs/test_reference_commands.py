@@ -110,6 +110,15 @@ def test_project_is_made(tmp_path: Path, shell: Shell) -> None:
     assert shell("flowengine validate .", folder=tmp_path / command.split()[-1]).returncode == 0
 
 
+def test_examples_are_in_the_one_layout(shell: Shell) -> None:
+    """The commands of the page on commands leave them as they are."""
+    commands = [code for code in TOPICS["commands"].commands if code.startswith("flowengine fmt")]
+    assert len(commands) == 2
+    for command in reversed(commands):
+        done = shell(command)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> None:
     """As it is written into a file: it accepts the page's documents, and refuses a wrong config."""
     done = shell("flowengine schema > .flowengine.schema.json", FLOWENGINE_HANDLERS="my_handlers")
@@ -227,6 +236,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "run",
             "dev",
             "init",
+            "fmt",
             "validate",
             "graph",
             "submit",

@@ -1,0 +1,1 @@
+"""The one layout of workflow files: `flowengine fmt`."""
