@@ -86,6 +86,13 @@ def read_cases(written: Written, plan: Plan | None, registry: Registry) -> Cases
     return Cases(found, (), tuple(places[pointer][0] for pointer in pointers))
 
 
+def read_given(value: JsonValue, plan: Plan, registry: Registry) -> Cases:
+    """The tests that are known as a value already."""
+    reader = _Reader(plan, registry)
+    found = reader.file(value)
+    return Cases(found, reader.report.problems()) if found is None else Cases(found, ())
+
+
 class _Reader:
     """Walks a file once."""
 
