@@ -1,5 +1,6 @@
 // The page: who looks at it, where they are, and what is shown there.
 import { html, render, useEffect, useRef } from "../vendor/preact.js";
+import { Compare } from "../pages/compare/compare.js";
 import { Definition } from "../pages/definitions/definition.js";
 import { Definitions } from "../pages/definitions/definitions.js";
 import { NewRun } from "../pages/new/new_run.js";
@@ -37,6 +38,7 @@ function Page() {
   useFocusAt(`${place} ${id ?? ""}`);
   if (place === "runs" && id) return html`<${Run} key=${id} id=${id} />`;
   if (place === "runs") return html`<${Runs} />`;
+  if (place === "compare") return html`<${Compare} />`;
   if (place === "definitions" && id) return html`<${Definition} key=${id} name=${id} />`;
   if (place === "definitions") return html`<${Definitions} />`;
   if (place === "waiting") return html`<${WaitingPage} />`;

@@ -7,6 +7,7 @@ import { Icon } from "../../../parts/icon.js";
 import { TurnFacts } from "../drawer/turn_facts.js";
 import { asked, close } from "./asked.js";
 import { Children } from "./children.js";
+import { ComparePicker } from "./compare_picker.js";
 import { EarlierRuns } from "./earlier_runs.js";
 import { RerunDialog } from "./rerun_dialog.js";
 
@@ -16,6 +17,7 @@ export function RunDialogs({ store }) {
   if (!open) return null;
   if (open.what === "cancel") return html`<${CancelDialog} store=${store} />`;
   if (open.what === "delete") return html`<${DeleteDialog} store=${store} />`;
+  if (open.what === "compare") return html`<${ComparePicker} store=${store} />`;
   if (open.what === "children") return html`<${Children} store=${store} />`;
   if (open.what === "turn") return html`<${Dialog} title="Who is before this run" onClose=${close}><${TurnFacts} limitKey=${store.run.value.waiting_for?.key} execution=${store.id} /></${Dialog}>`;
   if (open.what === "runs") return html`<${EarlierRuns} store=${store} />`;

@@ -109,6 +109,7 @@ function failedLine(node) {
 
 /** @param {Node} node @param {(id: string) => Node | undefined} find */
 function skippedLine(node, find) {
+  if (node.hook && node.skipped === "trigger_rule" && !node.dependencies.length) return "not needed";
   if (node.skipped !== "upstream_skipped") return SKIPPED[node.skipped ?? ""] ?? "skipped";
   const cause = node.dependencies.find((id) => find(id)?.status === "skipped");
   return cause ? `${cutToFit(cause, LINE_CHARS - 8)} skipped` : "skipped";

@@ -72,6 +72,7 @@ function furtherOf(store) {
   /** @type {import("./more_menu.js").Item[]} */
   const items = [];
   if (store.run.value.parent) return items;
+  items.push({ name: "Compare with another run…", run: () => ask({ what: "compare" }) });
   if (may("author")) items.push({ name: "New run with this document and inputs", href: `/ui/new?from=${encodeURIComponent(store.id)}` });
   if (may("operate")) items.push({ name: "Delete…", danger: true, run: () => ask({ what: "delete" }) });
   return items;

@@ -1,5 +1,6 @@
 // Above the list: what is selected and what can be done to it; and how far is what was begun.
 import { html, useState } from "../../../vendor/preact.js";
+import { withQuery } from "../../../app/api.js";
 import { counted, number } from "../../../app/format.js";
 import { Icon } from "../../../parts/icon.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
@@ -31,6 +32,7 @@ export function BulkBar({ store }) {
       ${!all && (store.next.value !== null || store.newer.value.length > 0 || filters.value.cursor) && html`
         <button class="b bare link" type="button" onClick=${() => { allThatMatch.value = true; }}>Select ${matching().toLowerCase()}</button>`}
       <span class="grow"></span>
+      ${count === 2 && !all && html`<a class="b" href=${withQuery("/ui/compare", pairOf([...chosen.value.values()]))} onClick=${chooseNone}>Compare</a>`}
       ${ACTIONS.map((each) => html`<${Button} key=${each.action} action=${each} store=${store} onPress=${() => begin(each.action)} />`)}
       <button class="b bare" type="button" onClick=${chooseNone}>Clear</button></div>`}
     ${asks && html`<${BulkDialog} action=${asks.action} target=${asks.target} onAct=${act} onClose=${() => ask(null)} />`}`;
@@ -43,6 +45,12 @@ function Button({ action, store, onPress }) {
   if (allThatMatch.value) return html`<button class=${look} type="button" onClick=${onPress}>${action.name}…</button>`;
   if (!able) return html`<button class=${look} type="button" aria-disabled="true" title=${action.not}>${action.name}<span class="unseen">: ${action.not}</span></button>`;
   return html`<button class=${look} type="button" onClick=${onPress}>${action.name} ${number(able)}</button>`;
+}
+
+/** @param {import("./chosen.js").Row[]} two The older one stands left. */
+function pairOf(two) {
+  const [left, right] = two.map((run) => run.execution_id).sort((one, other) => (chosen.value.get(one)?.created_at ?? "") < (chosen.value.get(other)?.created_at ?? "") ? -1 : 1);
+  return { left, right };
 }
 
 /** How many the filter finds, if that is known. */

@@ -1,0 +1,40 @@
+"""Two runs beside each other."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.e2e.documents import node
+from tests.e2e.ui.posted_runs import FAILS, Runs
+from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
+from tests.support.rigs.stack_processes import Stack
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_two_runs_are_selected_and_compared_by_keyboard(visit: Visits, page_stack: Stack) -> None:
+    """The older one stands left; what differs comes first, and its results stand beside each other, as text;
+    at 360 px nothing reaches sideways, and axe finds nothing."""
+    runs = Runs(page_stack)
+    runs.ended("first", node("alike", "set", a=1), node("value", "set", x=1), node("alone", "set", a=1))
+    runs.ended("second", node("alike", "set", a=1), node("value", "set", x=HOSTILE), FAILS)
+    page = visit(runs.address)
+    expect(page.get_by_role("link", name="second")).to_be_visible()
+    for key in ("j", "x", "j", "x"):
+        page.keyboard.press(key)
+    page.get_by_role("link", name="Compare").press("Enter")
+    expect(page.get_by_role("region", name="Left")).to_contain_text("first")
+    expect(page.locator(".said")).to_have_text(
+        "The left run is completed, the right one failed; 2 nodes are in one run only; "
+        "1 node gave another result."
+    )
+    nodes = page.get_by_role("region", name="Nodes", exact=True)
+    expect(nodes.get_by_role("row", name="alike")).to_have_count(0)
+    nodes.get_by_role("button", name="value").press("Enter")
+    expect(nodes.locator("pre").nth(1)).to_contain_text(HOSTILE)
+    expect(page.get_by_role("region", name="Document")).to_contain_text("They ran different documents")
+    assert violations(page) == []
+    page.set_viewport_size({"width": PHONE, "height": 740})
+    assert not reaches_sideways(page)
+    nodes.get_by_role("button", name="All nodes").press("Enter")
+    expect(nodes.get_by_role("row", name="alike")).to_contain_text("the same")
