@@ -65,6 +65,11 @@ def acting_key() -> str | None:
     return acting_actor().key
 
 
+def acting_patterns() -> tuple[str, ...]:
+    """The patterns of the definitions that the key of who acts is for; none: it is for all."""
+    return acting_actor().definitions
+
+
 def acting_actor() -> Actor:
     """Who acts; nobody where nobody acts that the audit knows."""
     note = _NOTE.get()

@@ -46,10 +46,12 @@ class FoundKeys(msgspec.Struct, frozen=True):
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """Who does something. `key`: the id of the key, None where the API has none. `made_at`: when that was
     made, in milliseconds, if Redis holds it: a key of the settings is no longer valid only where the API
-    starts without it. `address`: where the request comes from, None for the command line."""
+    starts without it. `definitions`: the patterns of those that the key is for. `address`: where the request
+    comes from, None for the command line."""
 
     key: str | None = None
     made_at: int | None = None
+    definitions: tuple[str, ...] = ()
     address: str | None = None
     correlation_id: str | None = None
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from flowengine.engine.definitions.ports import Definition
 from flowengine.engine.held import Held, Sink
 from flowengine.execution.changes import Change
 from flowengine.execution.delivery.records import Delivery
@@ -21,6 +22,7 @@ from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.limits.starts import Starts
 from flowengine.execution.messages import Callback, ItemTry, Payload, RunNode
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
@@ -208,6 +210,26 @@ class AdvancingStore(DeletingStore, Protocol):
     def max_result_bytes(self) -> int:
         """The most that a node's result may take."""
 
+    @property
+    def owner(self) -> str:
+        """The id of the execution whose own queues are used; else empty."""
+
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+
+    def definition(self, name: str, version: int | None = None) -> Definition | None:
+        """A version of a definition, or that in force, if it is there."""
+
+    def prepared(self, execution: str, node: str) -> Prepared | None:
+        """What the execution of a definition begins with that a node stands for."""
+
+    def count_below(self, root: str) -> int:
+        """How many executions there are below a root."""
+
+    def letting_in(self, size: int) -> AbstractContextManager[None]:
+        """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError,
+        StoreFullError."""
+
     def children_of(self, root: str, after: str) -> tuple[list[str], str]:
         """Some of the executions below a root, after a place (empty: from the first on), and the place that
         they reach; empty: there are no more."""
@@ -307,6 +329,12 @@ class RunningStore(Protocol):
     def items_left(self, task: RunNode) -> list[tuple[int, int]]:
         """The items of a map that the run before has left, each with how many of its failures were
         answered."""
+
+    def definition(self, name: str, version: int | None = None) -> Definition | None:
+        """A version of a definition, or that in force, if it is there."""
+
+    def home_and_root(self, task: RunNode) -> tuple[ExecutionRecord | None, ExecutionRecord | None]:
+        """The records of the execution of the task's document, and of that at the top."""
 
     def collected(self, task: RunNode) -> bytes:
         """What the iterations of a node have given that collects, as JSON, each behind a comma."""

@@ -32,6 +32,7 @@ from flowengine.execution.messages import (
     TendChildren,
     Timer,
 )
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import Attempt, Closing, ItemRecord, NodeRecord, Stop
 from flowengine.execution.requests.fork import Fork
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
@@ -99,7 +100,8 @@ class CopyNodes(msgspec.Struct, frozen=True):
 
 class MakeChild(msgspec.Struct, frozen=True):
     """Store a new child execution, which begins in the same transaction. `reference`: what stands for its
-    plan; `root`: the execution at the top, which knows of it from now on, and `parent` its parent."""
+    plan; `root`: the execution at the top, which knows of it from now on, and `parent` its parent. `labels`
+    and `version`: of its definition, if it is one of such."""
 
     name: str
     reference: bytes
@@ -108,6 +110,8 @@ class MakeChild(msgspec.Struct, frozen=True):
     total: int
     correlation_id: str
     at: int
+    labels: Mapping[str, str] = {}
+    version: int | None = None
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -136,7 +140,8 @@ class Begin(msgspec.Struct, frozen=True):
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
-    the first run. `by`: the id of the key of who has triggered it first. `nests`: it may have children.
+    the first run. `by`: the id of the key of who has triggered it first, which is for the
+    definitions that fit `allowed`, if there are some. `nests`: it may have children.
     `copied`: it is a fork, and begins with what it has copied.
     `calls_back`: its nodes wait for callbacks, so that it needs a seed for their tokens.
     """
@@ -162,6 +167,7 @@ class Begin(msgspec.Struct, frozen=True):
     nests: bool = False
     copied: bool = False
     calls_back: bool = False
+    allowed: tuple[str, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -197,6 +203,13 @@ class Write(msgspec.Struct, frozen=True):
     kept: Attempt | None = None
     iteration: Iteration | None = None
     response: msgspec.Raw | None = None
+
+
+class StoreCall(msgspec.Struct, frozen=True):
+    """Keep what the execution of a definition begins with that a node stands for."""
+
+    node: str
+    prepared: Prepared
 
 
 class ForgetIterations(msgspec.Struct, frozen=True):
@@ -544,6 +557,7 @@ Change: TypeAlias = (
     | Begin
     | Answer
     | Write
+    | StoreCall
     | ForgetIterations
     | Dispatch
     | CountDown

@@ -203,6 +203,35 @@ ENDED: Final = ErrorCode("ended", "An `end` node has ended the execution as fail
 GROUP_FAILED: Final = ErrorCode(
     "group_failed", "A node inside the group has failed, or its outputs could not be made."
 )
+CHILD_FAILED: Final = ErrorCode(
+    "child_failed", "The execution of a definition that the node stands for has failed."
+)
+UNKNOWN_DEFINITION: Final = ErrorCode(
+    "unknown_definition", "There is no definition, or no version, of this name.", permanent=True
+)
+DEFINITION_NOT_ALLOWED: Final = ErrorCode(
+    "definition_not_allowed",
+    "The key that started the execution is not for the definition, which no applied definition names.",
+    permanent=True,
+)
+CHILD_INPUTS_INVALID: Final = ErrorCode(
+    "child_inputs_invalid",
+    "The inputs, or the vars made of them, are not what the definition says.",
+    permanent=True,
+)
+NESTED_TOO_DEEP: Final = ErrorCode(
+    "nested_too_deep", "Executions stand in one another eight deep at most.", permanent=True
+)
+TOO_MANY_CHILDREN: Final = ErrorCode(
+    "too_many_children", "There are 100,000 executions below the one at the top.", permanent=True
+)
+TOO_MANY_EXECUTIONS: Final = ErrorCode(
+    "too_many_executions", "With `wait: false`: too many executions have not ended."
+)
+CONCURRENCY_LIMIT: Final = ErrorCode(
+    "concurrency_limit", "The definition's `concurrency` lets no other execution run, and says `reject`."
+)
+STORE_FULL: Final = ErrorCode("store_full", "With `wait: false`: Redis has no room for another execution.")
 CHILD_CANCELLED: Final = ErrorCode(
     "child_cancelled", "Somebody has cancelled the execution that the node stands for.", permanent=True
 )

@@ -157,7 +157,8 @@ class Repeated(msgspec.Struct, frozen=True, array_like=True):
 
 
 class AwaitedChild(msgspec.Struct, frozen=True, array_like=True):
-    """A child execution, and the run of it whose end ends its node."""
+    """A child execution, and the run of it whose end ends its node. `run` 0: the node has begun an execution
+    that is nobody's child."""
 
     execution: str
     run: int
@@ -414,8 +415,9 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`. `started_by`: the id of the key of who has triggered it first. `line`: where it stands
-    for its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
+    `callback_url`. `started_by`: the id of the key of who has triggered it first;
+    `allowed`: the patterns of the definitions that this key was for, none: all. `line`: where it stands for
+    its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
     `origin`: of a fork, what it was made of. It has no run until it has begun.
     """
 
@@ -436,6 +438,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     started_by: str | None = None
     line: InLine | None = None
     version: int | None = None
+    allowed: tuple[str, ...] = ()
     origin: Origin | None = None
 
     @property

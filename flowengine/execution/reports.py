@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import Decided, NodeError, WaitKind
 
 
@@ -71,8 +72,13 @@ class Again(msgspec.Struct, frozen=True, tag="again", tag_field="outcome", omit_
     exhausted: Exhausted | None = None
 
 
-class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome"):
-    """What has to be rendered is: the node is to run as a child execution."""
+class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome", omit_defaults=True):
+    """What has to be rendered is: the node is to run as a child execution.
+
+    `prepared`: it is one of a definition; None: it is a group, or goes on with the child that it has.
+    """
+
+    prepared: Prepared | None = None
 
 
 class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):

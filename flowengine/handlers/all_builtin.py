@@ -6,6 +6,7 @@ schemas, and no client.
 
 from flowengine.handlers.builtin.aggregate import aggregate
 from flowengine.handlers.builtin.assertion import assert_that
+from flowengine.handlers.builtin.calling import workflow
 from flowengine.handlers.builtin.compute import compute
 from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.http_request import call_external_service, http_request
@@ -27,4 +28,5 @@ __all__ = [
     "signal",
     "transform",
     "wait",
+    "workflow",
 ]

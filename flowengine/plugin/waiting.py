@@ -1,8 +1,8 @@
-"""What a built-in handler returns whose node waits then, without a worker."""
+"""What a built-in handler returns whose node waits or runs on then, without a worker."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,3 +15,15 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     until_ms: int | None = None
     prompt: str | None = None
+
+
+class RunWorkflow(msgspec.Struct, frozen=True):
+    """The node runs as an execution of the definition of this name: of this version, or of the one in force.
+
+    `waits`: the node ends as that does; else it has only begun it.
+    """
+
+    name: str
+    version: int | None
+    inputs: dict[str, Any]
+    waits: bool

@@ -11,6 +11,7 @@ from flowengine.engine.ports import Begun
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.limits.lines import InLine
 from flowengine.execution.limits.starts import EXPECTED_AT, HELD, Starts
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import (
     UNTOUCHED,
     Attempt,
@@ -39,6 +40,8 @@ _sent_decoder = msgspec.json.Decoder(Sent)
 _line_decoder = msgspec.json.Decoder(InLine)
 _origin_decoder = msgspec.json.Decoder(Origin)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
+_prepared_decoder = msgspec.json.Decoder(Prepared)
+_allowed_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
@@ -62,6 +65,7 @@ EXECUTION_FIELDS: Final = (
     "line",
     "version",
     "origin",
+    "allowed",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -75,6 +79,11 @@ def encode_record(record: NodeRecord) -> bytes:
 def decode_record(data: bytes | None) -> NodeRecord:
     """The record of stored bytes; a node never written is pending, never attempted."""
     return UNTOUCHED if data is None else _decoder.decode(data)
+
+
+def decode_prepared(data: bytes | None) -> Prepared | None:
+    """What an execution of a definition begins with, of stored bytes, if there are any."""
+    return None if data is None else _prepared_decoder.decode(data)
 
 
 def decode_attempt(data: bytes) -> Attempt:
@@ -137,6 +146,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         line=None if values[15] is None else _line_decoder.decode(values[15]),
         version=None if values[16] is None else int(values[16]),
         origin=None if values[17] is None else _origin_decoder.decode(values[17]),
+        allowed=() if values[18] is None else _allowed_decoder.decode(values[18]),
     )
 
 

@@ -13,13 +13,20 @@ import structlog
 from flowengine.engine.ports import Acknowledge, Begun, ItemToSend, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch, SendItems
 from flowengine.execution.messages import ItemTry
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.fork import Fork
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys, map_reads
-from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
+from flowengine.store.codec import (
+    EXECUTION_FIELDS,
+    decode_prepared,
+    decode_record,
+    parse_begun,
+    parse_execution,
+)
 from flowengine.store.committing.encode_changes import ChangeEncoder, Post
 from flowengine.store.committing.fork_commands import decode_fork
 from flowengine.store.committing.removal import removing_child, rest_of
@@ -33,7 +40,7 @@ from flowengine.store.lists.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state
-from flowengine.workflow.children.lineage import decode_reference
+from flowengine.workflow.children.lineage import CalledPlan, Reference, decode_reference
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 log = structlog.stdlib.get_logger()
@@ -106,10 +113,13 @@ class RedisState:
         return None if encoded is None else self._kept_plan(execution, encoded)
 
     def _kept_plan(self, execution: str, encoded: bytes) -> Plan | None:
-        """The plan that is stored so: a child's is that of a group in another one, which may be gone."""
+        """The plan that is stored so: a child's may be that of a group in another one, which may be gone."""
         reference = decode_reference(encoded)
         if reference is None:
             return self.plans.put(execution, encoded)
+        if isinstance(reference, CalledPlan):
+            own = self.plans.decoded(bytes(reference.plan))
+            return self.plans.put(execution, encoded, own.within(Reference(reference.lineage, ())))
         around = self.plan(reference.lineage.chain[0])
         if around is None:
             return None
@@ -203,6 +213,15 @@ class RedisState:
         """Some of the executions below a root after a place, and the place that they reach; empty: all."""
         found, reached = self._members(root, after)
         return [member.rpartition("\t")[2] for member in found], reached
+
+    def count_below(self, root: str) -> int:
+        """How many executions there are below a root."""
+        return int(self.sessions.retrying_read([("ZCARD", self.keys.children(root))])[0])
+
+    def prepared(self, execution: str, node: str) -> Prepared | None:
+        """What the execution of a definition begins with that a node stands for."""
+        name = self.keys.node(execution, node)
+        return decode_prepared(self.sessions.retrying_read([("HGET", name, keys.CALL)])[0])
 
     def _members(self, root: str, after: str) -> tuple[list[str], str]:
         low = f"({after}" if after else "-"

@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
+from flowengine.engine.definitions.ports import Definition
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events, kept_entries
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.limits.lines import Member, Pace
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
-from flowengine.execution.records import Control
+from flowengine.execution.records import Control, ExecutionRecord
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
 from flowengine.execution.rules.repeating import reads_previous
 from flowengine.execution.status import takes_reports
@@ -27,6 +29,7 @@ from flowengine.store.codec import (
     parse_execution,
 )
 from flowengine.store.connection.sessions import Command, Commands
+from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.history.output_writer import OutputWriter
 from flowengine.store.limits.line_commands import start_counted
 from flowengine.store.map_reads import items_left, read_map_output
@@ -45,6 +48,7 @@ class RedisWorkerState:
         self._sessions = state.sessions
         self._limits = state.settings.limits
         self._outputs = OutputWriter(state)
+        self._definitions = RedisDefinitions(state)
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
         """Note that deliveries begin, arm their deadlines, and read what they need: one round trip.
@@ -112,6 +116,17 @@ class RedisWorkerState:
         if task.item is None:
             commands.append(self._event("node_returned", task, self._state.now()))
         self._sessions.retrying_read(commands)
+
+    def definition(self, name: str, version: int | None = None) -> Definition | None:
+        """A version of a definition, or that in force, if it is there."""
+        return self._definitions.definition(name, version)
+
+    def home_and_root(self, task: RunNode) -> tuple[ExecutionRecord | None, ExecutionRecord | None]:
+        """The records of the execution of the task's document, and of that at the top."""
+        plan = self._state.plan(task.home) if is_child(task.home) else None
+        lineage = None if plan is None else plan.lineage
+        home, root = self._state.read_executions([task.home, task.home if lineage is None else lineage.root])
+        return home, root
 
     def items_left(self, task: RunNode) -> list[tuple[int, int]]:
         """The items of a map that the run before has left, each with how many of its failures were

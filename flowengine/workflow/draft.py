@@ -24,6 +24,7 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import check_hook, read_hooks_timeout_ms, read_outputs
 from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.children import reading as groups
+from flowengine.workflow.children.call_reading import calls, read_call
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     FUTURE_NODE_FIELDS,
@@ -229,9 +230,10 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     elif ends:
         check_end(node, pointer, report)
     waits = read_waiting(node, node_id, pointer, report, reading.schemas)
-    plain = ends or waits is not None
+    runs = read_call(node, pointer, report) if calls(node) else None
+    plain = ends or waits is not None or runs is not None
     timeout_s = float(DEFAULT_TIMEOUT_S)
-    if waits is None:
+    if waits is None and runs is None:
         timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
     if waits is not None and policy.repeat is not None:
@@ -245,7 +247,17 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         repeats = policy.repeat is not None
         refuse_beside(mapped, report, repeats=repeats, limited=limited, waits=waits is not None)
     fields = NodeFields(
-        place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits or called, mapped
+        place,
+        pointer,
+        node_id,
+        dependencies,
+        timeout_s,
+        policy,
+        encoded,
+        stage,
+        waits or called,
+        mapped,
+        runs,
     )
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 

@@ -123,7 +123,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     @Derived
     def nests(self) -> bool:
         """Whether its executions may have children."""
-        return any(policy.group is not None for policy in self.policies.values())
+        return any(policy.group is not None or policy.calls is not None for policy in self.policies.values())
 
     @Derived
     def _groups(self) -> dict[int, Plan]:

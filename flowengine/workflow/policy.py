@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from flowengine.workflow.children.called import Calls
 from flowengine.workflow.children.group import Group, Outer
 from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
 from flowengine.workflow.maps.policy import MapPolicy
@@ -71,7 +72,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `waits`: what it waits for once it has run. `repeat`: it runs again and again. `group`: it runs as a child
     execution. `outer`: what it reads of the executions around its own.
     `concurrency`: how many of its kind run at once; `rate_limit`: how often they start. `map`: it runs once
-    for each item of a list.
+    for each item of a list. `calls`: it runs as an execution of a definition.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -90,6 +91,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     concurrency: NodeConcurrency | None = None
     rate_limit: RateLimit | None = None
     map: MapPolicy | None = None
+    calls: Calls | None = None
 
 
 PLAIN: Final = Policy()

@@ -8,6 +8,7 @@ from typing import Final
 from flowengine.workflow.checking.execution_policy import MAX_S, MIN_S, ON_FAILURE
 from flowengine.workflow.checking.node_policy import CODE, MAX_ATTEMPTS, MAX_CODES, RETRY_LIMITS
 from flowengine.workflow.checking.stage_fields import HOOKS_TIMEOUT_S
+from flowengine.workflow.children.called import WORKFLOW
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_ID_CHARS, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.policy import RULES_WITHOUT_DEPENDENCIES, TRIGGER_RULES, Retry
@@ -54,9 +55,10 @@ def properties(max_template_chars: int) -> dict[str, Schema]:
 
 
 def conditions() -> list[Schema]:
-    """Rules that ask about dependencies need some. Only nodes that wait, and groups, may take longer
-    than an hour."""
-    waiting = {"properties": {"handler": {"enum": list(WAIT_HANDLERS)}}, "required": ["handler"]}
+    """Rules that ask about dependencies need some. Only nodes that wait or run as executions may take
+    longer than an hour."""
+    waiting: Schema = {"properties": {"handler": {"enum": list(WAIT_HANDLERS)}}, "required": ["handler"]}
+    calling: Schema = {"properties": {"handler": {"const": WORKFLOW}}, "required": ["handler"]}
     asking = [rule for rule in TRIGGER_RULES if rule not in RULES_WITHOUT_DEPENDENCIES]
     return [
         {
@@ -67,7 +69,7 @@ def conditions() -> list[Schema]:
             "if": waiting,
             "then": {"properties": {"timeout_seconds": {"default": WAIT_S}}},
             "else": {
-                "if": {"required": ["nodes"]},
+                "if": {"anyOf": [{"required": ["nodes"]}, calling]},
                 "else": {"properties": {"timeout_seconds": {"maximum": MAX_TIMEOUT_S}}},
             },
         },

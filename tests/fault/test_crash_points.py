@@ -25,6 +25,7 @@ import pytest
 
 from tests.fault.crash_scenes.applied import Applied
 from tests.fault.crash_scenes.bulk import RerunTogether
+from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
 from tests.fault.crash_scenes.groups import Grouped
 from tests.fault.crash_scenes.lining import Lined
@@ -64,6 +65,7 @@ Scene: TypeAlias = Literal[
     "applied",
     "repeating",
     "grouped",
+    "called",
     "rerun_together",
     "mapped",
 ]
@@ -122,6 +124,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Repeating(url, gate)
         case "grouped":
             passing = Grouped(url, gate)
+        case "called":
+            passing = Called(url, gate)
         case "rerun_together":
             passing = RerunTogether(url, gate)
         case "mapped":
@@ -175,6 +179,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "definition-cut",
     "crash-between-iterations",
     "group-crash",
+    "call-crash",
     "bulk-again",
     "map-crash",
 )

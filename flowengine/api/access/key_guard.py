@@ -83,7 +83,7 @@ def key_guard(keys: CurrentKeys, sessions: PageSessions, definition_of: Definiti
             if caller.definitions:
                 await _check_scope(caller, connection, handler, definition_of)
         if method not in SAFE_METHODS:
-            act(Note(action=handler.handler_name, actor=actor_of(connection, caller.key, caller.made_at)))
+            act(Note(action=handler.handler_name, actor=_actor(connection, caller)))
 
     return guard
 
@@ -102,6 +102,11 @@ def actor_of(connection: Connection, key: str | None, made_at: int | None = None
         address=connection.client.host if connection.client is not None else None,
         correlation_id=correlation_id_of(connection.scope),
     )
+
+
+def _actor(connection: Connection, caller: Caller) -> Actor:
+    known = actor_of(connection, caller.key, caller.made_at)
+    return msgspec.structs.replace(known, definitions=caller.definitions)
 
 
 def role_of(route: BaseRouteHandler) -> Role:

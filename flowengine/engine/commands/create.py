@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from flowengine.access.acting import acting_key
+from flowengine.access.acting import acting_key, acting_patterns
 from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import CommandStore, Creating
 from flowengine.engine.starting.beginning import beginning, stored_inputs
@@ -95,7 +95,9 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
         given = beginning(execution, plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
         made = _made(new, encoded, stored, None, starts=True)
         place = place_of_run(store, plan, given.key, None, now)
-        begun = first_run(execution, plan, record, token, now, given, by=acting_key())
+        begun = first_run(
+            execution, plan, record, token, now, given, by=acting_key(), allowed=acting_patterns()
+        )
         if place is not None:
             begun = line_up(Run(execution, 1, new.correlation_id), begun, place)
         return [made, *begun], _size(new, encoded, given.inputs)

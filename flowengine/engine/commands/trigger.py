@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.access.acting import acting_key
+from flowengine.access.acting import acting_key, acting_patterns
 from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import Acknowledge, Admitting, CommandStore
@@ -136,7 +136,17 @@ def _try(
     else:
         had_inputs = unit.inputs is not None
         begins, by = given or Given(), acting_key()
-        changes = first_run(execution, plan, record, token, unit.now, begins, had_inputs=had_inputs, by=by)
+        changes = first_run(
+            execution,
+            plan,
+            record,
+            token,
+            unit.now,
+            begins,
+            had_inputs=had_inputs,
+            by=by,
+            allowed=acting_patterns(),
+        )
     if place is not None:
         changes = line_up(Run(execution, record.run + 1, record.correlation_id), changes, place)
     if brought.request is not None:

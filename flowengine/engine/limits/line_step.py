@@ -28,10 +28,12 @@ from flowengine.execution.changes import Change, LeaveLine
 from flowengine.execution.limits.lines import Member, is_of_starts, parse_member
 from flowengine.execution.messages import LineMoved, StartsDue
 from flowengine.execution.records import UNTOUCHED, Control, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.node_turns import step_aside, take_turn
 from flowengine.execution.rules.limits.queueing import admit, note_cancelled, waits_for_turn
 from flowengine.execution.rules.stopping import cancel_before_start, mark
+from flowengine.workflow.children.lineage import Lineage
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -176,6 +178,8 @@ class LineStep:
         """Whether nothing is left to do: it is cancelled, or the newcomer's turn has come."""
         newcomer = message.execution
         (record,) = self._store.read_executions([victim.execution])
+        plan = self._store.plan(victim.execution) if is_child(victim.execution) else None
+        lineage = None if plan is None else plan.lineage
         for _ in range(TRIES):
             unit = self._store.begin(Reading((), (victim.execution, newcomer)))
             control, own = unit.controls.get(victim.execution), unit.controls.get(newcomer)
@@ -183,7 +187,9 @@ class LineStep:
                 unit.abandon()
                 return True
             changes = (
-                () if record is None or control is None else _cancelled(victim, record, control, unit.now)
+                ()
+                if record is None or control is None
+                else _cancelled(victim, record, control, lineage, unit.now)
             )
             if not changes:
                 unit.abandon()
@@ -219,7 +225,9 @@ def _makes_room(control: Control, message: LineMoved) -> bool:
     return place.on_limit == "cancel_oldest" and not place.has_cancelled
 
 
-def _cancelled(victim: Member, record: ExecutionRecord, control: Control, now: int) -> tuple[Change, ...]:
+def _cancelled(
+    victim: Member, record: ExecutionRecord, control: Control, lineage: Lineage | None, now: int
+) -> tuple[Change, ...]:
     """What cancels it; nothing, if it has ended or is being stopped."""
     if control.run != victim.run or control.stop is not None:
         return ()
@@ -227,5 +235,5 @@ def _cancelled(victim: Member, record: ExecutionRecord, control: Control, now: i
     run = Run(victim.execution, victim.run, record.correlation_id)
     if control.status == "pending":
         known = replace(record, status="pending", run=control.run, stop=None, line=control.line)
-        return cancel_before_start(known, run, stop) if control.line is not None else ()
+        return cancel_before_start(known, run, stop, lineage) if control.line is not None else ()
     return mark(control, run, stop) if control.status in ("running", "paused") else ()

@@ -41,7 +41,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
-from flowengine.plugin.waiting import Wait
+from flowengine.plugin.waiting import RunWorkflow, Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 from flowengine.workflow.children.group import GROUP
@@ -97,6 +97,7 @@ class Outcomes:
         self._secrets = secrets
         self._limits = limits
         self._environment = environment
+        self._clock = clock
         self._iterations = Iterations(store, limits, clock)
 
     def handler(self, name: str) -> Handler | None:
@@ -162,6 +163,8 @@ class Outcomes:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
         if isinstance(output, Wait):
             return self._waiting(task, output)
+        if isinstance(output, RunWorkflow):
+            return self._child(task, start, output)
         # What is kept of the iterations before makes room for what this one gives.
         room = 0 if task.repeated is None else counted_bytes(task.repeated.kept)
         storable = None if start.storable_bytes is None else start.storable_bytes + room
@@ -175,6 +178,12 @@ class Outcomes:
         if storable is None:
             storable = self._limits.max_execution_result_bytes
         return self._iterations.after(task, task.repeat, call.scope, result, call.handler.primary, storable)
+
+    def _child(self, task: RunNode, start: Start, asked: RunWorkflow) -> Child:
+        # Imported where definitions are run: few workers see such nodes.
+        from flowengine.engine.running.calling import prepared_call
+
+        return Child(prepared_call(self._store, task, asked, secret_reads(start.given), self._clock()))
 
     def _waiting(self, task: RunNode, wait: Wait) -> Waiting:
         if task.repeat is not None:

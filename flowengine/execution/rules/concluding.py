@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flowengine.execution.changes import Change, Finish, Happened, Send
+from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
-from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, Counts, NodeRecord
+from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.rules.children.keeping import keep_children
-from flowengine.execution.rules.children.opening import tend
+from flowengine.execution.rules.children.opening import tend_parent
 from flowengine.execution.rules.closing import enter, next_stage
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import leave_line
@@ -61,8 +61,7 @@ def _what_follows(plan: Plan, run: Run, control: Control, now: int) -> tuple[Cha
     its children along."""
     lineage = plan.lineage
     if lineage is not None:
-        ended = AwaitedChild(run.execution, control.run)
-        return (Send(tend(lineage.parent, lineage.node, ended, run.correlation_id)),)
+        return (tend_parent(lineage, run.execution, control.run, run.correlation_id),)
     if control.doomed:
         return (deletion(run),)
     return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()))

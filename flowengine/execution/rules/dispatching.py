@@ -17,7 +17,7 @@ from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
-from flowengine.workflow.children.group import Outer
+from flowengine.workflow.children.group import GROUP, Outer
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
@@ -34,6 +34,7 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 SIZES = Sizes()
+NO_CONFIG: Final = msgspec.Raw(b"{}")
 _SAME_TRY: Final = ("dispatch_again", "call_again")
 """Steps that send the task of a try once more."""
 
@@ -113,9 +114,15 @@ def _send(
     """Put a node in flight: its task is sent, or it is opened, where nothing is to be rendered for that."""
     policy = plan.policy(position)
     queued = _queued(plan, position, record, now, step, attempt, unseen)
-    if policy.group is not None and _condition_of(policy, queued) is None:
+    if _runs_as_child(policy, queued) and _condition_of(policy, queued) is None:
         return open_child(run.execution, plan.nodes[position].id, queued, run.correlation_id, now)
     return _send_task(plan, position, queued, run, now)
+
+
+def _runs_as_child(policy: Policy, queued: NodeRecord) -> bool:
+    """Whether nothing but its condition is to be rendered: a group, or what goes on with the child that it
+    has."""
+    return policy.group is not None or (policy.calls is not None and queued.child is not None)
 
 
 def _queued(
@@ -161,6 +168,8 @@ def _send_task(
         case Task() as task:
             policy = plan.policy(position)
             message = _task(plan, node.id, task, policy, queued, run)
+            if policy.calls is not None and queued.child is not None:
+                message = replace(message, handler=GROUP, config=NO_CONFIG, opens=True)
             waits, crowd = position in plan.waiting and policy.map is None, position in plan.crowd
             return (Dispatch(queued, message, task.queue, waits, crowd=crowd), Happened(event))
         case _ as never:

@@ -23,6 +23,7 @@ from flowengine.execution.changes import (
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
 from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import (
     COUNTED_RESULT_BYTES,
     Control,
@@ -53,6 +54,7 @@ from flowengine.execution.reports import (
     started_at_of,
 )
 from flowengine.execution.rules import repeating
+from flowengine.execution.rules.children.ending import UNMADE
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
@@ -173,8 +175,8 @@ def finish(
             return _open_map(report, expanded)
         case ItemsEnded() as ended:
             return _end_items(report, record, ended)
-        case Child():
-            return _open(report) if control.stop is None else _cancel(report)
+        case Child(prepared=prepared):
+            return _open(report, prepared) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
 
@@ -287,6 +289,8 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     ended = replace(_ended(report), answered=before.answered + answered, moment=moment)
     freed = before.counted if holds_response(before) else 0
     ended = replace(ended, counted=ended.counted - freed)
+    if failed.error.code in UNMADE:
+        ended = replace(ended, child=None)
     # While it is being stopped, nothing is tried again, nor where a callback tells of the failure.
     decides = report.control.lets_decide and not report.is_called_back
     again = next_try(policy, before, callback, failed, report.grounds.now) if decides else None
@@ -445,7 +449,7 @@ def _skip(report: _Report) -> Decision:
     return _decided(report, Write(report.callback.node, record), "node_skipped", "when", tally)
 
 
-def _open(report: _Report) -> Decision:
+def _open(report: _Report, prepared: Prepared | None) -> Decision:
     """What had to be rendered is: it runs as a child execution."""
     callback = report.callback
     opened = open_child(
@@ -454,6 +458,7 @@ def _open(report: _Report) -> Decision:
         _ended(report),
         callback.correlation_id,
         report.grounds.now,
+        prepared,
     )
     return Decision("accepted", (*report.forget, *opened), continues=True)
 

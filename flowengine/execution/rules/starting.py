@@ -90,9 +90,10 @@ def first_run(
     *,
     had_inputs: bool = False,
     by: str | None = None,
+    allowed: tuple[str, ...] = (),
 ) -> list[Change]:
     """The first trigger: nothing has been attempted. `had_inputs`: it was created with inputs. `by`: the id
-    of the key of who triggers it.
+    of the key of who triggers it, which is for the definitions that fit `allowed`, if there are some.
 
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
@@ -113,6 +114,7 @@ def first_run(
         had_inputs=had_inputs,
         by=by,
         calls_back=plan.calls_back,
+        allowed=allowed,
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)

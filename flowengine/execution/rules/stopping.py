@@ -35,7 +35,7 @@ from flowengine.execution.records import (
     holds_response,
     is_open_map,
 )
-from flowengine.execution.rules.children.opening import tend_open
+from flowengine.execution.rules.children.opening import tend_open, tend_parent
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.node_turns import leave_turn
@@ -50,6 +50,7 @@ from flowengine.execution.status import (
     is_in_flight,
     is_open,
 )
+from flowengine.workflow.children.lineage import Lineage
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage, is_hook
 
@@ -123,14 +124,18 @@ def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
     return Stop("node_failure", "failed", grounds.now, grounds.plan.nodes[descent.first_failed].id)
 
 
-def cancel_before_start(record: ExecutionRecord, run: Run, stop: Stop) -> tuple[Change, ...]:
-    """End an execution that was never triggered, or waits for its turn: no node gets a record by it."""
+def cancel_before_start(
+    record: ExecutionRecord, run: Run, stop: Stop, lineage: Lineage | None = None
+) -> tuple[Change, ...]:
+    """End an execution that was never triggered, or waits for its turn: no node gets a record by it. A child
+    (`lineage`) that does ends the node that it stands for."""
     status = execution_after(record.status, "end_cancelled")
     marked = MarkStop(record.status, replace(stop, told=True))
     end = Finish(status, stop.at, record.run, was=record.status, notifies=record.notifies)
     told = _ended_in_line(record, record.line, stop, status) if record.line is not None else ()
     delivered = deliver(run, stop.at) if record.notifies else ()
-    return (marked, end, *told, *leave_line(run, record.control), *delivered)
+    above = () if lineage is None else (tend_parent(lineage, run.execution, run.run, run.correlation_id),)
+    return (marked, end, *told, *leave_line(run, record.control), *delivered, *above)
 
 
 def _ended_in_line(

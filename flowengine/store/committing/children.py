@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+import msgspec
+
 from flowengine.execution.changes import MakeChild
 from flowengine.store import keys
 from flowengine.store.connection.sessions import Command
 from flowengine.workflow.plan import Plan
 
+_encode: Final = msgspec.json.Encoder().encode
 CONTROL_LEAD_S: Final = 60
 """Control expires so long before the rest, as that of every execution."""
 
@@ -26,6 +29,8 @@ def making(names: keys.Keys, child: str, change: MakeChild) -> list[Command]:
     fields: tuple[object, ...] = (
         *("status", "pending", "run", 0, "total", change.total, "created_at", change.at),
         *("correlation_id", change.correlation_id, "name", change.name),
+        *((keys.LABELS, _encode(change.labels)) if change.labels else ()),
+        *((keys.VERSION, change.version) if change.version is not None else ()),
     )
     return [
         ("SET", names.plan(child), change.reference),

@@ -51,6 +51,7 @@ from flowengine.execution.changes import (
     SetCounter,
     SetCounts,
     Stand,
+    StoreCall,
     StoredInputs,
     TakeSignal,
     Tally,
@@ -285,6 +286,9 @@ class ChangeEncoder:
                     self.commands += delivery_commands(self._keys, execution, change)
                 case KeepSignal() | TakeSignal():
                     self.commands += signal_commands(self._keys, execution, change)
+                case StoreCall(node=node, prepared=prepared):
+                    name = self._keys.node(execution, node)
+                    self.commands.append(("HSET", name, keys.CALL, _encode(prepared)))
                 case ForgetIterations(node=node, collects=collects):
                     self.commands += forgetting(self._keys, execution, node, collects=collects)
                 case Relabel():
@@ -513,6 +517,8 @@ class ChangeEncoder:
         # What waits for its turn has not started.
         times = ("started_at", 0 if change.status == "pending" else change.at, "finished_at", 0)
         who = () if change.by is None else (keys.STARTED_BY, change.by)
+        if change.allowed:
+            who = (*who, keys.ALLOWED, _encode(change.allowed))
         stale = [deps, self._keys.started(execution)]
         if change.events_anew:
             stale.append(self._keys.events(execution))
@@ -537,8 +543,10 @@ class ChangeEncoder:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
 
     def _admit(self, execution: str, status: ExecutionStatus, at: int) -> None:
+        self.commands.append(("HSET", self._keys.control(execution), "status", status, "started_at", at))
+        if is_child(execution):
+            return
         self.commands += [
-            ("HSET", self._keys.control(execution), "status", status, "started_at", at),
             ("ZREM", self._keys.index("pending"), execution),
             ("ZADD", self._keys.index(status), at, execution),
             *self._relisted(execution, "pending", status),

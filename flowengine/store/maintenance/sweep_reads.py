@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import redis
 import structlog
 
+from flowengine.engine.definitions.ports import Definition
 from flowengine.engine.delivering.lost_deliveries import Silent
 from flowengine.engine.ports import ItemToSend, MapNumbers
 from flowengine.execution.events import DECIDED
@@ -17,7 +19,9 @@ from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.store import map_reads
+from flowengine.store.admission import Admission
 from flowengine.store.bulks import RedisBulks
+from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.delivering.silent_deliveries import (
     arm_deliveries,
     forget_deliveries,
@@ -52,6 +56,21 @@ class RedisSweepState(RedisState):
     """How many keys could not be read: something has put another type or value there."""
 
     _expired: ExpiredEntries | None = None
+    _definitions: RedisDefinitions | None = None
+    _admission: Admission | None = None
+
+    def definition(self, name: str, version: int | None = None) -> Definition | None:
+        """A version of a definition, or that in force, if it is there."""
+        if self._definitions is None:
+            self._definitions = RedisDefinitions(self)
+        return self._definitions.definition(name, version)
+
+    def letting_in(self, size: int) -> AbstractContextManager[None]:
+        """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError,
+        StoreFullError."""
+        if self._admission is None:
+            self._admission = Admission(self)
+        return self._admission.letting_in(size)
 
     def sweep_due(self, every_s: float) -> bool:
         """True for the first caller in each period; the period is kept by Redis's clock."""

@@ -30,6 +30,7 @@ from flowengine.plugin import Registry
 from flowengine.settings import Settings
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.lines_beside import LinesBeside
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.state import RedisState
 from flowengine.store.worker_state import RedisWorkerState
@@ -65,9 +66,9 @@ class _NoHurry(HandlerSpeed):
         return False
 
 
-def state_over(client: redis.Redis, clock: VirtualClock, settings: Settings, owner: str) -> RedisState:
+def state_over(client: redis.Redis, clock: VirtualClock, settings: Settings, owner: str) -> RedisSweepState:
     """State over a server, or over what stands for one, by this clock."""
-    state = RedisState(client, posting_to(owner), settings, owner=owner)
+    state = RedisSweepState(client, posting_to(owner), settings, owner=owner)
     state.clock = clock
     state.lines_beside = _OneLine(state.sessions, state.keys)
     return state
@@ -78,7 +79,7 @@ class LocalStack:
 
     def __init__(
         self,
-        state: RedisState,
+        state: RedisSweepState,
         clock: VirtualClock,
         registry: Registry,
         handlers: MockedHandlers,

@@ -13,6 +13,7 @@ from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.checking.node_policy import NO_POLICY, PolicyFields
 from flowengine.workflow.checking.object_fields import JsonObject, advice_to_quote, read_text
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.children.called import Calls
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     MAX_ID_CHARS,
@@ -33,7 +34,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
     document's own list; items that are no text have been reported. `output_schema` is JSON. `stage`: which
     list of the document it is in. `waits`: what it waits for once it has run; `timeout_s` is that of its task
-    then. `map`: it runs for each item of a list.
+    then. `map`: it runs for each item of a list. `calls`: it runs as an execution of a definition.
     """
 
     place: int
@@ -46,6 +47,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     stage: Stage = "main"
     waits: WaitPolicy | None = None
     map: MapFields | None = None
+    calls: Calls | None = None
 
     @property
     def said(self) -> str:

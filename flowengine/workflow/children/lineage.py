@@ -1,4 +1,5 @@
-"""Where a child execution belongs, and its plan as it is stored: a reference to that of another execution."""
+"""Where a child execution belongs, and its plan as it is stored: a reference to that of another execution, or
+one of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-_BEGINNING: Final = b'["child",'
+_BEGINNING: Final = b'["c'
 """A plan begins with a number."""
 
 
@@ -14,8 +15,9 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     """What a child execution belongs to. Nothing in it ever changes.
 
     `root`: the execution at the top. `parent` and `node`: the node that it stands for. `chain`: the
-    executions around it whose nodes its templates may read, the one of its document first, its parent last.
-    `unseen`: the nodes there that had not ended when it was made. `item`: the key of a map's item.
+    executions around it whose nodes its templates may read, the one of its document first, its parent last;
+    none: it has a document of its own. `unseen`: the nodes there that had not ended when it was made. `item`:
+    the key of a map's item. `depth`: how many executions it stands in.
     """
 
     root: str
@@ -24,6 +26,12 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     chain: tuple[str, ...]
     unseen: tuple[str, ...] = ()
     item: str | None = None
+    depth: int = 1
+
+    @property
+    def is_called(self) -> bool:
+        """Whether it is an execution of a definition."""
+        return not self.chain
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True, tag="child"):
@@ -34,15 +42,22 @@ class Reference(msgspec.Struct, frozen=True, array_like=True, tag="child"):
     path: tuple[int, ...]
 
 
+class CalledPlan(msgspec.Struct, frozen=True, array_like=True, tag="called"):
+    """The same of a child that has a plan of its own, which is encoded as stored plans are."""
+
+    lineage: Lineage
+    plan: msgspec.Raw
+
+
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Reference).decode
+_decode = msgspec.json.Decoder(Reference | CalledPlan).decode
 
 
-def encode_reference(reference: Reference) -> bytes:
+def encode_reference(reference: Reference | CalledPlan) -> bytes:
     """The reference as it is stored."""
     return _encode(reference)
 
 
-def decode_reference(data: bytes) -> Reference | None:
+def decode_reference(data: bytes) -> Reference | CalledPlan | None:
     """What `encode_reference` wrote; None for a plan. Raises msgspec.DecodeError."""
     return _decode(data) if data.startswith(_BEGINNING) else None

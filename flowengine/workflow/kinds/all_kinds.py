@@ -98,6 +98,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         outer=reads.outer,
         concurrency=said.concurrency,
         rate_limit=said.rate_limit,
+        calls=node.calls,
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)

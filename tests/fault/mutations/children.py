@@ -7,6 +7,8 @@ from typing import Final
 from tests.fault.mutations.mutant import Mutant
 
 GROUPS: Final = ("tests/integration/engine/test_engine_groups.py",)
+CALL_RACES: Final = ("tests/integration/engine/test_engine_call_races.py",)
+CALLS: Final = ("tests/integration/engine/test_engine_calls.py", *CALL_RACES)
 CRASHES: Final = ("tests/integration/engine/test_engine_group_races.py",)
 
 
@@ -15,6 +17,69 @@ def _in(rule: str, path: str, old: str, new: str, tests: tuple[str, ...] = GROUP
 
 
 MUTANTS: Final = (
+    _in(
+        "what is begun apart is begun once",
+        "execution/rules/children/tending",
+        "if awaited.run == 0 or parent.stop is not None:",
+        "if parent.stop is not None:",
+        CALLS,
+    ),
+    _in(
+        "a child of a definition keeps what it began with",
+        "execution/rules/dispatching",
+        "return policy.group is not None or (policy.calls is not None and queued.child is not None)",
+        "return policy.group is not None",
+        CALLS,
+    ),
+    _in(
+        "what could not be made is prepared anew",
+        "execution/rules/finishing",
+        "        ended = replace(ended, child=None)\n",
+        "        pass\n",
+        CALLS,
+    ),
+    _in(
+        "executions stand eight deep at most",
+        "engine/advancing/steps/child_making",
+        "if lineage is not None and lineage.depth >= MAX_DEPTH:",
+        "if lineage is not None and lineage.depth > MAX_DEPTH:",
+        CALLS,
+    ),
+    _in(
+        "a child waits for no turn that one above it has",
+        "engine/advancing/steps/child_making",
+        "stands_in(each.control, each.run, place.line) for each in self._above(plan.lineage)",
+        "False for each in self._above(plan.lineage)",
+        CALL_RACES,
+    ),
+    _in(
+        "a child that is cancelled before its turn ends its node",
+        "execution/rules/stopping",
+        "    above = () if lineage is None else (",
+        "    above = () if True else (",
+        CALL_RACES,
+    ),
+    _in(
+        "a child whose turn comes is held with its root",
+        "execution/rules/limits/queueing",
+        "        changes.append(tend_parent(plan.lineage, run.execution, run.run, run.correlation_id))\n",
+        "        pass\n",
+        CALL_RACES,
+    ),
+    _in(
+        "a key for some definitions runs no others by a template",
+        "engine/running/calling",
+        "if root is None or covers(root.allowed, name):",
+        "if True:",
+        CALL_RACES,
+    ),
+    _in(
+        "a secret goes only into an input that is secret",
+        "engine/running/calling",
+        "if (known is None or not known.secret) and reads_secret(value, secret):",
+        "if False:",
+        CALL_RACES,
+    ),
     _in(
         "an open node is ended by its child alone",
         "execution/rules/finishing",
@@ -38,8 +103,8 @@ MUTANTS: Final = (
     _in(
         "nothing is made while the parent is paused",
         "execution/rules/children/tending",
-        'return "make" if parent.lets_dispatch else "nothing"',
-        'return "make"',
+        '        return "make" if parent.lets_dispatch else "nothing"\n    if child.run',
+        '        return "make"\n    if child.run',
         CRASHES,
     ),
     _in(
@@ -69,7 +134,7 @@ MUTANTS: Final = (
     _in(
         "the last transaction of a child ends its node",
         "execution/rules/concluding",
-        "        return (Send(tend(lineage.parent, lineage.node, ended, run.correlation_id)),)\n",
+        "        return (tend_parent(lineage, run.execution, control.run, run.correlation_id),)\n",
         "        return ()\n",
     ),
     _in(

@@ -20,7 +20,7 @@ from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop
 from flowengine.execution.rules.maps.progress import WINDOW
-from flowengine.workflow.children.lineage import decode_reference
+from flowengine.workflow.children.lineage import CalledPlan, Reference, decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
 from tests.support.checks.definitions import check_definitions
@@ -291,6 +291,7 @@ def read(found: Snapshot, execution: str) -> Stored:
             b"result",
             b"previous",
             b"response",
+            b"call",
         }
         assert not odd, f"odd fields in {name}: {sorted(hashed)}"
         nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
@@ -351,6 +352,8 @@ def _plan_of(found: Snapshot, execution: str) -> Plan:
     stored = found.fetch(f"fe:x:{execution}:plan")
     assert stored is not None, f"the plan of {execution} is gone"
     reference = decode_reference(stored)
+    if isinstance(reference, CalledPlan):
+        return decode_plan(bytes(reference.plan)).within(Reference(reference.lineage, ()))
     if reference is None:
         return decode_plan(stored)
     return _plan_of(found, reference.lineage.chain[0]).group_at(reference.path).within(reference)

@@ -50,6 +50,7 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views.executions import HealthView
+from flowengine.handlers.builtin import calling
 from flowengine.handlers.builtin import waiting as waiting_handlers
 from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.set_values import set_values
@@ -187,6 +188,7 @@ def registry() -> Registry:
     made = Registry()
     made.collect(Handlers)
     made.collect(waiting_handlers)
+    made.collect(calling)
     return made
 
 

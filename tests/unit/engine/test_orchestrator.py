@@ -16,7 +16,7 @@ from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.state import RedisState
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.workflow.plan import encode_plan
 from tests.support.rigs.harness import plan_of
 
@@ -59,7 +59,7 @@ class Started:
         redis.hset(NAMES.control("x"), mapping={"status": status, "run": run})
         redis.hset(NAMES.counts("x"), mapping={"unfinished": 2, "failed": 0})
         redis.set(NAMES.plan("x"), encode_plan(plan_of({"a": (), "b": ()})))
-        state = RedisState(FakeRedis(server=server, protocol=2), post, Settings())
+        state = RedisSweepState(FakeRedis(server=server, protocol=2), post, Settings())
         message = StartExecution(execution="x", run=message_run, correlation_id="c", nodes=2)
         receipt = Receipt()
         with capture_logs() as logs:

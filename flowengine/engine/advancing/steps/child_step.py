@@ -11,27 +11,27 @@ from typing import Final
 
 import msgspec
 import structlog
-from msgspec.structs import replace
 
+from flowengine.engine.advancing.steps.child_making import ChildMaker, Opened
 from flowengine.engine.held import Held
-from flowengine.engine.ports import AdvancingStore, Reading, Unit
+from flowengine.engine.limits.standers import LineStore
+from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import ConflictError
-from flowengine.execution.changes import Change, Keep, MakeChild, Send, Write
+from flowengine.execution.changes import Change, Keep, Send
 from flowengine.execution.history.runs import Why
 from flowengine.execution.messages import Callback, KeepChildren, TendChild, TendChildren
-from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, ExecutionRecord, NodeRecord
+from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, NodeRecord, Stop
 from flowengine.execution.reports import Outcome
 from flowengine.execution.rules.children import ending, tending
-from flowengine.execution.rules.children.opening import tend_open
+from flowengine.execution.rules.children.opening import is_child, tend_open
 from flowengine.execution.rules.closing import source_of_outputs
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.starting import Again, begin_again, first_run
+from flowengine.execution.rules.starting import NOTHING, Again, begin_again
 from flowengine.execution.rules.steering import pausing
 from flowengine.execution.rules.steering.rerunning import RETRY, Wanted, rerun_of
-from flowengine.execution.rules.stopping import mark
+from flowengine.execution.rules.stopping import cancel_before_start, mark
 from flowengine.execution.status import counts_as_success, is_over
-from flowengine.workflow.children.lineage import Lineage, Reference, encode_reference
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -55,7 +55,7 @@ class ChildStep:
 
     def __init__(
         self,
-        store: AdvancingStore,
+        store: LineStore,
         sizes: Sizes,
         *,
         report: Callable[[Sequence[Held[Callback]]], None],
@@ -63,6 +63,7 @@ class ChildStep:
         self._store = store
         self._sizes = sizes
         self._report = report
+        self._maker = ChildMaker(store)
 
     # -- tend_child
 
@@ -74,14 +75,18 @@ class ChildStep:
             callback = None
             match look.deed:
                 case "report":
-                    look.unit.abandon()
                     callback = self._callback(look)
-                    if callback is not None:
-                        self._report([held.of(callback)])
-                        return
                     changes: Mapping[str, Sequence[Change]] = {}
+                case "make":
+                    found = self._maker.make(look.opened)
+                    callback = None if isinstance(found, Mapping) else _ending(look, found)
+                    changes = found if isinstance(found, Mapping) else {}
                 case _:
                     changes = self._changes(look)
+            if callback is not None:
+                look.unit.abandon()
+                self._report([held.of(callback)])
+                return
             if not changes:
                 look.unit.abandon()
                 self._store.acknowledge(held.acknowledge)
@@ -97,21 +102,21 @@ class ChildStep:
         message, unit, child = look.message, look.unit, look.child
         run = Run(message.child, 0 if child is None else child.run, message.correlation_id)
         match look.deed:
-            case "make":
-                return self._made(look)
             case "begin_again":
                 return self._begun_again(look)
             case "keep":
                 plan = self._store.plan(message.child)
                 lineage = None if plan is None else plan.lineage
                 return {} if lineage is None else {message.execution: [_keep(lineage.root, run)]}
-            case "nothing" | "report":
+            case "nothing" | "report" | "make":
                 return {}
             case _:
                 pass
         assert child is not None, "what is stopped or held is there"
-        if look.deed == "stop":
-            found: Sequence[Change] = mark(child, run, tending.stop_of(look.parent, unit.now))
+        if look.deed == "stop" and child.status == "pending":
+            found: Sequence[Change] = self._withdrawn(message, run, tending.stop_of(look.parent, unit.now))
+        elif look.deed == "stop":
+            found = mark(child, run, tending.stop_of(look.parent, unit.now))
         elif look.deed == "pause":
             plan = self._store.plan(message.child)
             found = pausing.pause(child, run, unit.now, nests=plan is not None and plan.nests)
@@ -119,33 +124,12 @@ class ChildStep:
             found = pausing.resume(child, run, unit.now)
         return {message.child: found} if found else {}
 
-    def _made(self, look: _Look) -> Mapping[str, Sequence[Change]]:
-        """The child, and its first run, which the node waits for from now on: it may have waited for a later
-        one of a child that is gone."""
-        message, now = look.message, look.unit.now
-        parent_plan = self._store.plan(message.execution)
-        parent = self._store.read_execution(message.execution)
-        awaited = look.node.child
-        if parent_plan is None or parent is None or awaited is None:
-            return {}
-        position = parent_plan.index[message.node]
-        reference = _reference(parent_plan, message.execution, position, look.node)
-        plan = parent_plan.group_at((position,)).within(reference)
-        encoded = encode_reference(reference)
-        record = _new(message, plan, now)
-        made = MakeChild(
-            message.node,
-            encoded,
-            reference.lineage.root,
-            message.execution,
-            len(plan.main),
-            message.correlation_id,
-            now,
-        )
-        begun = first_run(message.child, plan, record, f"{message.node}:1", now)
-        first = AwaitedChild(message.child, 1)
-        node = [] if awaited == first else [Write(message.node, replace(look.node, child=first))]
-        return {message.child: [made, *begun], message.execution: node}
+    def _withdrawn(self, message: TendChild, run: Run, stop: Stop) -> Sequence[Change]:
+        """What cancels a child that waits for its turn to run: its control is WATCHed."""
+        plan, record = self._store.plan(message.child), self._store.read_execution(message.child)
+        if plan is None or record is None:
+            return ()
+        return cancel_before_start(record, run, stop, plan.lineage)
 
     def _begun_again(self, look: _Look) -> Mapping[str, Sequence[Change]]:
         """The run that the node waits for: what has failed or was stopped begins again; of a child that had
@@ -168,23 +152,22 @@ class ChildStep:
             CONTINUED,
             run=awaited.run,
         )
-        return {message.child: begin_again(message.child, plan, record, stored, again, now)}
+        begun = begin_again(message.child, plan, record, stored, again, now)
+        run = Run(message.child, awaited.run, message.correlation_id)
+        return {message.child: self._maker.in_line(run, plan, begun, NOTHING, now, record)}
 
     # -- the end of a child
 
     def _callback(self, look: _Look) -> Callback | None:
         """What ends the node; None where the child has gone meanwhile."""
         outcome = self._outcome(look)
-        if outcome is None:
-            return None
-        message = look.message
-        return ending.callback_of(
-            message.execution, message.node, look.node, outcome, message.correlation_id, look.unit.now
-        )
+        return None if outcome is None else _ending(look, outcome)
 
     def _outcome(self, look: _Look) -> Outcome | None:
         child, awaited, parent = look.child, look.node.child, look.parent
         assert parent is not None, "a node is ended where its execution is"
+        if awaited is not None and not is_child(awaited.execution):
+            return ending.of_begun(awaited.execution) if awaited.run == 0 else ending.of_unmade()
         if child is None or awaited is None or child.run < awaited.run:
             return ending.of_unmade()
         if child.status == "cancelled":
@@ -203,6 +186,8 @@ class ChildStep:
             ((_, result),) = self._store.node_results(execution, [source])
             given = None if result is None else _decode_outputs(result).result
             return ending.of_completed(given or {}, self._store.max_result_bytes)
+        if ending.is_called(plan):
+            return ending.of_completed({}, self._store.max_result_bytes)
         names = ending.last_nodes(plan)
         sizes = self._store.result_sizes(execution, names)
         if sum(sizes) > self._store.max_result_bytes:
@@ -280,7 +265,7 @@ class ChildStep:
 class _Look:
     """One look at a node and its child, WATCHed, and what is missing."""
 
-    def __init__(self, store: AdvancingStore, message: TendChild) -> None:
+    def __init__(self, store: LineStore, message: TendChild) -> None:
         key = (message.execution, message.node)
         self.message = message
         self.unit: Unit = store.begin(Reading((key,), (message.execution, message.child)), exact_time=True)
@@ -290,33 +275,17 @@ class _Look:
         spoken = AwaitedChild(message.child, message.run)
         self.deed = tending.missing(self.node, self.parent, self.child, spoken)
 
-
-def _reference(plan: Plan, execution: str, position: int, record: NodeRecord) -> Reference:
-    """What is stored in the place of the child's plan."""
-    above = plan.lineage
-    unseen = tuple([plan.nodes[at].id for at in record.unseen])
-    lineage = Lineage(
-        root=execution if above is None else above.root,
-        parent=execution,
-        node=plan.nodes[position].id,
-        chain=(*(() if above is None else above.chain), execution),
-        unseen=(*(() if above is None else above.unseen), *unseen),
-    )
-    return Reference(lineage, (*plan.path, position))
+    @property
+    def opened(self) -> Opened:
+        """The node, whose execution is to be made."""
+        return Opened(self.message, self.node, self.unit.now, self.child is not None)
 
 
-def _new(message: TendChild, plan: Plan, now: int) -> ExecutionRecord:
-    """The record of a child before it begins."""
-    return ExecutionRecord(
-        status="pending",
-        run=0,
-        total=len(plan.main),
-        created_at=now,
-        started_at=0,
-        finished_at=0,
-        correlation_id=message.correlation_id,
-        name=message.node,
-        token="",
+def _ending(look: _Look, outcome: Outcome) -> Callback:
+    """What ends the node."""
+    message, now = look.message, look.unit.now
+    return ending.callback_of(
+        message.execution, message.node, look.node, outcome, message.correlation_id, now
     )
 
 

@@ -9,11 +9,19 @@ import msgspec
 
 from flowengine.execution.error_codes import (
     CHILD_CANCELLED,
+    CHILD_FAILED,
+    CONCURRENCY_LIMIT,
     EXECUTION_TIMEOUT,
     GROUP_FAILED,
+    NESTED_TOO_DEEP,
     OUTPUT_FAILED,
     RESULT_TOO_LARGE,
+    STORE_FULL,
     TIMEOUT,
+    TOO_MANY_CHILDREN,
+    TOO_MANY_EXECUTIONS,
+    UNKNOWN_DEFINITION,
+    ErrorCode,
 )
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import Control, NodeError, NodeRecord
@@ -23,6 +31,18 @@ from flowengine.execution.rules.readiness import Records
 from flowengine.workflow.plan import Plan
 
 ENDED: Final = "ended"
+UNMADE: Final = frozenset(
+    code.code
+    for code in (
+        UNKNOWN_DEFINITION,
+        NESTED_TOO_DEEP,
+        TOO_MANY_CHILDREN,
+        TOO_MANY_EXECUTIONS,
+        STORE_FULL,
+        CONCURRENCY_LIMIT,
+    )
+)
+"""Why a node has failed whose execution was never made: the next try has to prepare another one."""
 MAX_MESSAGE_CHARS: Final = 2000
 
 
@@ -61,25 +81,41 @@ def of_cancelled(parent: Control, control: Control) -> Outcome:
 
 def of_failed(plan: Plan, control: Control, records: Records) -> Outcome:
     """The outcome of a failed child. `records`: those of its nodes."""
+    row = CHILD_FAILED if is_called(plan) else GROUP_FAILED
     stop = ended_by_of(control)
     found = error_of(plan, control.status, stop, records)
     if found is None:
-        return Failed(NodeError(GROUP_FAILED.code, "it has failed"))
+        return _failed(row, "it has failed")
     if found.code == EXECUTION_TIMEOUT.code:
         limit_s = plan.overall.timeout_ms / 1000
         return Failed(NodeError(TIMEOUT.code, f"it did not end within its timeout_seconds ({limit_s:g} s)"))
     if found.code == OUTPUT_FAILED.code:
-        return _failed(found.message, OUTPUT_FAILED.code)
+        return _failed(row, found.message, OUTPUT_FAILED.code)
     error = None if found.node is None else records(found.node).error
     status = msgspec.UNSET if error is None else error.status_code
     if stop is not None and stop.cause == "end":
-        return _failed(f"'{found.node}' has ended it as failed: {found.message}", ENDED)
-    return _failed(f"'{found.node}' has failed with {found.code}: {found.message}", found.node, status)
+        return _failed(row, f"'{found.node}' has ended it as failed: {found.message}", ENDED)
+    return _failed(row, f"'{found.node}' has failed with {found.code}: {found.message}", found.node, status)
 
 
-def _failed(message: str, cause: str | None, status: int | msgspec.UnsetType = msgspec.UNSET) -> Failed:
-    text = message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 3]}..."
-    return Failed(NodeError(GROUP_FAILED.code, text, caused_by=cause, status_code=status))
+def is_called(plan: Plan) -> bool:
+    """Whether it is the plan of an execution of a definition that a node stands for."""
+    return plan.lineage is not None and plan.lineage.is_called
+
+
+def _failed(
+    row: ErrorCode, message: str, cause: str | None = None, status: int | msgspec.UnsetType = msgspec.UNSET
+) -> Failed:
+    return Failed(NodeError(row.code, _cut(message), caused_by=cause, status_code=status))
+
+
+def unmade(row: ErrorCode, message: str) -> Outcome:
+    """The outcome of a node whose execution cannot be made."""
+    return Failed(NodeError(row.code, _cut(message)), permanent=row.permanent)
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 3]}..."
 
 
 def last_nodes(plan: Plan) -> list[str]:
@@ -95,10 +131,15 @@ def of_completed(outputs: Mapping[str, msgspec.Raw], max_bytes: int) -> Outcome:
     return Completed(msgspec.Raw(result))
 
 
+def of_begun(execution: str) -> Outcome:
+    """The outcome of a node that has begun an execution which is nobody's child."""
+    return Completed(msgspec.Raw(msgspec.json.encode({"result": execution})))
+
+
 def too_large(size: int, max_bytes: int) -> Outcome:
     """The outcome of one that gives too much."""
     message = (
-        f"its outputs are {size} bytes, the limit is {max_bytes} (FLOWENGINE_MAX_RESULT_BYTES): let the "
-        "`outputs` of the group say less"
+        f"its outputs are {size} bytes, the limit is {max_bytes} (FLOWENGINE_MAX_RESULT_BYTES): let its "
+        "`outputs` say less"
     )
     return Failed(NodeError(RESULT_TOO_LARGE.code, message))

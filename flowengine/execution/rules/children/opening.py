@@ -9,12 +9,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from flowengine.execution.changes import Change, Happened, Send, Write
+from flowengine.execution.changes import Change, Happened, Send, StoreCall, Write
 from flowengine.execution.events import Event
 from flowengine.execution.messages import TendChild
+from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import AwaitedChild, NodeRecord
 from flowengine.execution.requests.idempotency import part_of_no_request
 from flowengine.execution.status import after, is_open
+from flowengine.workflow.children.lineage import Lineage
 
 ID_CHARS: Final = 27
 """The length of an id without the name of its partition."""
@@ -27,8 +29,17 @@ def child_id(parent: str, node: str, dispatch: int, at: int, item: str | None = 
     """The id of a child: all who make it make the same. `at`: when its node was opened; `item`: the key of
     a map's item. It lives in its parent's partition."""
     said = "|".join((parent, node, str(dispatch), "" if item is None else f"={item}"))
+    return _id(said, at | _BIT, parent)
+
+
+def id_apart(parent: str, node: str, dispatch: int, at: int) -> str:
+    """The id of an execution that a node begins and that is nobody's child: made in the same way."""
+    return _id("|".join((parent, node, str(dispatch))), at, parent)
+
+
+def _id(said: str, at: int, parent: str) -> str:
     digest = hashlib.blake2b(said.encode(), digest_size=8).digest()
-    return f"{at | _BIT:011x}{part_of_no_request(int.from_bytes(digest))}{parent[ID_CHARS:]}"
+    return f"{at:011x}{part_of_no_request(int.from_bytes(digest))}{parent[ID_CHARS:]}"
 
 
 def is_child(execution: str) -> bool:
@@ -37,22 +48,30 @@ def is_child(execution: str) -> bool:
 
 
 def open_child(
-    execution: str, node: str, queued: NodeRecord, correlation_id: str, now: int
+    execution: str,
+    node: str,
+    queued: NodeRecord,
+    correlation_id: str,
+    now: int,
+    prepared: Prepared | None = None,
 ) -> tuple[Change, ...]:
     """Open a node that is queued in `queued`, of this execution: with the next run of the child that its
-    record keeps, or with a new one."""
+    record keeps, or with a new one. `prepared`: a new one is an execution of a definition."""
     before = queued.child
-    child = (
-        AwaitedChild(child_id(execution, node, queued.dispatch, now), 1)
-        if before is None
-        else AwaitedChild(before.execution, before.run + 1)
-    )
+    stored: tuple[Change, ...] = ()
+    if before is not None:
+        child = AwaitedChild(before.execution, before.run + 1 if before.run else 0)
+    elif prepared is not None:
+        child = AwaitedChild(prepared.execution, 1)
+        stored = (StoreCall(node, prepared),)
+    else:
+        child = AwaitedChild(child_id(execution, node, queued.dispatch, now), 1)
     record = replace(
         queued, status=after(queued.status, "open"), started_at=now, finished_at=None, child=child
     )
     event = Event("node_opened", now, node, record.attempt, record.dispatch, child.execution)
     message = tend(execution, node, child, correlation_id)
-    return (Write(node, record), Happened(event), Send(message))
+    return (Write(node, record), *stored, Happened(event), Send(message))
 
 
 def tend(execution: str, node: str, child: AwaitedChild, correlation_id: str) -> TendChild:
@@ -64,6 +83,11 @@ def tend(execution: str, node: str, child: AwaitedChild, correlation_id: str) ->
         run=child.run,
         correlation_id=correlation_id,
     )
+
+
+def tend_parent(lineage: Lineage, child: str, run: int, correlation_id: str) -> Send:
+    """The message that looks after a child, sent by itself in this run."""
+    return Send(tend(lineage.parent, lineage.node, AwaitedChild(child, run), correlation_id))
 
 
 def tend_open(execution: str, node: str, record: NodeRecord, correlation_id: str) -> tuple[Send, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from flowengine.execution.records import AwaitedChild, Control, NodeRecord, Stop
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.status import is_final, is_open, is_over
 
 Deed: TypeAlias = Literal["nothing", "make", "begin_again", "stop", "pause", "resume", "report", "keep"]
@@ -20,6 +21,8 @@ def missing(node: NodeRecord, parent: Control | None, child: Control | None, spo
     """What is to be done. `spoken`: the child, and the run of it, that the message speaks of."""
     if parent is None:
         return "nothing"
+    if not is_child(spoken.execution):
+        return _of_apart(node, parent, spoken)
     awaited = node.child
     if awaited is None or awaited.execution != spoken.execution or not is_open(node.status):
         if awaited == spoken and is_final(node.status):
@@ -38,6 +41,16 @@ def missing(node: NodeRecord, parent: Control | None, child: Control | None, spo
     if parent.status == "paused" and child.status == "running" and child.stop is None:
         return "pause"
     return "resume" if parent.status == "running" and child.status == "paused" else "nothing"
+
+
+def _of_apart(node: NodeRecord, parent: Control, spoken: AwaitedChild) -> Deed:
+    """The node begins an execution that is nobody's child: once that has begun, its fate is its own."""
+    awaited = node.child
+    if awaited is None or awaited.execution != spoken.execution or not is_open(node.status):
+        return "nothing"
+    if awaited.run == 0 or parent.stop is not None:
+        return "report"
+    return "make" if parent.lets_dispatch else "nothing"
 
 
 def _of_earlier_run(parent: Control, child: Control) -> Deed:

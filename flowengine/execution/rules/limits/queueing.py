@@ -27,6 +27,7 @@ from flowengine.execution.limits.lines import InLine, Member
 from flowengine.execution.messages import LineMoved, RunTimeout, StartExecution, StopExecution
 from flowengine.execution.records import Control
 from flowengine.execution.rules.children.keeping import keep_children
+from flowengine.execution.rules.children.opening import tend_parent
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.status import execution_after, is_over
 from flowengine.workflow.plan import Plan
@@ -77,6 +78,9 @@ def admit(plan: Plan, run: Run, control: Control, nodes: int, now: int) -> tuple
         execution=run.execution, run=run.run, correlation_id=run.correlation_id, nodes=nodes
     )
     changes.append(Send(start))
+    if plan.lineage is not None:
+        # What holds it may have been held while it waited: the node that it stands for is looked at.
+        changes.append(tend_parent(plan.lineage, run.execution, run.run, run.correlation_id))
     # The beginning was made without what it sends: line_up.
     changes += keep_children(plan, run) if run.run > 1 else ()
     if control.stop is not None:

@@ -1,0 +1,368 @@
+"""Nodes that run applied definitions as child executions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from flowengine.engine.advancing.steps import child_making
+from flowengine.engine.advancing.steps.child_making import MAX_DEPTH
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.errors import WrongStateError
+from flowengine.execution.rules.steering.overruling import Fail
+from flowengine.execution.rules.steering.rerunning import Wanted
+from flowengine.plugin import Context, HandlerError
+from flowengine.workflow.plan import Plan
+from tests.integration.engine.test_engine_group_races import until_message
+from tests.integration.engine.test_engine_groups import (
+    child_of,
+    deliver_orchestrators,
+    raw_results,
+    status,
+    until_waiting,
+)
+from tests.support.checks.invariants import check_everything
+from tests.support.child_plans import apply, calls, start
+from tests.support.group_plans import adds, group, plan_from
+from tests.support.rigs.harness import Harness, failing_in
+
+SIZE = {"size": {"type": "integer"}}
+
+
+def counting(harness: Harness) -> None:
+    """A definition that gives one more than its input."""
+    node = {"id": "count", "handler": "sum", "config": {"inputs": ["{{ inputs.size }}"]}}
+    apply(harness, "counting", nodes=[node], inputs=SIZE, outputs={"sum": "{{ count.result }}"})
+
+
+def caller() -> Plan:
+    """`a`, then a node that runs `counting` with what it gives, then `z`, which reads its outputs."""
+    called = calls("call", "counting", ("a",), config={"inputs": {"size": "{{ a.result }}"}})
+    last = {
+        "id": "z",
+        "handler": "sum",
+        "config": {"inputs": ["{{ call.result.sum }}"]},
+        "dependencies": ["call"],
+    }
+    return plan_from(nodes=[adds("a"), called, last])
+
+
+@pytest.mark.proves("call-runs")
+def test_a_definition_runs_as_a_child_with_inputs_of_its_own(harness: Harness) -> None:
+    """Its outputs are the result of the node; both know of each other."""
+    counting(harness)
+    execution = harness.begin(caller())
+    harness.drain()
+    # a = 1, count = 2, z = 3
+    assert raw_results(harness, execution) == {
+        "a": {"result": 1},
+        "call": {"result": {"sum": 2}},
+        "z": {"result": 3},
+    }
+    child = child_of(harness, execution, "call")
+    shown = status(harness, child)
+    assert (shown.status, shown.name, shown.version) == ("completed", "counting", 1)
+    assert not isinstance(shown.parent, msgspec.UnsetType)
+    assert (shown.parent.execution_id, shown.parent.node, shown.parent.root) == (execution, "call", execution)
+    assert shown.inputs == {"size": msgspec.Raw(b"1")}
+    assert {stored.id for stored in check_everything(harness.client)} == {execution, child}
+
+
+def levels(harness: Harness, tries: int = 1) -> str:
+    """A workflow that runs `middle`, which runs `inner`, whose node `deep` adds one; returns an execution."""
+    retry = {"max_attempts": tries, "delay_seconds": 1}
+    apply(harness, "inner", nodes=[adds("deep")], outputs={"sum": "{{ deep.result }}"})
+    apply(
+        harness,
+        "middle",
+        nodes=[adds("x"), calls("inner", "inner", ("x",), retry=retry)],
+        outputs={"sum": "{{ inner.result.sum }}"},
+    )
+    last = {
+        "id": "z",
+        "handler": "sum",
+        "config": {"inputs": ["{{ middle.result.sum }}"]},
+        "dependencies": ["middle"],
+    }
+    return harness.begin(plan_from(nodes=[adds("a"), calls("middle", "middle", ("a",)), last]))
+
+
+def below(harness: Harness, execution: str) -> tuple[str, str]:
+    """The children at both levels."""
+    middle = child_of(harness, execution, "middle")
+    return middle, child_of(harness, middle, "inner")
+
+
+@pytest.mark.proves("call-goes-on")
+def test_a_failed_child_says_which_node_and_goes_on(harness: Harness) -> None:
+    """Through three levels: a trigger of the root runs what has failed, in the same executions."""
+    harness.script = failing_in(1, "deep")
+    execution = levels(harness)
+    harness.drain()
+    middle, inner = below(harness, execution)
+    error = harness.api.executions.results(execution).errors["middle"]
+    assert (error.code, error.caused_by) == ("child_failed", "inner")
+    assert harness.api.executions.results(middle).errors["inner"].caused_by == "deep"
+    before = len(harness.workers[0].invoker.calls)
+    harness.trigger(execution)
+    harness.drain()
+    assert status(harness, execution).status == "completed"
+    assert below(harness, execution) == (middle, inner)
+    assert status(harness, inner).run == 2
+    again = [context.node_id for context in harness.workers[0].invoker.calls[before:]]
+    assert again == ["deep", "$outputs", "$outputs", "z"]
+
+
+def test_a_child_keeps_its_version_and_its_inputs_over_a_trigger(harness: Harness) -> None:
+    """Whatever is applied meanwhile, and however its node's config would be rendered now."""
+    counting(harness)
+    harness.script = failing_in(1, "count")
+    execution = harness.begin(caller())
+    harness.drain()
+    child = child_of(harness, execution, "call")
+    apply(harness, "counting", nodes=[adds("other")], outputs={"sum": 7})
+    harness.trigger(execution)
+    harness.drain()
+    assert child_of(harness, execution, "call") == child
+    assert raw_results(harness, execution)["z"] == {"result": 3}
+    assert status(harness, child).version == 1
+
+
+def test_a_child_below_what_is_reset_is_another_one(harness: Harness) -> None:
+    """Of the version in force then; the old one stays what it was."""
+    counting(harness)
+    execution = harness.begin(caller())
+    harness.drain()
+    before = child_of(harness, execution, "call")
+    apply(harness, "counting", nodes=[adds("other")], inputs=SIZE, outputs={"sum": 7})
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("from", start_from=("a",))))
+    harness.drain()
+    after = child_of(harness, execution, "call")
+    assert after != before
+    assert (status(harness, before).version, status(harness, after).version) == (1, 2)
+    assert raw_results(harness, execution)["z"] == {"result": 8}
+
+
+@pytest.mark.proves("call-retried")
+def test_a_retry_of_the_node_goes_on_in_the_same_child(harness: Harness) -> None:
+    """Its next run, while the root is in its first."""
+
+    def script(context: Context) -> None:
+        if context.node_id == "deep" and context.attempt == 1:
+            raise HandlerError("boom", "failed on purpose")
+
+    harness.script = script
+    execution = levels(harness, tries=2)
+    harness.drain()
+    _, inner = below(harness, execution)
+    assert status(harness, execution).status == "completed"
+    assert (status(harness, execution).run, status(harness, inner).run) == (1, 2)
+
+
+@pytest.mark.proves("call-cancelled")
+def test_cancel_reaches_executions_of_definitions_at_all_levels(harness: Harness) -> None:
+    """And a trigger goes on in them."""
+    execution = levels(harness)
+    until_waiting(harness, "deep")
+    harness.cancel(execution, "enough")
+    deliver_orchestrators(harness)
+    harness.drain()
+    children = below(harness, execution)
+    for each in (execution, *children):
+        assert status(harness, each).status == "cancelled", each
+    harness.trigger(execution)
+    harness.drain()
+    assert status(harness, execution).status == "completed"
+    assert below(harness, execution) == children
+
+
+def test_a_pause_holds_executions_of_definitions(harness: Harness) -> None:
+    """At all levels; a resume lets them go on."""
+    execution = levels(harness)
+    until_waiting(harness, "x")
+    harness.api.executions.pause(execution)
+    deliver_orchestrators(harness)
+    middle = child_of(harness, execution, "middle")
+    assert status(harness, middle).status == "paused"
+    harness.drain()
+    assert harness.statuses(middle) == {"x": "completed", "inner": "pending"}
+    harness.api.executions.resume(execution)
+    harness.drain()
+    assert status(harness, execution).status == "completed"
+
+
+def test_a_child_that_is_cancelled_alone_fails_its_node_for_good(harness: Harness) -> None:
+    """With the reason that the caller has given."""
+    execution = levels(harness, tries=3)
+    until_waiting(harness, "deep")
+    middle, inner = below(harness, execution)
+    harness.cancel(inner, "not this one")
+    harness.drain()
+    error = harness.api.executions.results(middle).errors["inner"]
+    assert error.code == "child_cancelled"
+    assert "not this one" in error.message
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "trigger", "rerun", "delete"])
+def test_what_may_not_be_asked_of_such_a_child_names_the_root(harness: Harness, command: str) -> None:
+    """It goes as its root does."""
+    execution = levels(harness)
+    harness.drain()
+    _, inner = below(harness, execution)
+    executions = harness.api.executions
+    asked: dict[str, Callable[[], object]] = {
+        "pause": lambda: executions.pause(inner),
+        "resume": lambda: executions.resume(inner),
+        "trigger": lambda: harness.trigger(inner),
+        "rerun": lambda: executions.rerun(inner, RerunAsked(Wanted("all"))),
+        "delete": lambda: harness.delete(inner),
+    }
+    with pytest.raises(WrongStateError, match=execution):
+        asked[command]()
+
+
+def test_an_operator_who_ends_the_node_stops_its_execution(harness: Harness) -> None:
+    """Nobody waits for it any more."""
+    execution = levels(harness)
+    until_waiting(harness, "deep")
+    middle, inner = below(harness, execution)
+    harness.overrule(execution, "middle", Fail("wrong", "not like this"))
+    deliver_orchestrators(harness)
+    harness.drain()
+    assert status(harness, execution).status == "failed"
+    assert (status(harness, middle).status, status(harness, inner).status) == ("cancelled", "cancelled")
+
+
+@pytest.mark.proves("call-deleted")
+def test_deleting_the_root_removes_executions_of_definitions_below_it(harness: Harness) -> None:
+    """No key of any of them is left."""
+    execution = levels(harness)
+    harness.drain()
+    harness.delete(execution)
+    harness.drain()
+    assert [key for key in harness.client.scan_iter("fe:x:*") if not key.endswith(b":listed")] == []
+    assert not harness.client.exists("fe:nested")
+
+
+def test_a_child_has_the_time_that_its_node_names(harness: Harness) -> None:
+    """Past it the node fails with `timeout`, and what runs below is stopped."""
+    apply(harness, "slow", nodes=[{"id": "hold", "handler": "wait", "config": {"seconds": 3600}}])
+    execution = harness.begin(plan_from(nodes=[calls("call", "slow", timeout_seconds=30)]))
+    until_waiting(harness, "hold")
+    harness.run_tasks()
+    deliver_orchestrators(harness)
+    assert harness.end_runs() == 1
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, error.message) == ("timeout", "it did not end within its timeout_seconds (30 s)")
+
+
+def test_a_group_runs_a_definition_and_a_definition_runs_a_group(harness: Harness) -> None:
+    """Each reads what is around it up to its own document."""
+    inside = group(
+        "pair", adds("left", after=()), adds("right", "left"), outputs={"sum": "{{ right.result }}"}
+    )
+    apply(harness, "grouped", nodes=[inside], outputs={"sum": "{{ pair.result.sum }}"})
+    outer = group("outer", adds("x", "a", after=()), calls("call", "grouped", ("x",)), after=("a",))
+    execution = harness.begin(plan_from(nodes=[adds("a"), outer]))
+    harness.drain()
+    assert raw_results(harness, execution)["outer"] == {"result": {"call": {"sum": 2}}}
+    assert len(check_everything(harness.client)) == len(("root", "outer", "grouped", "pair"))
+
+
+# -- what cannot be run
+
+
+def test_an_unknown_definition_fails_its_node_for_good(harness: Harness) -> None:
+    """Once it is applied, a trigger runs it."""
+    retry = {"max_attempts": 3, "delay_seconds": 1}
+    execution = harness.begin(plan_from(nodes=[calls("call", "later", retry=retry)]))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, error.message) == (
+        "unknown_definition",
+        "there is no definition 'later': apply it first",
+    )
+    assert status(harness, execution).nodes[0].attempt == 1
+    apply(harness, "later", nodes=[adds("a")])
+    harness.trigger(execution)
+    harness.drain()
+    assert raw_results(harness, execution)["call"] == {"result": {}}
+
+
+def test_a_version_that_is_named_and_not_there_fails_the_node(harness: Harness) -> None:
+    """Whatever version is in force."""
+    apply(harness, "known", nodes=[adds("a")])
+    execution = harness.begin(plan_from(nodes=[calls("call", "known", config={"version": 4})]))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, "version 4 of definition 'known'" in error.message) == ("unknown_definition", True)
+
+
+def test_a_definition_that_is_deleted_before_its_child_is_made_is_unknown(harness: Harness) -> None:
+    """The next try looks for it anew."""
+    apply(harness, "brief", nodes=[adds("a")])
+    execution = harness.begin(plan_from(nodes=[calls("call", "brief")]))
+    until_message(harness, "tend_child")
+    harness.api.executions.definitions.delete("brief")
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, "was deleted" in error.message) == ("unknown_definition", True)
+    apply(harness, "brief", nodes=[adds("a")])
+    harness.trigger(execution)
+    harness.drain()
+    assert status(harness, execution).status == "completed"
+
+
+def test_inputs_that_the_definition_does_not_take_fail_the_node(harness: Harness) -> None:
+    """No execution is made for them."""
+    counting(harness)
+    execution = harness.begin(plan_from(nodes=[calls("call", "counting", config={"inputs": {"sise": 1}})]))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert error.code == "child_inputs_invalid"
+    assert "/inputs/sise: there is no input 'sise'; did you mean 'size'?" in error.message
+    assert len(check_everything(harness.client)) == 1
+
+
+@pytest.mark.proves("call-depth")
+def test_a_workflow_that_runs_itself_stops_eight_deep(harness: Harness) -> None:
+    """The ninth is not made, and the failure comes up through all of them."""
+    apply(harness, "endless", nodes=[calls("again", "endless")])
+    execution = start(harness, "endless")
+    harness.drain()
+    assert status(harness, execution).status == "failed"
+    assert len(check_everything(harness.client)) == 1 + MAX_DEPTH
+    deepest = execution
+    for _ in range(MAX_DEPTH):
+        deepest = child_of(harness, deepest, "again")
+    error = harness.api.executions.results(deepest).errors["again"]
+    assert (error.code, "the limit is 8" in error.message) == ("nested_too_deep", True)
+
+
+def test_there_is_a_limit_on_the_executions_below_a_root(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is beyond it fails, and says so."""
+    monkeypatch.setattr(child_making, "MAX_BELOW", 2)
+    apply(harness, "small", nodes=[adds("a")])
+    execution = harness.begin(plan_from(nodes=[calls(f"c{number}", "small") for number in range(3)]))
+    harness.drain()
+    shown = status(harness, execution)
+    assert sorted(node.status for node in shown.nodes) == ["completed", "completed", "failed"]
+    (error,) = harness.api.executions.results(execution).errors.values()
+    assert error.code == "too_many_children"
+
+
+def test_a_thousand_children_run_at_once(harness: Harness, no_logs: None) -> None:
+    """Each message makes one, and the root ends with the last of them."""
+    apply(harness, "small", nodes=[adds("a")])
+    nodes = [calls(f"c{number}", "small") for number in range(1000)]
+    execution = harness.begin(plan_from(nodes=nodes))
+    harness.drain()
+    shown = status(harness, execution)
+    assert shown.status == "completed"
+    assert not isinstance(shown.children, msgspec.UnsetType)
+    assert shown.children.count == 1000
