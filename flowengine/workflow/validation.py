@@ -97,12 +97,18 @@ def read_text(body: bytes, form: Form, limits: Limits) -> Text | Problem:
         )
 
 
-def check_document(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
-    """Check a document that is already a JSON value. Problems have no line and column."""
+def check_document(
+    document: JsonValue,
+    registry: Registry,
+    limits: Limits,
+    *,
+    has_secret: Callable[[str], bool] | None = None,
+) -> Checked:
+    """Check a document that is already a JSON value. Problems have no line and column. Else as `check`."""
     if _is_too_deep(document):
         message = f"the document is nested more than {MAX_DEPTH} deep"
         return _malformed(Problem(code="too_deep", pointer="", message=message))
-    return _check(document, registry, limits)
+    return _check(document, registry, limits, has_secret)
 
 
 def _too_large(body: bytes, form: Form, limits: Limits) -> Problem | None:

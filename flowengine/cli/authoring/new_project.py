@@ -145,7 +145,7 @@ jobs:
       - uses: actions/checkout@v4
       - uses: astral-sh/setup-uv@v6
       - run: uv sync
-      - run: uv run flowengine validate workflows
+      - run: uv run flowengine validate workflows --format github
       - run: uv run flowengine fmt --check workflows
       - run: uv run pytest
 """

@@ -68,7 +68,7 @@ def test_project_says_what_it_needs_and_ci_checks_it(tmp_path: Path) -> None:
     assert project["dependencies"] == ["flowengine[embedded]>=0.2"]
     ci = yaml.safe_load((folder / ".github/workflows/ci.yml").read_text())
     steps = [step["run"] for step in ci["jobs"]["check"]["steps"] if "run" in step]
-    assert {"uv run flowengine validate workflows", "uv run pytest"} <= set(steps)
+    assert {"uv run flowengine validate workflows --format github", "uv run pytest"} <= set(steps)
     assert ".env" in (folder / ".gitignore").read_text().splitlines()
 
 

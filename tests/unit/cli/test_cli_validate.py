@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from flowengine.cli.tool import tool
@@ -120,6 +122,58 @@ def test_what_cannot_be_applied_together_is_a_warning(folder: Path) -> None:
     (folder / "c.yaml").write_text(GOOD.replace("name: ", "name: x/", 1))
     result = validate(".")
     assert result.exit_code == 0
-    assert "b.yaml:1:1: not_applicable: " in result.stderr
+    assert "b.yaml:1:7: not_applicable: " in result.stderr
     assert "is the name of a.yaml too" in result.stderr
-    assert "c.yaml:1:1: not_applicable: a document called 'x/" in result.stderr
+    assert "c.yaml:1:7: not_applicable: a document called 'x/" in result.stderr
+
+
+def test_problems_are_told_in_the_forms_of_other_programs(folder: Path) -> None:
+    """Commands for GitHub, and a SARIF log: with file, line, column and code of problems and warnings."""
+    (folder / "x.yaml").write_text(WITH_SECRET.replace("id: call", "id: call\n    nonsense: 1"))
+    (folder / "y.yaml").write_text(WITH_SECRET)
+    lines = validate("--format", "github", ".").stdout.splitlines()
+    (error,) = [line for line in lines if "nonsense" in line]
+    (warning,) = [line for line in lines if "y.yaml" in line]
+    assert error.startswith("::error file=x.yaml,line=4,col=15,title=unknown_field::")
+    assert warning.startswith("::warning file=y.yaml,line=5,col=45,title=secret_missing::there is no secret")
+    printed = validate("--format", "sarif", ".")
+    assert printed.exit_code == 2
+    log = json.loads(printed.stdout)
+    (run,) = log["runs"]
+    assert (log["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "flowengine")
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["secret_missing", "unknown_field"]
+    found = [(result["ruleId"], result["level"]) for result in run["results"]]
+    assert found[0] == ("unknown_field", "error")
+    assert set(found) == {("unknown_field", "error"), ("secret_missing", "warning")}
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "x.yaml"}
+    assert place["region"] == {"startLine": 4, "startColumn": 15}
+
+
+def test_commands_for_github_cannot_be_written_by_a_file(folder: Path) -> None:
+    """Its name and what it says stay within the command."""
+    (folder / "a,b%:c.yaml").write_text('name: x\nnodes: []\n"\\n::error::%25": 1\n')
+    lines = validate("--format", "github", ".").stdout.splitlines()
+    assert lines
+    assert all(line.startswith("::error file=a%2Cb%25%3Ac.yaml,line=") for line in lines)
+
+
+def test_queue_that_nobody_serves_is_a_warning(folder: Path) -> None:
+    """Of the queues that are told; without them nothing is said."""
+    (folder / "good.yaml").write_text(GOOD)
+    told = validate("good.yaml", "--queues", "gpu, cpu").stderr
+    assert told.startswith("good.yaml:3:22: queue_not_served: its handler needs the queue 'worker'")
+    assert validate("good.yaml", "--queues", "gpu,worker").stderr == "1 file valid\n"
+
+
+def test_hooks_of_pre_commit_call_commands_that_there_are() -> None:
+    """With options that they take, on files that they read."""
+    hooks = yaml.safe_load((Path(__file__).parents[3] / ".pre-commit-hooks.yaml").read_text())
+    assert [hook["id"] for hook in hooks] == ["flowengine-validate", "flowengine-fmt"]
+    for hook in hooks:
+        program, command = hook["entry"].split()
+        assert program == "flowengine"
+        assert command in tool.commands
+        assert hook["language"] == "python"
+        assert re.search(hook["files"], "workflows/deep/x.yaml")
+        assert not re.search(hook["files"], "docs/x.yaml")
