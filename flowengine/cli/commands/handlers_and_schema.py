@@ -38,7 +38,8 @@ def handlers(name: str | None, as_json: bool) -> None:
 
 
 @click.command()
-def schema() -> None:
+@click.option("--tests", is_flag=True, help="That of files of tests in its place.")
+def schema(tests: bool) -> None:
     """Print the JSON Schema of the workflow document, for editors.
 
     \b
@@ -46,6 +47,11 @@ def schema() -> None:
     then, as the first line of a workflow:
     # yaml-language-server: $schema=workflow.schema.json
     """
+    if tests:
+        from flowengine.testing.cases.case_file import schema as schema_of_tests
+
+        print_json(schema_of_tests())
+        return
     from flowengine.workflow.schema import document_schema
 
     print_json(document_schema(_registry()))

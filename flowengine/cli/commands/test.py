@@ -25,8 +25,12 @@ FAILED, INVALID = 1, 2
 @click.command("test")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=WorkflowPath())
 @click.option("-k", "wanted", default="", help="Run only tests whose file::name holds this text.")
+@click.option("--coverage", is_flag=True, help="Tell which ways through the workflows no test has taken.")
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML there.")
 @click.pass_context
-def run_tests(ctx: click.Context, paths: tuple[Path, ...], wanted: str) -> None:
+def run_tests(
+    ctx: click.Context, paths: tuple[Path, ...], wanted: str, coverage: bool, junit: Path | None
+) -> None:
     """Run the tests of workflows: files *.test.yaml, by default all below this folder.
 
     A path may be such a file, a workflow (its tests stand beside it), or a folder. No server is needed,
@@ -43,6 +47,10 @@ def run_tests(ctx: click.Context, paths: tuple[Path, ...], wanted: str) -> None:
     for placed in wrong:
         click.echo(problem_line(placed.path, placed.problem))
     outcomes = _run(loaded, registry, settings, wanted)
+    if coverage:
+        _print_coverage(loaded, outcomes)
+    if junit is not None:
+        _write_junit(junit, loaded, outcomes)
     _sum_up(outcomes, len(wrong), time.perf_counter() - began)
     if wrong or not outcomes:
         ctx.exit(INVALID)
@@ -84,6 +92,29 @@ def _print_failure(outcome: CaseOutcome) -> None:
     head = f"FAILED {outcome.path}:{outcome.line}: {outcome.case.name}"
     lines = [head, *lines_of(outcome.differences, outcome.run), ""]
     click.echo("\n".join(plain_text(line) for line in lines))
+
+
+def _print_coverage(loaded: Sequence[LoadedFile], outcomes: Sequence[CaseOutcome]) -> None:
+    """For each workflow how many of its ways were taken, and those that were not."""
+    from flowengine.testing.judging.coverage import ways_of
+
+    for file in loaded:
+        if file.plan is None:
+            continue
+        ways = ways_of(file.plan, [outcome.run for outcome in outcomes if outcome.path == file.path])
+        left = [way for way in ways if not way.taken]
+        lines = [f"{file.workflow}: {len(ways) - len(left)} of {len(ways)} ways taken"]
+        lines += [f"  {way.node}: no test in which {way.text}" for way in left]
+        click.echo("\n".join(plain_text(line) for line in lines))
+
+
+def _write_junit(path: Path, loaded: Sequence[LoadedFile], outcomes: Sequence[CaseOutcome]) -> None:
+    from flowengine.testing.judging.junit import junit
+
+    try:
+        path.write_bytes(junit(loaded, outcomes))
+    except OSError as error:
+        raise CannotRunError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _sum_up(outcomes: Sequence[CaseOutcome], wrong: int, took_s: float) -> None:

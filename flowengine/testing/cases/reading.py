@@ -93,6 +93,11 @@ def read_given(value: JsonValue, plan: Plan, registry: Registry) -> Cases:
     return Cases(found, reader.report.problems()) if found is None else Cases(found, ())
 
 
+def _waits_for_callback(planned: PlannedNode) -> bool:
+    waits = planned.plan.policy(planned.position).waits
+    return waits is not None and waits.kind == "callback"
+
+
 class _Reader:
     """Walks a file once."""
 
@@ -213,7 +218,10 @@ class _Reader:
     def _check_reply(
         self, reply: Reply, pointer: str, planned: PlannedNode | None, *, has_items: bool
     ) -> None:
-        if len(reply.kinds) > 1 or not (reply.kinds or has_items):
+        calls_back = reply.callback is not msgspec.UNSET
+        if calls_back and planned is not None and not _waits_for_callback(planned):
+            self._add("unclear_answer", f"{pointer}/callback", "the node has no `wait_for_callback`")
+        if len(reply.kinds) > 1 or not (reply.kinds or has_items or calls_back):
             message = f"an answer has one of {', '.join(ANSWERS)}, and this has {len(reply.kinds)}"
             self._add("unclear_answer", pointer, message)
             return

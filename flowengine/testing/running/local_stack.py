@@ -15,17 +15,20 @@ import redis
 
 from flowengine.bootstrap import posting_to
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.commands.call_back import Carried
+from flowengine.engine.commands.payload_check import PayloadInvalidError
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Redactor
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Runner
-from flowengine.errors import FlowEngineError, WrongStateError
+from flowengine.errors import CallbackGoneError, FlowEngineError, WrongStateError
 from flowengine.execution.messages import RunNode
+from flowengine.execution.records import NodeError
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.status import is_over
 from flowengine.execution.views.executions import HealthView
-from flowengine.jsonvalue import encode
+from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 from flowengine.store.api_state import RedisApiState
@@ -40,6 +43,7 @@ from flowengine.testing.running.message_loop import MessageLoop
 from flowengine.testing.running.mocked_handlers import MockedHandlers, Question
 from flowengine.testing.running.virtual_clock import VirtualClock
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.posting.answers import read_callback
 
 STANDS_STILL: Final = "it waits for something that never comes: no timer is armed, and no mock answers"
 
@@ -147,11 +151,19 @@ class LocalStack:
             if question.kind == "approval":
                 answer = Answer(reply.approved is True, reply.comment, encode(reply.data))
                 self.executions.decide(execution, question.node, answer)
+            elif question.kind == "callback":
+                self.executions.call_back(question.token, self._carried(reply.callback))
             else:
                 name = self._signal_of(question)
                 self.executions.send_signal(execution, name, encode(reply.payload))
-        except WrongStateError:
+        except (WrongStateError, CallbackGoneError):
             """It has ended, or waits no longer: its time was over first, or something has stopped it."""
+
+    def _carried(self, value: JsonValue) -> Carried:
+        posted = read_callback(encode(value), self.state.settings.limits)
+        if posted.problems:
+            raise PayloadInvalidError(posted.problems)
+        return Carried(posted.data, None if posted.error is None else NodeError(*posted.error))
 
     def _signal_of(self, question: Question) -> str:
         if question.reply.signal is not msgspec.UNSET:

@@ -21,7 +21,8 @@ from flowengine.engine.running.node_context import Environment
 from flowengine.execution.error_codes import HTTP_CLIENT_ERROR, HTTP_SERVER_ERROR, NOT_MOCKED
 from flowengine.execution.messages import RunNode
 from flowengine.handlers.invoking.invoker import typed_config
-from flowengine.jsonvalue import JsonValue
+from flowengine.handlers.secrets.shown_text import MASK
+from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Context, Handler, HandlerError
 from flowengine.plugin.waiting import Wait
 from flowengine.testing.running.addresses import Address, Addresses
@@ -61,13 +62,15 @@ class Unmocked(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A node waits for a decision or a signal, and its mock has one. `at`: when it begins to wait."""
+    """A node waits for a decision, a signal or a callback, and its mock has one. `at`: when it begins to
+    wait. `token`: that of its callback URL."""
 
     execution: str
     node: str
     kind: str
     reply: Reply
     at: int
+    token: str = ""
 
 
 class MockedHandlers:
@@ -107,16 +110,23 @@ class MockedHandlers:
         number = self._counts[address]
         self._counts[address] += 1
         made = CallMade(
-            node=address.node, item=address.item, number=number + 1, attempt=context.attempt, config=config
+            node=address.node,
+            item=address.item,
+            number=number + 1,
+            attempt=context.attempt,
+            config=_shown(config, context.callback_url),
         )
         self.calls.append(made)
         try:
             reply = reply_of(self._mocks.get(address.node), address.item, number)
         except OutOfAnswersError as error:
             self._refuse(made, str(error))
-        if reply is not None and reply.kinds[0] in ("output", "result", "error"):
+        if reply is not None and reply.callback is not UNSET and context.callback_url is not None:
+            self._ask("callback", reply, context.callback_url)
+        if reply is not None and reply.kinds and reply.kinds[0] in ("output", "result", "error"):
             typed_config(handler, config)
-            return _given(reply, self._primaries.get(address.node))
+            waits = context.callback_url is not None
+            return _given(reply, handler.primary if waits else self._primaries.get(address.node))
         if handler.name not in COMPUTING and address.node not in self._real:
             self._refuse(made, f"handler '{handler.name}' would run, and it has no mock")
         output = self._own.invoke(handler, config, context)
@@ -124,9 +134,12 @@ class MockedHandlers:
             wanted = ANSWERS_TO[output.kind]
             if reply.kinds != (wanted,):
                 self._refuse(made, f"it waits for what a mock says with `{wanted}`")
-            task = self.current
-            self.questions.append(Question(task.execution, task.node, output.kind, reply, self._now()))
+            self._ask(output.kind, reply)
         return output
+
+    def _ask(self, kind: str, reply: Reply, url: str = "") -> None:
+        task, token = self.current, url.rpartition("/")[2]
+        self.questions.append(Question(task.execution, task.node, kind, reply, self._now(), token))
 
     def environment(self, settings: Mapping[str, str]) -> Environment:
         """What handlers that run as they are get from the process: settings, and no network."""
@@ -145,6 +158,13 @@ class MockedHandlers:
     def _refuse(self, call: CallMade, why: str) -> NoReturn:
         self.unmocked.append(Unmocked(call.node, call.item, why, call.config))
         raise HandlerError(NOT_MOCKED.code, f"{why}: a test reaches no network", permanent=True)
+
+
+def _shown(config: JsonValue, callback_url: str | None) -> JsonValue:
+    """A config as it is told of: without the URL that is the right to answer."""
+    if callback_url is None:
+        return config
+    return decode(encode(config).replace(callback_url.encode(), MASK.encode()))
 
 
 def _given(reply: Reply, primary: str | None) -> object:

@@ -44,9 +44,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     signal: Annotated[
         str | UnsetType, Meta(description="Which signal it is, of a node that waits for several.")
     ] = UNSET
+    callback: Annotated[
+        Any,
+        Meta(
+            description="What comes to the node's callback URL, once its handler has been called: "
+            "{error: {code, message}} fails it, anything else is its result."
+        ),
+    ] = UNSET
     after: Annotated[
         Duration | UnsetType,
-        Meta(description="How long a decision or a signal lets the node wait: seconds, or a text as 10m."),
+        Meta(
+            description="How long the decision, signal or callback takes to come: seconds, or a text as 10m."
+        ),
     ] = UNSET
 
     @property
@@ -86,7 +95,7 @@ def reply_of(mock: Mock | Sequence[Reply] | None, item: str | None, call: int) -
     if isinstance(mock, Mock) and mock.items is not UNSET and item is not None and item in mock.items:
         answers = mock.items[item]
     if isinstance(answers, Reply):
-        return answers if answers.kinds else None
+        return answers if answers.kinds or answers.callback is not UNSET else None
     if answers is None:
         return None
     if call >= len(answers):

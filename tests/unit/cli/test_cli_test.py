@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
@@ -128,3 +130,36 @@ def test_files_of_tests_are_no_workflows(folder: Path) -> None:
     for arguments in (["."], ["nightly.yaml", "nightly.test.yaml"]):
         result = CliRunner().invoke(tool, ["validate", *arguments])
         assert (result.exit_code, result.stderr) == (0, "1 file valid\n")
+
+
+def test_coverage_tells_what_no_test_has_taken(folder: Path) -> None:
+    """Of each workflow, in the order of its nodes."""
+    (folder / "nightly.test.yaml").write_text(PASSES)
+    result = run_tests("--coverage")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        ["nightly.yaml: 2 of 3 ways taken", "  fetch: no test in which it fails"],
+    )
+    failing = "\n  - {name: it cannot, mocks: {fetch: {error: {code: timeout}}}, expect: {status: failed}}\n"
+    (folder / "nightly.test.yaml").write_text(PASSES + failing)
+    assert run_tests("--coverage").stdout == "nightly.yaml: 3 of 3 ways taken\n"
+
+
+def test_junit_is_written(folder: Path) -> None:
+    """With a suite for each file: what passed, what failed, and what could not run."""
+    (folder / "nightly.test.yaml").write_text(PASSES + FAILS)
+    (folder / "other.test.yaml").write_text("workflow: nothere.yaml\ntests: [{name: a}]\n")
+    assert run_tests("--junit", "out.xml").exit_code == 2
+    suites = list(ElementTree.parse(folder / "out.xml").getroot())
+    counted = [[suite.get(name) for name in ("name", "tests", "failures", "errors")] for suite in suites]
+    assert counted == [["nightly.test.yaml", "2", "1", "0"], ["other.test.yaml", "1", "0", "1"]]
+    (failure,) = suites[0].iter("failure")
+    assert "nodes.total.result  4         3" in (failure.text or "")
+    result = run_tests("--junit", "nowhere/out.xml")
+    assert (result.exit_code, "cannot write nowhere/out.xml" in result.stderr) == (3, True)
+
+
+def test_schema_of_files_of_tests_is_printed() -> None:
+    """For editors."""
+    result = CliRunner().invoke(tool, ["schema", "--tests"])
+    assert json.loads(result.stdout)["$defs"]["Case"]["required"] == ["name"]
