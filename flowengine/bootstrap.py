@@ -16,6 +16,7 @@ from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.operations import StoredOperations
+from flowengine.engine.schedules.schedules import StoredSchedules
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
@@ -34,6 +35,7 @@ from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
 from flowengine.store.operations.stats import Stats
+from flowengine.store.schedules.redis_schedules import RedisSchedules
 from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
@@ -131,12 +133,16 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
         LimitsList(state),
     )
     bulks = RedisBulks(state, api_state.ensure_fit)
-    definitions = StoredDefinitions(
-        RedisDefinitions(state, ensure_fit=api_state.ensure_fit),
+    applied = RedisDefinitions(state, ensure_fit=api_state.ensure_fit)
+    return StoredExecutions(
         api_state,
-        kept_versions=settings.definition_versions,
+        Health(state, queues),
+        operations,
+        bulks,
+        settings.limits,
+        StoredDefinitions(applied, api_state, kept_versions=settings.definition_versions),
+        StoredSchedules(RedisSchedules(state, api_state.ensure_fit), applied, api_state),
     )
-    return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits, definitions)
 
 
 def build_access(settings: Settings) -> RedisAccess:

@@ -99,6 +99,20 @@ class DefinitionNotFoundError(FlowEngineError):
         return cls(f"no definition is applied as {shown}; GET /definitions lists those that are")
 
 
+class ScheduleNotFoundError(FlowEngineError):
+    """The definition in force has no such schedule."""
+
+    code = "schedule_not_found"
+
+    @classmethod
+    def of(cls, name: str, schedule: str) -> ScheduleNotFoundError:
+        """The error for a schedule that somebody asked for."""
+        return cls(
+            f"no schedule {schedule[:100]!r} of a definition {name[:100]!r} is armed; GET /schedules lists "
+            "those that are"
+        )
+
+
 class BadCursorError(FlowEngineError):
     """The cursor is none that a page has given."""
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
 from flowengine.api.definition_ports import Definitions
+from flowengine.api.schedule_ports import Schedules
 from flowengine.engine.commands.call_back import Carried
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
@@ -108,6 +109,10 @@ class Executions(Protocol):
     @property
     def definitions(self) -> Definitions:
         """The applied documents that they may be of."""
+
+    @property
+    def schedules(self) -> Schedules:
+        """When those start executions by themselves."""
 
     def create(
         self,

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from flowengine.client import answers, calls, definition_calls
+from flowengine.client import answers, calls, definition_calls, schedule_calls
 from flowengine.client.call import Call, Page
 
 Parameters = ParamSpec("Parameters")
@@ -104,9 +104,9 @@ class Iteration(Generic[Parameters, Item]):
 
 
 class Methods:
-    """The API's calls. `list`, `runs`, `events`, `logs`, `definitions`, `versions`, `dead_letters`, `limits`,
-    `waiting`, `audit` give all items from `cursor` on, and ask for pages of `limit`; those that end in
-    `_page` give one page."""
+    """The API's calls. `list`, `runs`, `events`, `logs`, `definitions`, `versions`, `schedules`,
+    `schedule_history`, `dead_letters`, `limits`, `waiting`, `audit` give all items from `cursor` on, and ask
+    for pages of `limit`; those that end in `_page` give one page."""
 
     create = Method(calls.create)
     start = Method(calls.start)
@@ -147,6 +147,13 @@ class Methods:
     diff_definitions = Method(definition_calls.diff_definitions)
     start_definition = Method(definition_calls.start_definition)
     run_definition = Method(definition_calls.run_definition)
+    schedules = Iteration(schedule_calls.schedules_page)
+    schedules_page = Method(schedule_calls.schedules_page)
+    schedule_history = Iteration(schedule_calls.schedule_history_page)
+    schedule_history_page = Method(schedule_calls.schedule_history_page)
+    pause_schedule = Method(schedule_calls.pause_schedule)
+    resume_schedule = Method(schedule_calls.resume_schedule)
+    trigger_schedule = Method(schedule_calls.trigger_schedule)
     list = Iteration(calls.list_page)
     list_page = Method(calls.list_page)
     runs = Iteration(calls.runs_page)

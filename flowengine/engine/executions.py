@@ -29,6 +29,7 @@ from flowengine.engine.node_store import NodeStore
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, Seen, WatchingStore
 from flowengine.engine.run_history import runs
+from flowengine.engine.schedules.schedules import StoredSchedules
 from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
@@ -95,7 +96,8 @@ class StoredExecutions:
     """Implements `flowengine.api.ports.Executions`. `health` is passed in: it looks at queues too.
 
     `operations`: the service at work; only the API needs it. `limits`: what the config of a node may read and
-    make when it is shown. `definitions`: the applied ones; only the API needs them.
+    make when it is shown. `definitions`: the applied ones, and `schedules`, when these start some by
+    themselves; only the API needs them.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class StoredExecutions:
         bulks: BulkCommands | None = None,
         limits: Limits = _LIMITS,
         definitions: StoredDefinitions | None = None,
+        schedules: StoredSchedules | None = None,
     ) -> None:
         self._store = store
         self._health = health
@@ -114,6 +117,7 @@ class StoredExecutions:
         self._bulks = bulks
         self._limits = limits
         self._definitions = definitions
+        self._schedules = schedules
 
     @property
     def operations(self) -> StoredOperations:
@@ -135,6 +139,13 @@ class StoredExecutions:
         if self._definitions is None:
             raise TypeError("these executions were made without definitions")
         return self._definitions
+
+    @property
+    def schedules(self) -> StoredSchedules:
+        """When definitions start some by themselves. Raises TypeError where it was made without."""
+        if self._schedules is None:
+            raise TypeError("these executions were made without schedules")
+        return self._schedules
 
     def create(
         self,

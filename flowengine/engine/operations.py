@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import UNSET
 
@@ -10,7 +11,7 @@ from flowengine.engine.commands.retry_letter import given_up, retry_letter
 from flowengine.engine.ports import CommandStore, Letter, LetterStore
 from flowengine.errors import DeadLetterNotFoundError
 from flowengine.execution.limits.views import LimitsView
-from flowengine.execution.messages import Callback, CopyResults, RunBulk, RunNode, kind_of
+from flowengine.execution.messages import Callback, CopyResults, RunBulk, RunNode, ScheduleDue, kind_of
 from flowengine.execution.views.executions import moment
 from flowengine.execution.views.operations import (
     DeadLettersView,
@@ -61,6 +62,10 @@ class StoredOperations:
         return DeletedLetterView(id=letter)
 
 
+_OF_NO_EXECUTION: Final = (RunBulk, ScheduleDue)
+_OF_NO_RUN: Final = (*_OF_NO_EXECUTION, CopyResults)
+
+
 def _letter_view(letter: Letter) -> DeadLetterView:
     payload = letter.payload
     return DeadLetterView(
@@ -71,8 +76,8 @@ def _letter_view(letter: Letter) -> DeadLetterView:
         buried_at=moment(letter.buried_at),
         retry="send" if given_up(letter) is None else "trigger",
         actor=UNSET if payload is None else kind_of(payload).actor,
-        execution_id=UNSET if payload is None or isinstance(payload, RunBulk) else payload.execution,
-        run=UNSET if payload is None or isinstance(payload, RunBulk | CopyResults) else payload.run,
+        execution_id=UNSET if payload is None or isinstance(payload, _OF_NO_EXECUTION) else payload.execution,
+        run=UNSET if payload is None or isinstance(payload, _OF_NO_RUN) else payload.run,
         node=payload.node if isinstance(payload, RunNode | Callback) else UNSET,
         handler=payload.handler if isinstance(payload, RunNode) else UNSET,
     )

@@ -13,6 +13,7 @@ from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
+from flowengine.execution.requests.listing import trigger_of
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
@@ -82,6 +83,8 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         children=_children(store, execution, plan),
         rerun_of=_rerun_of(record),
         reruns=_reruns(store, execution),
+        trigger=trigger_of(execution, record) or msgspec.UNSET,
+        scheduled_at=msgspec.UNSET if record.scheduled_at is None else moment(record.scheduled_at),
     )
 
 

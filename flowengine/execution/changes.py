@@ -25,6 +25,7 @@ from flowengine.execution.messages import (
     NodeOverruled,
     ResumeExecution,
     RunNode,
+    ScheduleDue,
     SignalKept,
     StartExecution,
     StopExecution,
@@ -63,7 +64,8 @@ class Create(msgspec.Struct, frozen=True):
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
     which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
     `callback_url`: where its results are sent; `version`: of its definition; `fork`: what is to be done
-    before it begins by itself.
+    before it begins by itself; `schedule`: the id of the schedule that starts it, and `scheduled_at` the time
+    that it is of.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Create(msgspec.Struct, frozen=True):
     callback_url: str | None = None
     version: int | None = None
     fork: Fork | None = None
+    schedule: str | None = None
+    scheduled_at: int | None = None
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -438,6 +442,7 @@ class Send(msgspec.Struct, frozen=True):
         | TendChild
         | TendChildren
         | KeepChildren
+        | ScheduleDue
     )
 
 

@@ -16,6 +16,7 @@ def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[
         "run": run,
         "created_at": moment(record.created_at),
         "started_at": moment(record.started_at),
+        "scheduled_at": None if record.scheduled_at is None else moment(record.scheduled_at),
         "correlation_id": without_trace(record.correlation_id),
         "labels": dict(record.labels),
         "version": record.version,

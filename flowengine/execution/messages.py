@@ -334,6 +334,15 @@ class StartsDue(msgspec.Struct, frozen=True, kw_only=True, tag="starts", tag_fie
     run: int = 0
 
 
+class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A time of a schedule of a definition has come, and was `noticed` then, in milliseconds since the epoch;
+    None: an execution of it has ended."""
+
+    name: str
+    schedule: str
+    noticed: int | None = None
+
+
 class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag_field="kind"):
     """The results of a run are to be sent to the execution's `callback_url`, as attempt `number`."""
 
@@ -365,6 +374,7 @@ Payload: TypeAlias = (
     | Callback
     | DeliverResults
     | DeliveryAttempted
+    | ScheduleDue
     | Timer
 )
 
@@ -397,6 +407,9 @@ MESSAGES: Final = (
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(DeliverResults, "deliver_results", WORKER_QUEUE, "what ends an execution, and its timer"),
     MessageKind(DeliveryAttempted, "delivery_attempted", ORCHESTRATOR_QUEUE, "workers"),
+    MessageKind(
+        ScheduleDue, "fire_schedule", ORCHESTRATOR_QUEUE, "the timer loop, and what ends an execution"
+    ),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(WaitOver, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -438,7 +451,7 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue() | StartsDue():
             return FORMAT
-        case DeliverResults() | DeliveryAttempted():
+        case DeliverResults() | DeliveryAttempted() | ScheduleDue():
             return FORMAT
         case _ as never:
             assert_never(never)

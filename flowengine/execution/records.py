@@ -359,7 +359,8 @@ class Control(msgspec.Struct, frozen=True):
 
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
     epoch; None where nobody has asked. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`. `line`: where it stands for its turn to run, until it has ended.
+    `callback_url`. `line`: where it stands for its turn to run, until it has ended. `schedule`: the id of the
+    schedule that has started it.
     """
 
     status: ExecutionStatus
@@ -370,6 +371,7 @@ class Control(msgspec.Struct, frozen=True):
     doomed: bool = False
     notifies: bool = False
     line: InLine | None = None
+    schedule: str | None = None
 
     @property
     def stage(self) -> Stage:
@@ -419,6 +421,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     `allowed`: the patterns of the definitions that this key was for, none: all. `line`: where it stands for
     its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
     `origin`: of a fork, what it was made of. It has no run until it has begun.
+    `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of.
     """
 
     status: ExecutionStatus
@@ -440,6 +443,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     version: int | None = None
     allowed: tuple[str, ...] = ()
     origin: Origin | None = None
+    schedule: str | None = None
+    scheduled_at: int | None = None
 
     @property
     def is_being_made(self) -> bool:
@@ -457,6 +462,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
             doomed=self.doomed,
             notifies=self.notifies,
             line=self.line,
+            schedule=self.schedule,
         )
 
     @property

@@ -13,6 +13,7 @@ from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.held import Held
+from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import Callback, StartExecution
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
@@ -43,7 +44,7 @@ def is_small_callback(payload: bytes) -> bool:
     return len(payload) <= SMALL_CALLBACK_BYTES
 
 
-def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> None:
+def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep, schedules: ScheduleStep) -> None:
     """Declare the orchestrator's actors on the broker: those of its messages."""
 
     def one(step: Callable[[Held[Any]], None]) -> Actor:
@@ -75,6 +76,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         "delete_execution": one(engine.delete),
         "copy_results": one(engine.copy),
         "run_bulk": one(bulks.fire),
+        "fire_schedule": one(schedules.fire),
         "node_overruled": one(engine.follow_overruled),
         "signal_kept": one(engine.bring_signals),
         "line_moved": one(engine.move_line),

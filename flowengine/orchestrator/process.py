@@ -26,14 +26,18 @@ from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
+from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
+from flowengine.store.api_state import RedisApiState
 from flowengine.store.bulks import RedisBulks
+from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
+from flowengine.store.schedules.redis_schedules import RedisSchedules
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.supervision.garbage import collect_rarely
 
@@ -48,6 +52,7 @@ POLICIES = {
     "delete_execution": ActorPolicy(),
     "copy_results": ActorPolicy(),
     "run_bulk": ActorPolicy(),
+    "fire_schedule": ActorPolicy(),
     "node_overruled": ActorPolicy(),
     "signal_kept": ActorPolicy(),
     "line_moved": ActorPolicy(),
@@ -93,7 +98,8 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
     broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner, service="orchestrator")
     engine = Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s)
-    declare(broker, engine, BulkStep(RedisBulks(state)))
+    schedules = ScheduleStep(RedisSchedules(state), RedisDefinitions(state), RedisApiState(state))
+    declare(broker, engine, BulkStep(RedisBulks(state)), schedules)
     broker.add_middleware(Loops(state, settings))
     return broker
 

@@ -46,7 +46,7 @@ _allowed_decoder = msgspec.json.Decoder(tuple[str, ...])
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
 
-DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies", "line")
+DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies", "line", "schedule")
 """What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
@@ -66,6 +66,8 @@ EXECUTION_FIELDS: Final = (
     "version",
     "origin",
     "allowed",
+    "schedule",
+    "scheduled_at",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -105,6 +107,7 @@ def parse_control(values: Sequence[bytes | None]) -> Control | None:
         bool(more) and more[1] is not None,
         bool(more) and more[2] is not None,
         _line_decoder.decode(more[3]) if more and more[3] is not None else None,
+        more[4].decode() if more and more[4] is not None else None,
     )
 
 
@@ -147,6 +150,8 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         version=None if values[16] is None else int(values[16]),
         origin=None if values[17] is None else _origin_decoder.decode(values[17]),
         allowed=() if values[18] is None else _allowed_decoder.decode(values[18]),
+        schedule=None if values[19] is None else values[19].decode(),
+        scheduled_at=None if values[20] is None else int(values[20]),
     )
 
 

@@ -46,8 +46,11 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:deleting | zset | executions that are doomed, or deleted but for some of their keys, since when |
 | fe:definitions | zset | the names of definitions, all scores 0 |
-| fe:definition:NAME | hash | `v:N` and `current`: VersionRecords; `last`: the highest number |
+| fe:definition:NAME | hash | `v:N` and `current`: VersionRecords; `last`: the highest number; `schedules` |
 | fe:version:N:NAME | hash | a version's content: its `plan`, and its `document` by zlib |
+| fe:schedules | zset | NAME<tab>ID of the schedules of all definitions, all scores 0 |
+| fe:schedule:ID:NAME | string | how a schedule of a definition stands: a ScheduleRecord |
+| fe:outcomes:ID:NAME | stream | what its times have brought about (`o`, an Outcome), the newest 500 |
 | fe:bulk:ID | hash | one action on many: what was `asked`, how far it is, its numbers |
 | fe:bulks | zset | those that are not finished, by when they last moved |
 | fe:line:LINE | list | who may run of a limit, and behind them who waits (`execution.limits.lines`) |
@@ -84,6 +87,7 @@ from flowengine.execution.messages import (
     ItemTry,
     NextTry,
     RunTimeout,
+    ScheduleDue,
     StartsDue,
     StopOverdue,
     Timer,
@@ -127,6 +131,9 @@ FIRST_FAILED: Final = "first"
 DOOMED: Final = "doomed"
 VERSION: Final = "version"
 ORIGIN: Final = "origin"
+SCHEDULE: Final = "schedule"
+SCHEDULED_AT: Final = "scheduled_at"
+SCHEDULES: Final = "schedules"
 CURRENT: Final = "current"
 LAST: Final = "last"
 PLAN: Final = "plan"
@@ -163,6 +170,7 @@ class Keys:
         "own_queues",
         "owner",
         "partition",
+        "schedules",
         "stopping",
         "sweep",
     )
@@ -184,6 +192,7 @@ class Keys:
         self.line_index = f"{self._prefix}{owned('lines', owner)}"
         self.line_limits = f"{self._prefix}{owned('limits', owner)}"
         self.definitions = f"{self._prefix}definitions"
+        self.schedules = f"{self._prefix}schedules"
         self.nested = f"{self._prefix}{owned('nested', owner)}"
 
     def control(self, execution: str) -> str:
@@ -360,6 +369,14 @@ class Keys:
     def version(self, name: str, number: int) -> str:
         """Hash: the content of a version of a definition."""
         return f"{self._prefix}version:{number}:{name}"
+
+    def schedule(self, name: str, schedule: str) -> str:
+        """String: how a schedule of a definition stands."""
+        return f"{self._prefix}schedule:{schedule}:{name}"
+
+    def outcomes(self, name: str, schedule: str) -> str:
+        """Stream: what the times of a schedule have brought about."""
+        return f"{self._prefix}outcomes:{schedule}:{name}"
 
     def bulk(self, bulk_id: str) -> str:
         """Hash: one action on many executions."""
@@ -641,6 +658,25 @@ def parse_wait_over(member: bytes) -> WaitOver | None:
 
 
 _WAIT_KINDS: Final[dict[str, WaitKind]] = {kind: kind for kind in get_args(WaitKind)}
+
+
+def schedule_entry(name: str, schedule: str) -> str:
+    """The member of a schedule in `schedules`. No name of a definition holds a tab."""
+    return f"{name}\t{schedule}"
+
+
+def schedule_member(name: str, schedule: str) -> str:
+    """The member of a schedule's timer. No id of a schedule holds `|`."""
+    return f"{schedule}|{name}"
+
+
+def parse_schedule_due(member: bytes) -> ScheduleDue | None:
+    """Reads the timers of schedules; None for a member that is not one of ours."""
+    try:
+        schedule, parted, name = member.decode().partition("|")
+    except UnicodeDecodeError:
+        return None
+    return ScheduleDue(name=name, schedule=schedule) if parted and name and schedule else None
 
 
 def parse_starts_due(member: bytes) -> StartsDue | None:

@@ -35,12 +35,14 @@ EXECUTION_FIELDS = (
     "run",
     "created_at",
     "started_at",
+    "scheduled_at",
     "correlation_id",
     "labels",
     "version",
     "group_id",
 )
-"""What `execution` has. `group_id`: the id of the child execution that reads it, null outside of groups."""
+"""What `execution` has. `scheduled_at`: the time of the schedule that has started it, null without one.
+`group_id`: the id of the child execution that reads it, null outside of groups."""
 
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 """What it has besides in hooks: how the main nodes have ended."""

@@ -25,6 +25,7 @@ WORKFLOW_FIELDS: Final = (
     "on_node_failure",
     "hooks_timeout_seconds",
     "concurrency",
+    "schedules",
     "nodes",
     "on_failure",
     "finally",
@@ -33,7 +34,6 @@ WORKFLOW_FIELDS: Final = (
 
 FUTURE_WORKFLOW_FIELDS: Final = (
     "priority",
-    "schedules",
     "after",
 )
 FUTURE_NODE_FIELDS: Final = ("cache",)

@@ -48,6 +48,8 @@ from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 from flowengine.workflow.repeating.reading import refuse_with_wait
+from flowengine.workflow.schedules.declared import Schedule
+from flowengine.workflow.schedules.reading import read_schedules
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
 from flowengine.workflow.waits.callback_reading import FIELD as CALLBACK
 from flowengine.workflow.waits.callback_reading import read_callback
@@ -89,6 +91,7 @@ class Draft(msgspec.Struct, frozen=True):
     variables: Variables = NO_VARIABLES
     hooks_timeout_ms: int = DEFAULT_HOOKS_TIMEOUT_MS
     labels: Labels = {}
+    schedules: tuple[Schedule, ...] = ()
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -107,10 +110,13 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     given = GivenCheck(inputs, variables.vars, labels)
     concurrency = read_concurrency(document, given, report, work)
     overall = msgspec.structs.replace(read_execution_policy(document, report), concurrency=concurrency)
+    schedules = read_schedules(
+        document, inputs, report, work, limited=document.get("concurrency") is not None
+    )
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults)
     return Draft(
-        name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms, labels=labels
+        name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms, labels, schedules
     )
 
 

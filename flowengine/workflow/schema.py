@@ -22,6 +22,8 @@ from flowengine.workflow.limits.declared import FIELD as CONCURRENCY
 from flowengine.workflow.limits.declared import RATE_FIELD as RATE_LIMIT
 from flowengine.workflow.limits.schema import concurrency_schema, node_concurrency_schema, rate_limit_schema
 from flowengine.workflow.maps.schema import map_schema
+from flowengine.workflow.schedules.declared import FIELD as SCHEDULES
+from flowengine.workflow.schedules.schema import schedules_schema
 from flowengine.workflow.stages import HOOKS
 from flowengine.workflow.waits.callback_reading import FIELD as CALLBACK
 from flowengine.workflow.waits.callback_reading import callback_schema
@@ -59,6 +61,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             "defaults": policy_schema.defaults(work.defaults),
             **policy_schema.execution(),
             CONCURRENCY: concurrency_schema(),
+            SCHEDULES: schedules_schema(),
             "nodes": {
                 "type": "array",
                 "minItems": 1,

@@ -29,6 +29,7 @@ from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions
 from flowengine.workflow.reading.yaml_parser import parse_yaml
+from flowengine.workflow.schedules.declared import Schedule
 
 Form: TypeAlias = Literal["json", "yaml"]
 
@@ -38,7 +39,8 @@ class Checked(msgspec.Struct, frozen=True):
 
     A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
     document's parts. A `malformed` one could not be read at all; its one problem says why. `warnings` are
-    what may go wrong with a right one. `labels` are those of each of its executions.
+    what may go wrong with a right one. `labels` are those of each of its executions. `schedules`: when these
+    start by themselves, once it is applied.
     """
 
     plan: Plan | None
@@ -46,6 +48,7 @@ class Checked(msgspec.Struct, frozen=True):
     malformed: bool = False
     warnings: tuple[Problem, ...] = ()
     labels: Labels = {}
+    schedules: tuple[Schedule, ...] = ()
 
 
 def check(
@@ -165,17 +168,18 @@ def _check(
     warnings = tuple(found.warnings)
     if report:
         return Checked(None, in_document_order(report.problems(), document), warnings=warnings)
-    return Checked(plan, (), warnings=warnings, labels=found.labels)
+    return Checked(plan, (), warnings=warnings, labels=found.labels, schedules=found.schedules)
 
 
 class _Found:
     """What a document holds beside its plan: the secrets that it reads, each with the pointer to its first
-    place, what may go wrong, and its labels."""
+    place, what may go wrong, its labels and its schedules."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.warnings: list[Problem] = []
         self.labels: Labels = {}
+        self.schedules: tuple[Schedule, ...] = ()
 
 
 def _missing_secrets(secrets: Mapping[str, str], has_secret: Callable[[str], bool]) -> Iterator[Problem]:
@@ -207,7 +211,7 @@ def _compiled(
     check_defaults(draft.configs, compiled.context)
     found.secrets.update({**draft.variables.secrets, **findings.secrets})
     found.warnings += findings.warnings
-    found.labels = draft.labels
+    found.labels, found.schedules = draft.labels, draft.schedules
     return Plan(
         draft.name,
         compiled.nodes,

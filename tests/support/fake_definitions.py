@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from flowengine.engine.definitions.definitions import Start, StoredDefinitions
 from flowengine.engine.definitions.ports import Content, Definition
 from flowengine.engine.ports import CommandStore
-from flowengine.execution.definitions.records import KeptDefinition, VersionRecord
+from flowengine.execution.definitions.records import Armed, KeptDefinition, VersionRecord
+from flowengine.execution.schedules.records import Outcome
 from flowengine.execution.views.executions import StartedView
 from flowengine.workflow.labels import merged
 from flowengine.workflow.plan import Plan, decode_plan
@@ -28,6 +29,7 @@ class FakeDefinitionStore:
         self.names: dict[str, KeptDefinition] = {}
         self.contents: dict[tuple[str, int], Content] = {}
         self.used_versions: set[tuple[str, int]] = set()
+        self.outcomes: dict[tuple[str, str], list[Outcome]] = {}
         self.guard = threading.Lock()
 
     def definition(self, name: str, version: int | None = None) -> Definition | None:
@@ -74,7 +76,9 @@ class FakeDefinitionUnit:
         self._store = store
         self._name = name
 
-    def put(self, current: VersionRecord, content: Content | None, dropped: Collection[int]) -> bool:
+    def put(
+        self, current: VersionRecord, content: Content | None, dropped: Collection[int], armed: Armed
+    ) -> bool:
         with self._store.guard:
             if self._store.kept(self._name) != self.kept:
                 return False
@@ -84,7 +88,9 @@ class FakeDefinitionUnit:
             known = versions.get(current.number, current)
             versions[current.number] = replace(known, stored=current.stored)
             last = max(self.kept.last, current.number)
-            self._store.names[self._name] = KeptDefinition(current, last, versions)
+            self._store.names[self._name] = KeptDefinition(
+                current, last, versions, {one.schedule.id: one for one in armed.schedules}
+            )
             if content is not None:
                 self._store.contents[self._name, current.number] = content
         return True

@@ -83,6 +83,7 @@ from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import ORIGINAL, Version
 from tests.support.fake_definitions import FakeDefinitions, FakeDefinitionStore
 from tests.support.fake_operations import FakeOperations
+from tests.support.fake_schedules import FakeSchedules
 
 Inputs = Mapping[str, JsonValue] | None
 Labels = Mapping[str, str] | None
@@ -145,6 +146,10 @@ class FakeExecutions:
     @property
     def definitions(self) -> FakeDefinitions:
         return FakeDefinitions(self.definition_store, self._enter, self._start_definition)
+
+    @property
+    def schedules(self) -> FakeSchedules:
+        return FakeSchedules(self.definition_store, self._enter, self._start_definition)
 
     def _start_definition(self, plan: Plan, asked: Start, labels: Mapping[str, str]) -> StartedView:
         if asked.request is not None:

@@ -101,6 +101,11 @@ class Line:
         for connection in list(self._connections):
             connection.cut()
 
+    def close(self) -> None:
+        """Close all of its connections."""
+        for connection in self._connections:
+            connection.leave()
+
     def add(self, connection: GatedConnection) -> None:
         """One more connection of this process."""
         self._connections.append(connection)
@@ -144,6 +149,10 @@ class GatedConnection(LeanConnection):
         if sock is not None:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def leave(self) -> None:
+        """Close it."""
+        self._plain.disconnect()
 
     def pack_commands(self, commands: Any) -> Any:
         """Keep the commands apart, so that a pipeline can be cut in its middle."""

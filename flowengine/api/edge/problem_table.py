@@ -111,6 +111,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "No such definition, or no such version of it",
         "no definition is applied as 'nightly-reprot'; GET /definitions lists those that are",
     ),
+    "schedule_not_found": ProblemKind(
+        404,
+        "No such schedule",
+        "no schedule 'nigthly' of a definition 'report' is armed; GET /schedules lists those that are",
+    ),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
     ),

@@ -23,6 +23,7 @@ from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.limits import views as limits_views
 from flowengine.execution.requests.bulk import BulkView
+from flowengine.execution.schedules import views as schedule_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.views import access as access_views
 from flowengine.execution.views import executions as views
@@ -143,6 +144,13 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     definition_views.ChangesView: "DefinitionChanges",
     definition_views.DefinitionDiffView: "DefinitionDiff",
     Difference: "DefinitionDifference",
+    schedule_views.ScheduleView: "Schedule",
+    schedule_views.ScheduleListView: "ScheduleList",
+    schedule_views.HistoryView: "ScheduleHistory",
+    schedule_views.OutcomeView: "ScheduleOutcome",
+    schedule_views.PausedView: "SchedulePause",
+    schedule_views.ScheduledView: "ScheduledExecution",
+    schedule_views.ByView: "TriggeredBy",
     delivery_views.DeliveriesView: "Deliveries",
     delivery_views.DeliveryView: "Delivery",
     delivery_views.DeliveryAttemptView: "DeliveryAttempt",
@@ -361,7 +369,7 @@ def _finished(value: JsonValue, names: Mapping[str, str]) -> JsonValue:
         return _enumeration(made, words)
     if isinstance(fields := made.get("properties"), dict):
         made["properties"] = {
-            name: reference(_IDS[name]) if name in _IDS else field for name, field in fields.items()
+            name: _id(_IDS[name], field) if name in _IDS else field for name, field in fields.items()
         }
     if "array" in _types(value) and "prefixItems" not in value:
         made.setdefault("items", {})
@@ -370,6 +378,13 @@ def _finished(value: JsonValue, names: Mapping[str, str]) -> JsonValue:
     if isinstance(text := value.get("description"), str):
         made["description"] = inspect.cleandoc(text)
     return made
+
+
+def _id(name: str, field: JsonValue) -> JsonObject:
+    """A field that holds an id, or null where it may."""
+    kinds = field.get("anyOf") if isinstance(field, dict) else None
+    may_be_null = isinstance(kinds, list) and {"type": "null"} in kinds
+    return {"anyOf": [reference(name), {"type": "null"}]} if may_be_null else reference(name)
 
 
 def _enumeration(schema: JsonObject, words: list[JsonValue]) -> JsonObject:

@@ -40,6 +40,7 @@ from flowengine.api.routes.operations import (
     show_stats,
     show_workers,
 )
+from flowengine.api.routes.schedules import list_schedules, steer_schedule
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
 from flowengine.api.routes.steering import (
@@ -80,6 +81,11 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_definition.graph_route,
     show_definition.versions_route,
     show_definition.changes_route,
+    list_schedules.list_route,
+    list_schedules.history_route,
+    steer_schedule.pause_route,
+    steer_schedule.resume_route,
+    steer_schedule.trigger_route,
     list_executions.route,
     show_execution.route,
     show_document.route,

@@ -23,6 +23,7 @@ TOPICS = (
     "secrets",
     "testing",
     "definitions",
+    "schedules",
     "commands",
     "api",
     "errors",

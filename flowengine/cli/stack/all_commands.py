@@ -9,6 +9,7 @@ import click
 from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.definitions.applying import apply, diff
 from flowengine.cli.stack.definitions.listing import definitions
+from flowengine.cli.stack.definitions.schedules import schedules
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
 from flowengine.cli.stack.service import limits, queues, stats, workers
@@ -26,6 +27,7 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     apply,
     diff,
     definitions,
+    schedules,
     list_executions,
     show,
     results,

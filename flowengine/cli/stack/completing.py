@@ -56,6 +56,18 @@ def complete_definition(ctx: click.Context, param: click.Parameter, incomplete: 
     )
 
 
+def complete_schedule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The schedules of the definition that stands before."""
+    name = str(ctx.params.get("name") or "")
+    return _proposed(
+        lambda client: [
+            (item.id, item.cron)
+            for item in client.schedules_page(name=name, limit=_MOST_NAMES).items
+            if item.id.startswith(incomplete)
+        ]
+    )
+
+
 def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The nodes of the execution that stands before."""
     from flowengine.cli.stack.ids import whole_id

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from flowengine.access.acting import acting_key, acting_patterns
-from flowengine.engine.limits.turn import place_of_run, take_turn
+from flowengine.engine.limits.turn import LengthStore, place_of_run, take_turn
 from flowengine.engine.ports import CommandStore, Creating
 from flowengine.engine.starting.beginning import beginning, stored_inputs
 from flowengine.errors import StoreUnavailableError
@@ -43,7 +43,8 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is made of. `inputs`: those that are known already. `labels`: all of them.
     `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
     idempotent one that creates it, if it is one. `callback_url`: where its results are sent. `version`: of
-    the definition that the plan is of; None: it was posted."""
+    the definition that the plan is of; None: it was posted. `schedule`: the id of the schedule that starts
+    it, and `scheduled_at` the time that it is of."""
 
     plan: Plan
     correlation_id: str
@@ -54,6 +55,8 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     request: IdempotentRequest | None = None
     callback_url: str | None = None
     version: int | None = None
+    schedule: str | None = None
+    scheduled_at: int | None = None
 
 
 class _Stored(NamedTuple):
@@ -76,7 +79,7 @@ def create(store: CommandStore, new: New) -> CreatedView:
     size = _size(new, encoded, given)
     stored = _store(store, new, lambda stored: ([_made(new, encoded, stored, given, starts=False)], size))
     store.keep_plan(stored.execution, encoded, new.plan)
-    return _created(stored.execution, _record_before(new, stored.at), new.warnings)
+    return _created(stored.execution, record_before(new, stored.at), new.warnings)
 
 
 def create_and_start(store: CommandStore, new: New) -> StartedView:
@@ -86,28 +89,43 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
     TooManyExecutionsError, ConcurrencyLimitError, StoreFullError, StoreUnavailableError: then it may have
     been stored and begun.
     """
-    plan, token = new.plan, secrets.token_hex(8)
-    encoded = encode_plan(plan)
+    starting = Starting(new)
+    stored = _store(store, new, lambda stored: starting.changes(store, *stored))
+    return starting.begun(store, *stored)
 
-    def make(stored: _Stored) -> tuple[Sequence[Change], int]:
-        execution, now = stored
-        record = _record_before(new, now)
-        given = beginning(execution, plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
-        made = _made(new, encoded, stored, None, starts=True)
-        place = place_of_run(store, plan, given.key, None, now)
-        begun = first_run(
-            execution, plan, record, token, now, given, by=acting_key(), allowed=acting_patterns()
-        )
+
+class Starting:
+    """An execution that begins as it is created: what that writes, and what follows once it is written."""
+
+    def __init__(self, new: New) -> None:
+        self._new = new
+        self._encoded = encode_plan(new.plan)
+        self._token = secrets.token_hex(8)
+
+    def changes(self, store: LengthStore, execution: str, now: int) -> tuple[Sequence[Change], int]:
+        """What creates and begins it, and about how many bytes that takes.
+
+        Raises InputsInvalidError, VarsInvalidError, ConcurrencyLimitError.
+        """
+        new = self._new
+        record = record_before(new, now)
+        given = beginning(execution, new.plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
+        made = _made(new, self._encoded, _Stored(execution, now), None, starts=True)
+        place = place_of_run(store, new.plan, given.key, None, now)
+        who, may = acting_key(), acting_patterns()
+        begun = first_run(execution, new.plan, record, self._token, now, given, by=who, allowed=may)
         if place is not None:
             begun = line_up(Run(execution, 1, new.correlation_id), begun, place)
-        return [made, *begun], _size(new, encoded, given.inputs)
+        return [made, *begun], _size(new, self._encoded, given.inputs)
 
-    stored = _store(store, new, make)
-    store.keep_plan(stored.execution, encoded, plan)
-    status: ExecutionStatus = "running"
-    if plan.overall.concurrency is not None:
-        status = take_turn(store, stored.execution, made=True)
-    return _started(stored.execution, _record_before(new, stored.at), new.warnings, status)
+    def begun(self, store: CommandStore, execution: str, now: int) -> StartedView:
+        """It is stored: it takes its turn where it stands in a line. Raises ConcurrencyLimitError."""
+        new = self._new
+        store.keep_plan(execution, self._encoded, new.plan)
+        status: ExecutionStatus = "running"
+        if new.plan.overall.concurrency is not None:
+            status = take_turn(store, execution, made=True)
+        return _started(execution, record_before(new, now), new.warnings, status)
 
 
 def answered_before(store: CommandStore, request: IdempotentRequest) -> None:
@@ -185,7 +203,7 @@ def _started(
     )
 
 
-def _record_before(new: New, now: int) -> ExecutionRecord:
+def record_before(new: New, now: int) -> ExecutionRecord:
     """What is stored of an execution that begins as it is created, before it begins."""
     return ExecutionRecord(
         status="pending",
@@ -200,6 +218,8 @@ def _record_before(new: New, now: int) -> ExecutionRecord:
         labels=new.labels,
         notifies=new.callback_url is not None,
         version=new.version,
+        schedule=new.schedule,
+        scheduled_at=new.scheduled_at,
     )
 
 
@@ -219,6 +239,8 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         kept,
         new.callback_url,
         new.version,
+        schedule=new.schedule,
+        scheduled_at=new.scheduled_at,
     )
 
 

@@ -23,6 +23,7 @@ from flowengine.execution.definitions.records import (
     Decided,
     KeptDefinition,
     VersionRecord,
+    armed,
     beyond,
     decide,
 )
@@ -48,6 +49,7 @@ from flowengine.workflow.inputs.input_schema import input_schema
 from flowengine.workflow.plan import Plan, encode_plan
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument, pack, unpack
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.schedules.declared import Schedule
 
 Labels: TypeAlias = Mapping[str, str]
 
@@ -58,13 +60,15 @@ LOOKED_AT: Final = 20
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A right document that is applied under its name, which is its plan's. `value`: the digest of its value.
-    `labels`: those of its executions. `warnings`: what may go wrong with it."""
+    `labels`: those of its executions. `schedules`: when these start by themselves. `warnings`: what may go
+    wrong with it."""
 
     plan: Plan
     document: PostedDocument
     value: str
     description: str = ""
     labels: Labels = {}
+    schedules: tuple[Schedule, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
 
@@ -277,7 +281,8 @@ class StoredDefinitions:
             except BaseException:
                 unit.abandon()
                 raise
-            if not unit.put(decided.current, writes, dropped):
+            schedules = armed(kept, new.schedules, decided.current.number, unit.now)
+            if not unit.put(decided.current, writes, dropped, schedules):
                 return None
         return Applied(_applied(new, decided.current, previous), decided.is_new)
 

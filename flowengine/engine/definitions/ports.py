@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from flowengine.execution.definitions.records import KeptDefinition, VersionRecord
+from flowengine.execution.definitions.records import Armed, KeptDefinition, VersionRecord
 from flowengine.workflow.plan import Plan
 
 
@@ -60,12 +60,14 @@ class DefinitionUnit(Protocol):
     def kept(self) -> KeptDefinition: ...
     @property
     def now(self) -> int: ...
-    def put(self, current: VersionRecord, content: Content | None, dropped: Collection[int]) -> bool:
-        """Let this version be in force, with this content if it is not stored yet, and drop others. False if
-        the definition has changed meanwhile: nothing was written."""
+    def put(
+        self, current: VersionRecord, content: Content | None, dropped: Collection[int], armed: Armed
+    ) -> bool:
+        """Let this version be in force, with this content if it is not stored yet and with these schedules,
+        and drop others. False if the definition or a schedule has changed meanwhile: nothing was written."""
 
     def remove(self) -> bool:
-        """Let the name have no version any more. False as `put`."""
+        """Let the name have no version and no schedule any more. False as `put`."""
 
     def abandon(self) -> None:
         """Write nothing."""

@@ -12,6 +12,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.execution.schedules.records import ScheduleRecord
+from flowengine.execution.schedules.rules import arm
+from flowengine.workflow.schedules.declared import Schedule
+
 MAX_DESCRIPTION_CHARS: Final = 300
 """Of a document's description, lists show so much."""
 
@@ -36,11 +40,13 @@ class VersionRecord(msgspec.Struct, frozen=True, array_like=True):
 
 class KeptDefinition(msgspec.Struct, frozen=True):
     """What is kept under a name. `current`: the version in force, with the time at which it came into force;
-    None: there is none. `last`: the highest number that was ever given. `versions`: by number."""
+    None: there is none. `last`: the highest number that was ever given. `versions`: by number. `schedules`:
+    those that are armed, by id."""
 
     current: VersionRecord | None = None
     last: int = 0
     versions: Mapping[int, VersionRecord] = {}
+    schedules: Mapping[str, ScheduleRecord] = {}
 
     def version_of(self, value: str) -> VersionRecord | None:
         """The version with this value, if there is one."""
@@ -69,6 +75,20 @@ def decide(kept: KeptDefinition, wanted: VersionRecord) -> Decided:
     rewrites = known.stored != wanted.stored
     in_force = kept.current is not None and kept.current.number == known.number
     return Decided(current, False, rewrites, in_force and not rewrites)
+
+
+class Armed(msgspec.Struct, frozen=True):
+    """The schedules of a version that comes into force, and the ids of those that are there no more."""
+
+    schedules: tuple[ScheduleRecord, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def armed(kept: KeptDefinition, schedules: tuple[Schedule, ...], version: int, now: int) -> Armed:
+    """What becomes of the schedules of a definition when this version comes into force."""
+    found = tuple([arm(one, version, kept.schedules.get(one.id), now) for one in schedules])
+    stay = {one.id for one in schedules}
+    return Armed(found, tuple([identity for identity in kept.schedules if identity not in stay]))
 
 
 def beyond(kept: KeptDefinition, current: int, most: int) -> tuple[int, ...]:

@@ -116,7 +116,7 @@ def summary(
         name=record.name,
         version=record.version,
         status=record.status,
-        trigger=_trigger(execution, record),
+        trigger=trigger_of(execution, record),
         waiting_for=_waiting_for(record, wait, waiting),
         run=record.run,
         counts=_counts(record, numbers),
@@ -129,10 +129,16 @@ def summary(
     )
 
 
-def _trigger(execution: str, record: ExecutionRecord) -> TriggerView | None:
+def trigger_of(execution: str, record: ExecutionRecord) -> TriggerView | None:
+    """What has started it; None: nothing has yet."""
     if record.origin is not None:
         return TriggerView(kind="rerun", execution_id=record.origin.execution)
-    return TriggerView(kind="parent" if is_child(execution) else "api") if record.run else None
+    if not record.run:
+        return None
+    if record.schedule is not None and record.scheduled_at is not None:
+        at = moment(record.scheduled_at)
+        return TriggerView(kind="schedule", schedule=record.schedule, scheduled_at=at)
+    return TriggerView(kind="parent" if is_child(execution) else "api")
 
 
 def may_wait(record: ExecutionRecord) -> bool:

@@ -13,6 +13,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.steering.deleting import deletion
+from flowengine.execution.schedules.ending import tell_schedule
 from flowengine.execution.status import ExecutionStatus, ExecutionStep, execution_may
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import is_hook
@@ -62,9 +63,10 @@ def _what_follows(plan: Plan, run: Run, control: Control, now: int) -> tuple[Cha
     lineage = plan.lineage
     if lineage is not None:
         return (tend_parent(lineage, run.execution, control.run, run.correlation_id),)
+    told = tell_schedule(plan.name, control)
     if control.doomed:
-        return (deletion(run),)
-    return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()))
+        return (deletion(run), *told)
+    return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()), *told)
 
 
 def _may_end(control: Control, verdict: ExecutionStatus) -> bool:

@@ -41,6 +41,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.waits.waiting_timer import has_timer, waiting_timer
+from flowengine.execution.schedules.ending import tell_schedule
 from flowengine.execution.status import (
     ExecutionStatus,
     ExecutionStep,
@@ -135,7 +136,8 @@ def cancel_before_start(
     told = _ended_in_line(record, record.line, stop, status) if record.line is not None else ()
     delivered = deliver(run, stop.at) if record.notifies else ()
     above = () if lineage is None else (tend_parent(lineage, run.execution, run.run, run.correlation_id),)
-    return (marked, end, *told, *leave_line(run, record.control), *delivered, *above)
+    followed = tell_schedule(record.name, record.control)
+    return (marked, end, *told, *leave_line(run, record.control), *delivered, *above, *followed)
 
 
 def _ended_in_line(

@@ -248,10 +248,13 @@ class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution was started by: `api`, a request; `parent`, the node that it stands for; `rerun`, one
-    that makes a new execution of that with the `execution_id`."""
+    that makes a new execution of that with the `execution_id`; `schedule`, a schedule of its definition, for
+    the time `scheduled_at`."""
 
-    kind: Literal["api", "parent", "rerun"]
+    kind: Literal["api", "parent", "rerun", "schedule"]
     execution_id: str | msgspec.UnsetType = msgspec.UNSET
+    schedule: str | msgspec.UnsetType = msgspec.UNSET
+    scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
 
 
 WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "callback", "turn"]
@@ -420,7 +423,9 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
     has not begun. `version`: of its definition, where it is of one. `parent`: of a child, the node that it
     stands for. `children`: where the document has groups. `rerun_of`: of a new execution that a rerun has
-    made, what it was made of. `reruns`: the new executions that reruns have made of it, if there are some."""
+    made, what it was made of. `reruns`: the new executions that reruns have made of it, if there are some.
+    `trigger`: what has started it, once something has. `scheduled_at`: the time of the
+    schedule that has started it, if one has."""
 
     execution_id: str
     name: str
@@ -444,6 +449,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     children: ChildrenView | msgspec.UnsetType = msgspec.UNSET
     rerun_of: RerunOfView | msgspec.UnsetType = msgspec.UNSET
     reruns: ChildrenView | msgspec.UnsetType = msgspec.UNSET
+    trigger: TriggerView | msgspec.UnsetType = msgspec.UNSET
+    scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,6 +47,12 @@ DELIVERIES: Final = Counter(
     ("outcome",),
     known=("delivered", "failed"),
 )
+SCHEDULED: Final = Counter(
+    "flowengine_schedule_times_total",
+    "Times of schedules, by what they have brought about.",
+    ("outcome",),
+    known=("started", "skipped", "queued", "replaced", "refused", "missed"),
+)
 TIMERS_LATE: Final = Histogram(
     "flowengine_timer_lateness_seconds", "How long after it was due a timer fired.", ("kind",)
 )
@@ -64,7 +70,7 @@ REQUEST_TIMES: Final = Histogram(
 )
 
 COUNTERS: Final = (
-    ROUND_TRIPS, ATTEMPTS, NODES, RETRIES, EXECUTIONS, STALE, REPAIRS, DELIVERIES, DEAD_LETTERS,
-    TAKEN_OVER, REQUESTS,
+    ROUND_TRIPS, ATTEMPTS, NODES, RETRIES, EXECUTIONS, STALE, REPAIRS, DELIVERIES, SCHEDULED,
+    DEAD_LETTERS, TAKEN_OVER, REQUESTS,
 )  # fmt: skip
 HISTOGRAMS: Final = (WAIT, RUN, TIMERS_LATE, REQUEST_TIMES)

@@ -465,6 +465,8 @@ class ChangeEncoder:
             fields[keys.NOTIFIES] = 1
         if change.version is not None:
             fields[keys.VERSION] = change.version
+        if change.schedule is not None:
+            fields |= {keys.SCHEDULE: change.schedule, keys.SCHEDULED_AT: change.scheduled_at}
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),

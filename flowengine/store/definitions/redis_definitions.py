@@ -13,15 +13,17 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.engine.definitions.ports import Content, Definition
 from flowengine.errors import StoredFormatError
-from flowengine.execution.definitions.records import KeptDefinition, VersionRecord
+from flowengine.execution.definitions.records import Armed, KeptDefinition, VersionRecord
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission
 from flowengine.store.connection.sessions import Command, Commands, Session
 from flowengine.store.lists.listing_entries import VERSION, having
+from flowengine.store.schedules.schedule_commands import arming, disarming, parse_schedule
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import UnknownFormatError
 
@@ -75,11 +77,18 @@ class RedisDefinitions:
         return None
 
     def begin(self, name: str) -> RedisDefinitionUnit:
-        """WATCH and read what is kept under a name."""
+        """WATCH and read what is kept under a name, and its schedules."""
         self._ensure_fit()
         key = self._keys.definition(name)
         time, fields = self._state.sessions.retrying_watch([key], [("TIME",), ("HGETALL", key)])
-        return RedisDefinitionUnit(self._state, name, _kept(fields), self._state.clock.seen(time))
+        kept, armed = _kept(fields), _armed_of(fields)
+        if armed:
+            session = self._state.sessions.here()
+            names = [self._keys.schedule(name, identity) for identity in armed]
+            found = session.watch_more(names, [("GET", each) for each in names], session.epoch)
+            schedules = zip(armed, map(parse_schedule, found), strict=True)
+            kept = replace(kept, schedules={each: one for each, one in schedules if one is not None})
+        return RedisDefinitionUnit(self._state, name, kept, self._state.clock.seen(time))
 
     def used(self, name: str, versions: Sequence[int]) -> set[int]:
         """Those of the versions of which executions are kept."""
@@ -148,15 +157,23 @@ class RedisDefinitionUnit:
         self._session: Session = state.sessions.here()
         self._epoch = self._session.epoch
 
-    def put(self, current: VersionRecord, content: Content | None, dropped: Collection[int]) -> bool:
-        """Let this version be in force, with this content if it is not stored yet, and drop others."""
+    def put(
+        self, current: VersionRecord, content: Content | None, dropped: Collection[int], armed: Armed
+    ) -> bool:
+        """Let this version be in force, with this content if it is not stored yet and with these schedules,
+        and drop others."""
         key, number = self._keys.definition(self._name), current.number
         fields: list[object] = [keys.CURRENT, _encode(current), keys.LAST, max(number, self.kept.last)]
         known = self.kept.versions.get(number)
         if known is None or known.stored != current.stored:
             first = current if known is None else msgspec.structs.replace(known, stored=current.stored)
             fields += [keys.version_field(number), _encode(first)]
+        identities = [one.schedule.id for one in armed.schedules]
+        fields += [keys.SCHEDULES, _encode(identities)]
         commands = Commands([("HSET", key, *fields), ("PERSIST", key)])
+        for one in armed.schedules:
+            commands += arming(self._keys, self._name, one)
+        commands += disarming(self._keys, self._name, armed.gone)
         commands.append(("ZADD", self._keys.definitions, 0, self._name))
         if content is not None:
             name = self._keys.version(self._name, number)
@@ -164,13 +181,19 @@ class RedisDefinitionUnit:
         if dropped:
             commands.append(("HDEL", key, *map(keys.version_field, dropped)))
             commands.append(("DEL", *[self._keys.version(self._name, each) for each in dropped]))
-        return self._commit(commands)
+        if not self._commit(commands):
+            return False
+        for one in armed.schedules:
+            if one.next is not None and not one.is_paused:
+                self._state.on_armed(one.next)
+        return True
 
     def remove(self) -> bool:
-        """Let the name have no version any more."""
+        """Let the name have no version and no schedule any more."""
         key, numbers = self._keys.definition(self._name), list(self.kept.versions)
         commands = Commands([("ZREM", self._keys.definitions, self._name)])
-        commands.append(("HDEL", key, keys.CURRENT, *map(keys.version_field, numbers)))
+        commands.append(("HDEL", key, keys.CURRENT, keys.SCHEDULES, *map(keys.version_field, numbers)))
+        commands += disarming(self._keys, self._name, tuple(self.kept.schedules))
         commands.append(("EXPIREAT", key, self.now // 1000 + DELETED_FOR_S))
         if numbers:
             commands.append(("DEL", *[self._keys.version(self._name, number) for number in numbers]))
@@ -188,10 +211,21 @@ class RedisDefinitionUnit:
         return True
 
 
+def _named(fields: Any) -> dict[str, bytes]:
+    """The fields of an HGETALL."""
+    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+    return {name.decode(): data for name, data in pairs}
+
+
+def _armed_of(fields: Any) -> list[str]:
+    """The ids of the schedules of a definition."""
+    found = _named(fields).get(keys.SCHEDULES)
+    return [] if found is None else msgspec.json.decode(found, type=list[str])
+
+
 def _kept(fields: Any) -> KeptDefinition:
     """What an HGETALL of a definition says."""
-    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
-    found = {name.decode(): data for name, data in pairs}
+    found = _named(fields)
     current = found.get(keys.CURRENT)
     versions = {
         number: _decode(data)

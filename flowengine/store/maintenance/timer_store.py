@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 
-from flowengine.execution.messages import HooksTimeout, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import HooksTimeout, RunTimeout, ScheduleDue, StopOverdue, Timer
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
@@ -20,6 +21,7 @@ from flowengine.store.keys import (
     parse_deadline,
     parse_delivery_due,
     parse_next_try,
+    parse_schedule_due,
     parse_starts_due,
     parse_wait_over,
     run_parser_of,
@@ -31,7 +33,7 @@ log = structlog.stdlib.get_logger()
 AT_ONCE: Final = 64
 ODD_KEPT: Final = 1000
 
-PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType(
+PARSERS: Final[Mapping[str, Callable[[bytes], Timer | ScheduleDue | None]]] = MappingProxyType(
     {
         "deadline": parse_deadline,
         "retry": parse_next_try,
@@ -41,6 +43,7 @@ PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType
         "hooks": run_parser_of(HooksTimeout),
         "delivery": parse_delivery_due,
         "starts": parse_starts_due,
+        "schedule": parse_schedule_due,
     }
 )
 
@@ -94,6 +97,10 @@ class RedisTimers:
             if timer is None:
                 odd.append(member)
                 commands.append(("ZADD", names.odd_timers, now, member))
+            elif isinstance(timer, ScheduleDue):
+                # Many come at once, at midnight say: they do not stand before what runs.
+                line = self._state.lines_beside.line_for(ORCHESTRATOR_QUEUE, waits=False, crowd=True)
+                self._state.post(commands, line, replace(timer, noticed=now), names.partition)
             else:
                 self._state.post(commands, ORCHESTRATOR_QUEUE, timer, names.partition)
         if odd:

@@ -25,6 +25,7 @@ from flowengine.workflow.labels import FIELD as LABELS
 from flowengine.workflow.labels import MAX_LABELS, Labels, read_labels, too_many
 from flowengine.workflow.posting.posted_document import JSON, YAML, PostedDocument, from_envelope
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.schedules.declared import FIELD as SCHEDULES
 from flowengine.workflow.validation import Checked, Form, Text, check_document, read_text
 
 WORKFLOW: Final = "workflow"
@@ -109,7 +110,7 @@ def check_posted(
             return posted
         taken = from_envelope(body, written, is_json=form == "json")
         return msgspec.structs.replace(posted, document=taken)
-    checked = check_document(document, registry, limits)
+    checked = _not_armed(check_document(document, registry, limits))
     if checked.malformed:
         return Posted(checked)
     taken = PostedDocument(body, JSON if form == "json" else YAML)
@@ -147,7 +148,7 @@ def _check_envelope(
     labels = read_labels(envelope, report)
     starts = given_flag(envelope, TRIGGER, report)
     callback_url = given_callback_url(envelope, report, judge)
-    checked = check_document(source.value, registry, limits)
+    checked = _not_armed(check_document(source.value, registry, limits))
     if checked.malformed:
         return Posted(checked)
     labels = {**checked.labels, **labels}
@@ -160,6 +161,18 @@ def _check_envelope(
     in_order = by_line(problems) if source.pointer else problems
     found = Checked(plan, in_order, warnings=checked.warnings)
     return Posted(found, inputs, labels, starts, callback_url=callback_url, source=source)
+
+
+def _not_armed(checked: Checked) -> Checked:
+    """The same, with a warning of what does nothing in a document that is posted."""
+    if not checked.schedules:
+        return checked
+    message = (
+        f"'{SCHEDULES}' act when the document is applied (flowengine apply, PUT /definitions/NAME): posted, "
+        "it starts nothing by itself"
+    )
+    warning = Problem(code="not_armed", pointer=pointer_to("", SCHEDULES), message=message)
+    return msgspec.structs.replace(checked, warnings=(*checked.warnings, warning))
 
 
 def given_callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> str | None:

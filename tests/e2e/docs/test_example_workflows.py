@@ -53,6 +53,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "approval": {"publish": "nobody has decided"},
     "waiting": {"look_again": "first, then later: true"},
     "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
+    "schedule": {"report": {"total": 25, "by_schedule": False}},
     "one_at_a_time": {"store": "acme: 65"},
     "rate_limited_calls": {"total": 21},
     "sub_workflow": {"letter": "Please pay 150. (invoice-total, version 1)"},

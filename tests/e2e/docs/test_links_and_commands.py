@@ -18,6 +18,7 @@ SERVICES = "test_three_services_run_as_they_are_started"
 BACKUP = "test_backup_made_while_everything_runs_can_be_restored"
 RIGHTS = "test_user_with_the_rights_of_the_page_runs_the_services"
 DAY = "test_day_on_call_can_be_walked"
+SCHEDULED = "test_schedule_is_applied_paused_resumed_triggered_and_comes_by_itself"
 APPLIED = "test_folder_is_applied_and_a_definition_is_started"
 RUN_BY = {
     "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
@@ -48,6 +49,11 @@ RUN_BY = {
         APPLIED
     ),
     "flowengine key new ci --role run --definitions 'etl-*'": APPLIED,
+    "flowengine schedules": SCHEDULED,
+    "flowengine schedules pause nightly-report": SCHEDULED,
+    "flowengine schedules resume nightly-report": SCHEDULED,
+    "flowengine schedules trigger nightly-report": SCHEDULED,
+    "flowengine schedules history nightly-report": SCHEDULED,
     "flowengine list --status failed --since 24h": DAY,
     "flowengine list --status running": DAY,
     "flowengine show ID": DAY,
@@ -91,7 +97,8 @@ NOT_RUN = re.compile(
 
 COMMAND = re.compile(r"(?:[A-Z_]+=\w* )?(?:flowengine|curl|redis-cli|just|uv|pip|docker|source) .")
 NAME = re.compile(
-    r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete| versions)?( [A-Z]+){0,3}( ?\.\.\.)?"
+    r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete| versions| pause)?"
+    r"( [A-Z]+){0,3}( ?\.\.\.)?"
 )
 """A command that is spoken of; `test_named_commands_and_options_exist` looks for it."""
 

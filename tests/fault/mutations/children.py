@@ -153,8 +153,8 @@ MUTANTS: Final = (
     _in(
         "the end of the root lets its children expire",
         "execution/rules/concluding",
-        "return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()))",
-        "return deliver(run, now) if control.notifies else ()",
+        "return (*keep_children(plan, run), *(deliver(run, now)",
+        "return (*(deliver(run, now)",
     ),
     _in(
         "the next run of the root lets its children stay",

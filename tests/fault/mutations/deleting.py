@@ -105,7 +105,7 @@ MUTANTS: Final = (
     _in(
         "what is doomed is deleted once it has ended",
         "execution/rules/concluding",
-        "    if control.doomed:\n        return (deletion(run),)\n",
+        "    if control.doomed:\n        return (deletion(run), *told)\n",
         "",
     ),
     _in(

@@ -46,9 +46,11 @@ MUTANTS: Final = (
     Mutant(
         "a start that cannot begin stores nothing",
         "flowengine/engine/commands/create.py",
-        "        record = _record_before(new, now)\n",
-        "        record = _record_before(new, now)\n"
-        "        store.write({execution: [_made(new, encoded, stored, None, starts=True)]})\n",
+        "        record = record_before(new, now)\n        given = beginning(",
+        "        record = record_before(new, now)\n"
+        "        at = _Stored(execution, now)\n"
+        "        store.write({execution: [_made(new, self._encoded, at, None, starts=True)]})\n"
+        "        given = beginning(",
         LABELS,
     ),
     Mutant(

@@ -43,6 +43,8 @@ from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
+from flowengine.engine.schedules.schedule_step import ScheduleStep
+from flowengine.engine.schedules.schedules import StoredSchedules
 from flowengine.errors import FlowEngineError
 from flowengine.execution.limits.starts import EXPECTED_AT
 from flowengine.execution.messages import Callback, ItemTry, RunNode
@@ -84,6 +86,7 @@ from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
 from flowengine.store.operations.stats import Stats
+from flowengine.store.schedules.redis_schedules import RedisSchedules, RedisScheduleUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.limits.declared import NodeConcurrency, RateLimit
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -522,6 +525,20 @@ class HookedDefinitions(RedisDefinitions):
         return unit
 
 
+class HookedSchedules(RedisSchedules):
+    """The same between the reads and the writes of what moves a schedule."""
+
+    def __init__(self, state: HookedState) -> None:
+        super().__init__(state)
+        self._hooked = state
+
+    def begin(self, name: str, schedule: str) -> RedisScheduleUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin(name, schedule)
+        self._hooked.call_hook()
+        return unit
+
+
 class Process:
     """One process of a service. `reborn` starts it again after its death."""
 
@@ -556,6 +573,7 @@ class Process:
     def close(self) -> None:
         """Close its connections."""
         self.state.sessions.here().discard()
+        self.line.close()
         self.client.close()
 
     def reborn(self) -> None:
@@ -577,6 +595,9 @@ class OrchestratorProcess(Process):
             self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS, stop_s=stop_s, lease_s=lease_s
         )
         self.timers = RedisTimers(self.state)
+        self.schedules = ScheduleStep(
+            HookedSchedules(self.state), RedisDefinitions(self.state), RedisApiState(self.state)
+        )
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the orchestrator's actors do."""
@@ -590,6 +611,8 @@ class OrchestratorProcess(Process):
             self.engine.resume(held[0])
         elif actor == "run_bulk":
             self.bulks.fire(held[0])
+        elif actor == "fire_schedule":
+            self.schedules.fire(held[0])
         elif actor == "delete_execution":
             self.engine.delete(held[0])
         elif actor == "copy_results":
@@ -680,6 +703,7 @@ class ApiProcess(Process):
             RedisBulks(self.state),
             settings.limits,
             StoredDefinitions(self.definitions, store, kept_versions=settings.definition_versions),
+            StoredSchedules(HookedSchedules(self.state), self.definitions, store),
         )
 
 

@@ -130,7 +130,8 @@ def test_ids_have_bounds_wherever_they_stand(document: dict[str, Any]) -> None:
     for name, component in (("correlation_id", "CorrelationId"), ("execution_id", "ExecutionId")):
         stands = [field[name] for field in fields if name in field]
         assert len(stands) >= 3
-        assert all(at == {"$ref": f"#/components/schemas/{component}"} for at in stands)
+        whole = {"$ref": f"#/components/schemas/{component}"}
+        assert all(at in (whole, {"anyOf": [whole, {"type": "null"}]}) for at in stands)
 
 
 def test_enumerations_have_a_type_and_statuses_are_shared(document: dict[str, Any]) -> None:

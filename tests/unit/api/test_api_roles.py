@@ -90,6 +90,11 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/definitions/x1/trigger"): "run",
         ("POST", "/definitions/diff"): "read",
         ("GET", "/definitions"): "read",
+        ("GET", "/schedules"): "read",
+        ("GET", "/schedules/x1/x1/history"): "read",
+        ("POST", "/schedules/x1/x1/pause"): "admin",
+        ("POST", "/schedules/x1/x1/resume"): "admin",
+        ("POST", "/schedules/x1/x1/trigger"): "run",
         ("GET", "/definitions/x1"): "read",
         ("GET", "/definitions/x1/versions"): "read",
         ("GET", "/definitions/x1/graph"): "read",
@@ -125,6 +130,9 @@ def test_routes_that_change_something_are_those_that_the_audit_tells_of() -> Non
         ("PUT", "/definitions/x1"),
         ("DELETE", "/definitions/x1"),
         ("POST", "/definitions/x1/trigger"),
+        ("POST", "/schedules/x1/x1/pause"),
+        ("POST", "/schedules/x1/x1/resume"),
+        ("POST", "/schedules/x1/x1/trigger"),
     }
 
 

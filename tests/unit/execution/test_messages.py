@@ -16,6 +16,7 @@ from flowengine.engine.advancing.steps.bulk_step import BulkStep
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
+from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.limits.lines import Pace
 from flowengine.execution.messages import (
@@ -40,6 +41,7 @@ from flowengine.execution.messages import (
     RunBulk,
     RunNode,
     RunTimeout,
+    ScheduleDue,
     SignalKept,
     StartExecution,
     StartsDue,
@@ -184,6 +186,8 @@ NEWER: Final[dict[str, Payload]] = {
     "stop overdue": StopOverdue(execution="x", run=2),
     "hooks timeout": HooksTimeout(execution="x", run=2),
     "delivery": DeliverResults(execution="x", run=2, number=3, correlation_id="c"),
+    "schedule due": ScheduleDue(name="nightly", schedule="default", noticed=5),
+    "schedule told of an end": ScheduleDue(name="nightly", schedule="default"),
     "delivery attempted": DeliveryAttempted(
         execution="x",
         run=2,
@@ -224,7 +228,10 @@ def declared() -> dict[str, str]:
 
 def _declare_orchestrator(broker: StreamsBroker) -> None:
     orchestrator_actors.declare(
-        broker, create_autospec(Orchestrator, instance=True), create_autospec(BulkStep, instance=True)
+        broker,
+        create_autospec(Orchestrator, instance=True),
+        create_autospec(BulkStep, instance=True),
+        create_autospec(ScheduleStep, instance=True),
     )
 
 

@@ -132,5 +132,6 @@ def checked(body: Body, name: str, backend: Backend) -> NewVersion:
         value=found.value,
         description=found.description,
         labels=checked.labels,
+        schedules=checked.schedules,
         warnings=checked.warnings,
     )

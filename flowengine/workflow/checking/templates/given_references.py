@@ -30,6 +30,7 @@ _EXECUTION_KINDS: Final = {
     "counts": frozenset({"object"}),
     LABELS: frozenset({"object"}),
     "group_id": frozenset({"string", "null"}),
+    "scheduled_at": frozenset({"string", "null"}),
 }
 _KINDS: Final = {
     "string": "text",

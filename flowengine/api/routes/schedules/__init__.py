@@ -1,0 +1,1 @@
+"""`/schedules`: when executions of definitions start by themselves."""
