@@ -12,7 +12,7 @@ import { PlanGraph } from "../../parts/plan_graph.js";
 import { ProblemNote } from "../../parts/problem_note.js";
 import { shownText } from "../../parts/shown_text.js";
 import { DefinitionActions } from "./actions.js";
-import { definitionAddress, definitionPath } from "./addresses.js";
+import { definitionAddress, definitionPath, textOf } from "./addresses.js";
 import { DocumentLines } from "./document_lines.js";
 import { linesOfNodes } from "./node_lines.js";
 import { Overview } from "./overview.js";
@@ -74,9 +74,6 @@ function View({ tab, shown, versions }) {
   if (tab === "document") return html`<${DocumentLines} text=${text} name=${`${shown.name}-v${shown.version}`} type=${shown.media_type} line=${Number(query.value.get("line")) || 0} />`;
   return html`<${Overview} key=${`${shown.name} ${shown.version}`} shown=${shown} versions=${versions} />`;
 }
-
-/** @param {Shown} shown */
-export const textOf = (shown) => (typeof shown.document === "string" ? shown.document : JSON.stringify(shown.document, null, 2));
 
 /**
  * The version that is asked for, anew when another one is in force.

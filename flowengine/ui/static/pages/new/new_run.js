@@ -1,11 +1,12 @@
 // New: a document is written, with what is wrong with it and its picture beside it, and started.
 import { html, signal, useEffect, useMemo, useRef, useState } from "../../vendor/preact.js";
-import { get } from "../../app/api.js";
+import { get, withQuery } from "../../app/api.js";
 import { bytes, counted } from "../../app/format.js";
 import { query } from "../../app/router.js";
 import { may } from "../../app/session.js";
 import { Icon } from "../../parts/icon.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { definitionPath, textOf } from "../definitions/addresses.js";
 import { isJson } from "./code_words.js";
 import { Editor } from "./editor.js";
 import { ChooseExample, ExampleList, EXAMPLES, loadExample } from "./examples.js";
@@ -113,10 +114,10 @@ async function open(file) {
   source.value = file.name;
 }
 
-/** Take what the address asks for: an example, or the document and inputs of a run. */
+/** Take what the address asks for: an example, the document and inputs of a run, or a version of a definition. */
 async function load() {
-  const { example, from } = Object.fromEntries(query.value);
-  const asks = example ? `example ${example}` : from ? `run ${from}` : "";
+  const { example, from, definition, version } = Object.fromEntries(query.value);
+  const asks = example ? `example ${example}` : from ? `run ${from}` : definition ? `definition ${definition} ${version ?? ""}` : "";
   const isMet = history.state?.loaded === asks && (loaded === asks || !loaded);
   if (!asks || isMet && text.value) return;
   notLoaded.value = null;
@@ -124,6 +125,10 @@ async function load() {
     if (example) {
       replace(await loadExample(example));
       source.value = `example: ${EXAMPLES.find((each) => each.name === example)?.title}`;
+    } else if (definition) {
+      const shown = await get(withQuery(definitionPath(definition), { version }));
+      replace(textOf(shown));
+      source.value = `from ${shown.name}, version ${shown.version}`;
     } else {
       const path = `/workflows/${encodeURIComponent(from)}`;
       const [document, run] = await Promise.all([get(`${path}/document`, { raw: true }), get(path)]);

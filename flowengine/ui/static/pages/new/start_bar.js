@@ -2,8 +2,10 @@
 import { html, useEffect } from "../../vendor/preact.js";
 import { counted } from "../../app/format.js";
 import { useKeys } from "../../app/keys.js";
-import { me } from "../../app/session.js";
+import { may, me } from "../../app/session.js";
 import { Icon } from "../../parts/icon.js";
+import { ApplyButton } from "../definitions/apply.js";
+import { isJson } from "./code_words.js";
 import { answer, given, givenLabels, isCurrent, text, unanswered } from "./new_draft.js";
 import { touched } from "./inputs_form.js";
 import { refused, send, underway } from "./starting.js";
@@ -35,7 +37,15 @@ export function StartBar({ problems, wrongInputs }) {
         onClick=${() => act(true)}>${underway.value === "start" ? "Starting" : "Start run"}</button>
       <button class="b" type="button" aria-disabled=${why || underway.value ? "true" : null} title=${why || "It waits for a trigger, and expires without one"}
         onClick=${() => act(false)}>${underway.value === "create" ? "Creating" : "Create without starting"}</button>
+      ${may("admin") && html`<${ApplyButton} text=${text.value} isJson=${isJson(text.value)} why=${notToApply(problems)} />`}
       <span class="quiet small" role="status">${why}</span></div>`;
+}
+
+/** @param {number} problems Why the document cannot be applied, whatever its inputs are, or "". */
+function notToApply(problems) {
+  if (!text.value.trim()) return "Possible once there is a document";
+  if (problems) return `Possible once ${counted(problems, "problem")} ${problems === 1 ? "is" : "are"} put right`;
+  return answer.value && isCurrent.value ? "" : "The document is being checked";
 }
 
 /** @param {number} problems @param {number} wrong Why nothing can be started, or "". */

@@ -4,7 +4,7 @@ import { get, withQuery } from "../../../app/api.js";
 import { counted, number } from "../../../app/format.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
 import { shownText } from "../../../parts/shown_text.js";
-import { definitionPath } from "../addresses.js";
+import { definitionPath, textOf } from "../addresses.js";
 import { diffLines, withGaps } from "./line_diff.js";
 
 const SHOWN = 120;
@@ -21,7 +21,7 @@ export function DocumentDiff({ name, version, since }) {
     const stop = new AbortController();
     const path = (/** @type {number} */ each) => withQuery(definitionPath(name), { version: each });
     Promise.all([since, version].map((each) => get(path(each), { signal: stop.signal }))).then(
-      (both) => { setTexts(both.map(({ document }) => typeof document === "string" ? document : JSON.stringify(document, null, 2))); setProblem(null); },
+      (both) => { setTexts(both.map(textOf)); setProblem(null); },
       (error) => { if (!stop.signal.aborted) setProblem(error); },
     );
     return () => stop.abort();
