@@ -21,6 +21,7 @@ from flowengine.cli.commands.fmt import fmt
 from flowengine.cli.commands.graph import graph
 from flowengine.cli.commands.handlers_and_schema import handlers, schema
 from flowengine.cli.commands.help import show_help
+from flowengine.cli.commands.importing import import_file
 from flowengine.cli.commands.init import init
 from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
@@ -103,6 +104,7 @@ for _command in (
     validate,
     run_tests,
     fmt,
+    import_file,
     graph,
     *STACK_COMMANDS,
     api,

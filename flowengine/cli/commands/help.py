@@ -25,6 +25,7 @@ TOPICS = (
     "definitions",
     "schedules",
     "commands",
+    "import",
     "api",
     "errors",
     "failures",

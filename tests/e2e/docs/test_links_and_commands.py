@@ -32,6 +32,7 @@ RUN_BY = {
     "flowengine test": "test_tests_of_the_page_pass",
     "flowengine graph workflows/branches.yaml -o branches.svg": "test_workflow_is_drawn",
     "flowengine init greetings": "test_project_is_made",
+    "flowengine import nightly.yaml > workflows/nightly.yaml": "test_workflow_of_another_tool_is_imported",
     "flowengine fmt workflows/": "test_examples_are_in_the_one_layout",
     "flowengine fmt --check workflows/": "test_examples_are_in_the_one_layout",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",

@@ -110,6 +110,16 @@ def test_project_is_made(tmp_path: Path, shell: Shell) -> None:
     assert shell("flowengine validate .", folder=tmp_path / command.split()[-1]).returncode == 0
 
 
+def test_workflow_of_another_tool_is_imported(tmp_path: Path, shell: Shell) -> None:
+    """By the command of the page on imports, into a file that is valid."""
+    (command,) = TOPICS["import"].commands
+    (tmp_path / "workflows").mkdir()
+    shutil.copy(ROOT / "tests/unit/importing/samples/dagu.yaml", tmp_path / "nightly.yaml")
+    done = shell(command, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert shell("flowengine validate workflows", folder=tmp_path).returncode == 0
+
+
 def test_examples_are_in_the_one_layout(shell: Shell) -> None:
     """The commands of the page on commands leave them as they are."""
     commands = [code for code in TOPICS["commands"].commands if code.startswith("flowengine fmt")]
@@ -237,6 +247,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "dev",
             "init",
             "fmt",
+            "import",
             "validate",
             "graph",
             "submit",

@@ -61,7 +61,8 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
-        "run", "dev", "init", "validate", "test", "fmt", "graph", "submit", "trigger", "apply", "diff",
+        "run", "dev", "init", "validate", "test", "fmt", "import", "graph",
+        "submit", "trigger", "apply", "diff",
         "definitions", "list", "show", "results", "logs", "events",
         "cancel", "pause", "resume", "delete", "rerun", "bulk", "signal", "approve", "reject",
         "skip", "complete", "fail",

@@ -1,0 +1,238 @@
+"""`flowengine import`: what becomes of workflows of other tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowengine.cli.importing.foreign_text import UnreadableError, documents
+from flowengine.cli.importing.formats import FORMATS
+from flowengine.cli.importing.translated import NOT_TRANSLATED, seconds
+from flowengine.cli.importing.written import written
+from flowengine.cli.tool import tool
+from flowengine.jsonvalue import JsonValue
+from tests.property.examples import share_of_examples
+from tests.support.documents import checked_text
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def imported(*arguments: str, given: str | None = None, code: int = 0) -> Result:
+    """The command in this process; it must end with this exit code."""
+    result = CliRunner().invoke(tool, ["import", *arguments], input=given)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def sample(name: str) -> tuple[str, dict[str, Any]]:
+    """The text that a sample becomes, and the document, which must be valid."""
+    text = imported(str(SAMPLES / name)).stdout
+    checked = checked_text(text)
+    assert checked.problems == ()
+    return text, yaml.safe_load(text)
+
+
+def by_id(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The nodes, those of hooks too."""
+    lists = (document.get(name, []) for name in ("nodes", "on_failure", "finally"))
+    return {node["id"]: node for nodes in lists for node in nodes}
+
+
+def missing(nodes: dict[str, dict[str, Any]]) -> set[str]:
+    """Those in the place of steps that have no counterpart."""
+    return {name for name, node in nodes.items() if node["config"].get("code") == NOT_TRANSLATED}
+
+
+def test_graph_of_argo() -> None:
+    """Tasks, dependencies, parameters of templates, loops, retries, conditions, steps, and the exit hook."""
+    _, document = sample("argo.yaml")
+    nodes = by_id(document)
+    assert document["inputs"]["base_url"] == {"type": "string", "default": "https://shop.example.com"}
+    assert nodes["list"]["config"]["url"] == "{{ inputs.base_url }}{{ '/orders?day=' ~ inputs.day }}"
+    assert nodes["list"]["retry"] == {
+        "max_attempts": 4, "delay_seconds": 5, "multiplier": 2, "max_delay_seconds": 60
+    }  # fmt: skip
+    assert nodes["each"]["map"] == {"items": "{{ list.result }}"}
+    assert nodes["wait"]["config"] == {"seconds": 30}
+    assert nodes["script"]["dependencies"] == ["each", "wait"]
+    assert nodes["script"]["when"] == "{{ list.result != 'none' }}"
+    assert [nodes[name]["dependencies"] for name in ("report_second", "report_third")] == [
+        ["report_first"]
+    ] * 2
+    assert nodes["report_first"]["config"] == {
+        "url": "https://x.example.com/p",
+        "method": "POST",
+        "body": {"a": 1},
+    }
+    assert [node["id"] for node in document["finally"]] == ["tell"]
+    assert missing(nodes) == {"script", "tell"}
+
+
+def test_steps_of_dagu() -> None:
+    """Calls, commands that are calls, outputs, preconditions, retries, and handlers of ends."""
+    text, document = sample("dagu.yaml")
+    nodes = by_id(document)
+    assert nodes["fetch"]["config"]["url"] == "https://api.example.com/days/{{ inputs.DAY }}"
+    assert nodes["post_it"]["config"]["body"] == "limit={{ inputs.LIMIT }}"
+    assert nodes["post_it"]["when"] == "{{ fetch.result == 'ready' }}"
+    assert (nodes["post_it"]["on_error"], nodes["post_it"]["timeout_seconds"]) == ("continue", 30)
+    assert missing(nodes) == {"crunch", "on_exit"}
+    assert "# - schedule: 0 2 * * *" in text
+    assert '#   command: "python crunch.py $1 | tee out"' in text
+
+
+def test_flow_of_kestra() -> None:
+    """Inputs with types, secrets, parallel tasks, both branches of a condition, a loop, and errors."""
+    text, document = sample("kestra.yaml")
+    nodes = by_id(document)
+    assert document["inputs"]["day"]["format"] == "date"
+    assert nodes["fetch"]["config"]["headers"] == {"Authorization": "Bearer {{ secrets.API }}"}
+    assert nodes["rest"]["dependencies"] == nodes["log"]["dependencies"] == ["fetch"]
+    assert nodes["large"]["when"] == "{{ (inputs.limit > 2) }}"
+    assert nodes["small"]["when"] == "{{ not ((inputs.limit > 2)) }}"
+    assert nodes["check_done"]["trigger_rule"] == "none_failed"
+    assert nodes["call"]["map"] == {"items": [1, 2], "max_concurrent": 2}
+    assert [node["id"] for node in document["on_failure"]] == ["tell"]
+    assert missing(nodes) == {"crunch"}
+    assert "the trigger nightly" in text
+
+
+def test_definition_of_conductor() -> None:
+    """Calls, forks and joins, switches, waits, and tasks of workers, which need a handler."""
+    _, document = sample("conductor.json")
+    nodes = by_id(document)
+    assert document["inputs"] == {"day": {}, "kind": {"default": "small"}}
+    assert nodes["fetch"]["config"]["body"] == {"kind": "{{ inputs.kind }}"}
+    assert nodes["fetch"]["retry"]["max_attempts"] == 4
+    assert nodes["a"]["config"] == {"seconds": 120}
+    assert nodes["l"]["when"] == "{{ fetch.result.kind == 'large' }}"
+    assert nodes["l"]["dependencies"] == nodes["h"]["dependencies"] == ["a", "score"]
+    assert nodes["end"]["config"]["url"] == "https://x.example.com/end/{{ fetch.status_code }}"
+    assert missing(nodes) == {"score"}
+
+
+def test_jobs_of_github_actions() -> None:
+    """Needs, a matrix, inputs, conditions, secrets; scripts and actions have no counterpart."""
+    text, document = sample("github.yaml")
+    nodes = by_id(document)
+    assert document["inputs"]["target"] == {"type": "string", "enum": ["test", "live"], "default": "test"}
+    assert nodes["check_3_11_step_3"]["timeout_seconds"] == 120
+    assert nodes["deploy_post"]["dependencies"] == ["check_3_11_step_3", "check_3_12_step_3"]
+    assert nodes["deploy_post"]["when"] == "{{ inputs.target == 'live' and not inputs.dry_run }}"
+    assert nodes["deploy_post"]["config"]["headers"] == {"Authorization": "Bearer {{ secrets.TOKEN }}"}
+    assert nodes["tell_step_1"]["trigger_rule"] == "all_done"
+    assert "what starts it: push" in text
+    assert "if: github.ref == 'refs/heads/main'" in text
+
+
+def test_step_whose_condition_means_nothing_here_fails_when_it_runs() -> None:
+    """It must not run always instead. What it was is shown above it."""
+    flow = {
+        "jobs": {"a": {"steps": [{"if": "hashFiles('x') != ''", "run": "curl https://x.example.com/delete"}]}}
+    }
+    text = imported("-", given=json.dumps(flow)).stdout
+    (node,) = yaml.safe_load(text)["nodes"]
+    assert node["handler"] == "assert"
+    assert "# NOT TRANSLATED: if: hashFiles('x') != ''." in text
+    assert "https://x.example.com/delete" in text
+
+
+def test_what_is_of_no_known_format_is_refused() -> None:
+    """With the names of those that are known, and exit code 2."""
+    for given_text, words in (
+        ("a: 1", "none of Argo Workflows"),
+        ("a: [", "no YAML in line 1"),
+        ("\t", "no YAML"),
+    ):
+        refused = imported("-", given=given_text, code=2)
+        assert words in refused.stderr
+        assert refused.stdout == ""
+    assert "it has no steps" in imported("-", "--from", "dagu", given="steps: []", code=2).stderr
+
+
+def test_aliases_do_not_make_a_small_text_large() -> None:
+    """They are counted as if they were written out."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+    with pytest.raises(UnreadableError, match="more than 100000 values"):
+        list(documents("\n".join(lines).encode()))
+
+
+@pytest.mark.parametrize(
+    ("written_so", "expected"),
+    [
+        *((5, 5), ("5", 5), ("1h30m", 5400), ("PT1M30S", 90), ("P1DT1S", 86401), ("500ms", 0.5)),
+        *(("soon", None), ("", None), (True, None), ("PT", None)),
+    ],
+)
+def test_durations_are_read_in_all_their_forms(written_so: JsonValue, expected: float | None) -> None:
+    """In seconds; what is none is None."""
+    assert seconds(written_so) == expected
+
+
+NAMES = (
+    *(
+        "name",
+        "id",
+        "tasks",
+        "steps",
+        "jobs",
+        "type",
+        "spec",
+        "templates",
+        "dag",
+        "needs",
+        "if",
+        "run",
+        "uses",
+    ),
+    *(
+        "when",
+        "command",
+        "namespace",
+        "entrypoint",
+        "apiVersion",
+        "arguments",
+        "parameters",
+        "value",
+        "executor",
+    ),
+    *(
+        "taskReferenceName",
+        "inputParameters",
+        "http_request",
+        "uri",
+        "forkTasks",
+        "joinOn",
+        "depends",
+        "with",
+    ),
+    *("condition", "then", "retry", "timeout", "inputs", "params", "output", "http", "url", "retryStrategy"),
+)
+TEXTS = st.sampled_from(
+    (*NAMES, "{{ inputs.x }}", "${{ a }}", "${b}", "{% x %}", "a\nb", "# c", "\x1b[2J", "HTTP")
+)
+VALUES: st.SearchStrategy[JsonValue] = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-10, 10) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=share_of_examples(100), deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from(sorted(FORMATS)))
+def test_any_value_is_translated_into_a_document_that_can_be_read(
+    value: dict[str, JsonValue], name: str
+) -> None:
+    """Whatever stands where: nothing raises, and what comes out is YAML that the validator can look at."""
+    text = written(FORMATS[name].translate(value), ["from a test"])
+    checked = checked_text(text)
+    assert not checked.malformed, (text, checked.problems)
+    assert "\x1b" not in text
