@@ -158,14 +158,16 @@ def test_a_hostile_workflow_harms_no_graph(visit: Visits, page_stack: Stack) -> 
 
 
 def test_a_role_sees_only_what_it_may_do(keyed_visit: Visits, page_stack: Stack) -> None:
-    """`read` has no action at all; `operate` reruns and deletes, and does not post documents."""
+    """`read` only compares runs; `operate` reruns and deletes, and does not post documents."""
     execution = str(page_stack.run(_load(name="roles")).status["execution_id"])
     page = keyed_visit(f"/ui/runs/{execution}", role="read")
     expect(_card(page, "load")).to_have_class("node is-failed")
-    expect(page.locator(".actions button")).to_have_count(0)
+    expect(page.locator(".actions button")).to_have_text(["More"])
+    page.get_by_role("button", name="More").click()
+    expect(page.get_by_role("menuitem")).to_have_text(["Compare with another run…"])
     page = keyed_visit(f"/ui/runs/{execution}", role="operate")
     page.get_by_role("button", name="More").click()
-    expect(page.get_by_role("menuitem")).to_have_text(["Delete…"])
+    expect(page.get_by_role("menuitem")).to_have_text(["Compare with another run…", "Delete…"])
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Rerun failed 1").click()
     expect(page.locator(".facts")).to_contain_text("Run2")

@@ -49,6 +49,9 @@ export function runAddress(id, more) {
   return `${ROOT}/runs/${encodeURIComponent(id)}${search}`;
 }
 
+/** @param {string} left @param {string} right The address that shows two runs beside each other. */
+export const compareAddress = (left, right) => `${ROOT}/compare?${new URLSearchParams({ left, right })}`;
+
 /** Follow the history and the links of this page without loading it anew. */
 export function startRouter() {
   addEventListener("popstate", () => { address.value = new URL(location.href); });

@@ -8,9 +8,15 @@ import { Ago } from "../../parts/moment.js";
 import { ProblemNote } from "../../parts/problem_note.js";
 import { shownText } from "../../parts/shown_text.js";
 import { Status } from "../../parts/status.js";
+import { diffLines, withGaps } from "../definitions/versions/line_diff.js";
 import { nodeRows, valueRows } from "./compared.js";
 import { NodeRows } from "./node_rows.js";
 import { SideBySide } from "./side_by_side.js";
+
+const MOST_CHARS = 1_000_000;
+const MOST_LINES = 400;
+const LINE_CHARS = 1000;
+const SIGNS = { same: " ", del: "−", add: "+" };
 
 export function Compare() {
   const [left, right] = [query.value.get("left") ?? "", query.value.get("right") ?? ""];
@@ -87,17 +93,28 @@ function Values({ name, rows, same }) {
 }
 
 /**
- * Whether both ran the same document.
+ * Whether both ran the same document, and the lines that differ.
  * @param {{left: string, right: string}} props
  */
 function Documents({ left, right }) {
-  const [said, say] = useState("");
-  useEffect(() => {
+  const [texts, setTexts] = useState(/** @type {string[] | null} */ (null));
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const ask = () => {
     const of = (/** @type {string} */ id) => get(`/workflows/${encodeURIComponent(id)}/document`, { raw: true });
-    Promise.all([of(left), of(right)]).then(([one, other]) => say(one === other ? "same" : "other"), () => say("unknown"));
-  }, []);
-  return html`<section class="card" aria-label="Document"><header class="line"><h2 class="grow">Document</h2></header><div class="body quiet">
-    ${said === "same" && "Both ran the same document, to the byte."}
-    ${said === "other" && html`<p>They ran different documents.</p><p class="line"><a class="b" href=${runAddress(left, { tab: "data" })}>Left</a><a class="b" href=${runAddress(right, { tab: "data" })}>Right</a></p>`}
-    ${said === "unknown" && "The document of one of them is not kept any more."}</div></section>`;
+    setProblem(null);
+    Promise.all([of(left), of(right)]).then(setTexts, setProblem);
+  };
+  useEffect(ask, []);
+  const isLarge = texts !== null && texts[0].length + texts[1].length > MOST_CHARS;
+  const isSame = texts !== null && texts[0] === texts[1];
+  const lines = useMemo(() => (texts && !isSame && !isLarge ? withGaps(diffLines(texts[0].trimEnd(), texts[1].trimEnd())) : []), [texts]);
+  return html`<section class="card" aria-label="Document"><header class="line"><h2 class="grow">Document</h2></header>
+    <${ProblemNote} problem=${problem} what="Their documents" again=${ask} />
+    ${isSame && html`<p class="body quiet">Both ran the same document, to the byte.</p>`}
+    ${isLarge && !isSame && html`<p class="body quiet">They ran different documents, which are too large to be compared line by line here.</p>`}
+    ${lines.length > 0 && html`<div class="diff" tabindex="0" role="region" aria-label="Lines that differ"><table><tbody>${lines.slice(0, MOST_LINES).map((line, at) => line.kind === "gap"
+      ? html`<tr key=${at} class="gap"><td class="n"></td><td class="n"></td><td></td><td>${counted(line.count, "line")} alike</td></tr>`
+      : html`<tr key=${at} class=${line.kind}><td class="n">${line.before || ""}</td><td class="n">${line.after || ""}</td><td>${SIGNS[line.kind]}</td>
+        <td><bdi>${shownText(line.text.slice(0, LINE_CHARS))}</bdi>${line.text.length > LINE_CHARS ? "…" : ""}</td></tr>`)}</tbody></table></div>
+      ${lines.length > MOST_LINES && html`<p class="foot">The first ${MOST_LINES} of these lines are shown.</p>`}`}</section>`;
 }

@@ -38,7 +38,9 @@ export function Run({ id }) {
   if (!store.run.value) return problem ? html`<${NoRun} problem=${problem} again=${store.snapshot} />` : html`<${Bones} />`;
   const node = selected.value;
   const stores = [store, ...inner.flatMap((each) => each.store ?? [])];
-  const depth = stores.findIndex((each) => each.order.value.includes(node));
+  // Nodes of a child may be called as nodes around it: what is opened last is meant, where it is seen.
+  const shown = tab.value === TABS[0] ? stores : [store];
+  const depth = shown.map((each) => each.order.value.includes(node)).lastIndexOf(true);
   return html`<div class="run-page">
     <${PageTitle} store=${store} />
     <${RunHeader} store=${store} />
@@ -57,7 +59,7 @@ function shut() {
   const node = selected.peek();
   select("");
   if (!node) return;
-  const card = document.querySelector(`[data-card="${CSS.escape(node)}"]`);
+  const card = [...document.querySelectorAll(`[data-card="${CSS.escape(node)}"]`)].pop();
   if (card instanceof SVGElement) card.focus({ preventScroll: true });
 }
 

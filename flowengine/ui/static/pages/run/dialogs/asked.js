@@ -3,7 +3,7 @@ import { signal } from "../../../vendor/preact.js";
 
 /**
  * @typedef {object} Asked
- * @property {"cancel" | "delete" | "rerun" | "runs" | "children" | "turn" | "compare"} what
+ * @property {"cancel" | "delete" | "rerun" | "runs" | "children" | "turn" | "compare" | "reruns"} what
  * @property {"failed" | "from" | "all"} [mode] of a rerun
  * @property {string[]} [from] the nodes that a rerun begins with
  */

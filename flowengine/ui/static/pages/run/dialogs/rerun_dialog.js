@@ -1,13 +1,15 @@
-// Running again: what begins again, what is kept, and with which inputs; the API says what it would do.
+// Running again, in place or as a new run: what begins again, what is kept, and with which inputs; the API says what it would do.
 import { html, useEffect, useRef, useState } from "../../../vendor/preact.js";
 import { post } from "../../../app/api.js";
 import { counted } from "../../../app/format.js";
+import { navigate, runAddress } from "../../../app/router.js";
 import { Dialog } from "../../../parts/dialog.js";
 import { Icon } from "../../../parts/icon.js";
 import { close } from "./asked.js";
 import { NodePicker } from "./node_picker.js";
 
 const PAUSE_MS = 250;
+const MOST_ANEW = 50;
 const MODES = [
   { mode: "failed", name: "What failed", help: "and what is below it; other results are kept" },
   { mode: "from", name: "From some nodes", help: "and all below them" },
@@ -23,13 +25,15 @@ export function RerunDialog({ store, asked }) {
   const [preview, setPreview] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [busy, setBusy] = useState(false);
+  const [asNew, setAsNew] = useState(false);
+  const [version, setVersion] = useState("original");
   const newest = useRef(0);
   const inputs = store.run.value?.inputs ?? {};
   const ids = store.order.value.filter((id) => !store.nodes.get(id)?.peek().hook);
   const patch = patchOf(texts, inputs);
   const missing = mode === "from" && !from.length && !skip.length && !Object.keys(patch.values).length;
   const body = { mode, ...(mode === "from" && from.length ? { from } : {}), ...(skip.length ? { skip } : {}),
-    ...(Object.keys(patch.values).length ? { inputs: patch.values } : {}) };
+    ...(Object.keys(patch.values).length ? { inputs: patch.values } : {}), ...(asNew ? { as: "new", version } : {}) };
 
   useEffect(() => {
     const mine = ++newest.current;
@@ -53,9 +57,10 @@ export function RerunDialog({ store, asked }) {
     if (!possible || busy) return;
     setBusy(true);
     try {
-      await post(`${store.path}/rerun`, { ...body, expect: { run: preview.run } });
-      await store.snapshot();
+      const begun = await post(`${store.path}/rerun`, { ...body, expect: { run: preview.run } });
       close();
+      if (asNew) navigate(runAddress(begun.execution_id));
+      else await store.snapshot();
     } catch (error) {
       setProblem(error);
     }
@@ -65,6 +70,7 @@ export function RerunDialog({ store, asked }) {
     <fieldset class="modes"><legend class="unseen">What begins again</legend>${MODES.map((each) => html`<label key=${each.mode} class="line">
       <input type="radio" name="mode" checked=${mode === each.mode} onChange=${() => setMode(/** @type {any} */ (each.mode))} />
       <span><b>${each.name}</b> <span class="quiet">${each.help}</span></span></label>`)}</fieldset>
+    <${Where} asNew=${asNew} setAsNew=${setAsNew} current=${store.run.value?.version} version=${version} setVersion=${setVersion} />
     ${mode === "from" && html`<${NodePicker} name="from" label="Begin with" help="ids of nodes" ids=${ids} chosen=${from} onChange=${setFrom} />`}
     <${NodePicker} name="skip" label="Leave out" help="nodes that this run skips" ids=${ids} chosen=${skip} onChange=${setSkip} />
     ${Object.keys(inputs).length > 0 && html`<fieldset class="inputs"><legend>Inputs <span class="faint small">as JSON; what reads a changed one begins again</span></legend>
@@ -81,12 +87,27 @@ export function RerunDialog({ store, asked }) {
         possible ? `Run ${counted(preview.reset.length, "node")} again` : "Run again"}</button></div></form></${Dialog}>`;
 }
 
+/**
+ * Whether it is another run of this one, or a new one beside it; of which version.
+ * @param {{asNew: boolean, setAsNew: (is: boolean) => void, current: number | undefined, version: string, setVersion: (version: string) => void}} props
+ */
+function Where({ asNew, setAsNew, current, version, setVersion }) {
+  const one = (/** @type {boolean} */ is, /** @type {string} */ name, /** @type {string} */ help) => html`<label class="line">
+    <input type="radio" name="where" checked=${asNew === is} onChange=${() => setAsNew(is)} /><span><b>${name}</b> <span class="quiet">${help}</span></span></label>`;
+  return html`<fieldset class="modes"><legend class="unseen">Where</legend>${one(false, "In this run", "the results of what begins again are replaced")}
+    ${one(true, "As a new run", "beside this one, which stays as it is; both can be compared")}
+    ${asNew && current && html`<label class="field"><span>Version of the definition</span><select class="in" value=${version} onInput=${(/** @type {any} */ event) => setVersion(event.target.value)}>
+      <option value="original">version ${current}, as this run</option><option value="latest">the one in force now</option></select></label>`}</fieldset>`;
+}
+
 /** @param {{preview: any}} props */
 function Preview({ preview }) {
-  const { reset, reused, skipped, not_possible: impossible } = preview;
+  const { reset, reused, skipped, not_possible: impossible, forks } = preview;
   return html`${impossible.map((/** @type {any} */ each) => html`<p class="wrong is-failed"><${Icon} name="failed" /> <bdi>${each.message}</bdi></p>`)}
     <p><b>${counted(reset.length, "node")} begin${reset.length === 1 ? "s" : ""} again,</b> ${counted(reused.length, "result")} ${reused.length === 1 ? "is" : "are"} kept${
       skipped.length ? `, ${counted(skipped.length, "node")} ${skipped.length === 1 ? "is" : "are"} left out` : ""}.</p>
+    ${forks?.anew.length > 0 && html`<details><summary>From their start <i>${forks.anew.length}</i></summary><ul class="inner">${forks.anew.slice(0, MOST_ANEW).map((/** @type {any} */ each) => html`
+      <li key=${each.node}><b><bdi>${each.node}</bdi></b> <span class="quiet"><bdi>${each.message}</bdi></span></li>`)}${forks.anew.length > MOST_ANEW ? html`<li class="quiet">and ${forks.anew.length - MOST_ANEW} more</li>` : ""}</ul></details>`}
     ${[["Begin again", reset], ["Kept", reused], ["Left out", skipped]].map(([name, ids]) => ids.length > 0 && html`<details key=${name}>
       <summary>${name} <i>${ids.length}</i></summary><p class="inner id-list">${ids.slice(0, 200).join(", ")}${ids.length > 200 ? ` and ${ids.length - 200} more` : ""}</p></details>`)}`;
 }

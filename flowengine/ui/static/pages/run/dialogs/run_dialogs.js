@@ -18,7 +18,8 @@ export function RunDialogs({ store }) {
   if (open.what === "cancel") return html`<${CancelDialog} store=${store} />`;
   if (open.what === "delete") return html`<${DeleteDialog} store=${store} />`;
   if (open.what === "compare") return html`<${ComparePicker} store=${store} />`;
-  if (open.what === "children") return html`<${Children} store=${store} />`;
+  if (open.what === "children") return html`<${Children} store=${store} of="parent" />`;
+  if (open.what === "reruns") return html`<${Children} store=${store} of="rerun_of" />`;
   if (open.what === "turn") return html`<${Dialog} title="Who is before this run" onClose=${close}><${TurnFacts} limitKey=${store.run.value.waiting_for?.key} execution=${store.id} /></${Dialog}>`;
   if (open.what === "runs") return html`<${EarlierRuns} store=${store} />`;
   return html`<${RerunDialog} store=${store} asked=${open} />`;

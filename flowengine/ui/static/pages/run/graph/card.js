@@ -2,7 +2,7 @@
 import { effect, untracked } from "../../../vendor/preact.js";
 import { exactNow, now } from "../../../app/clock.js";
 import { cutToFit } from "../../../app/format.js";
-import { isGroup } from "../inside/opened.js";
+import { hasInside, isGroup } from "../inside/opened.js";
 import { select, shownStatuses } from "../selection.js";
 import { saidOf, saidOfStack } from "./card_words.js";
 import { element, segments } from "./shapes.js";
@@ -41,7 +41,7 @@ export class GraphCard {
   /** @param {boolean} again Select what it stands for; pressed again, open what is in it. */
   press(again) {
     if (this.box.members) this.around.openStack(this.box);
-    else if (again && isGroup(this.box)) this.around.openGroup(this.box);
+    else if (again && this.store.some(this.ids).some(hasInside)) this.around.openGroup(this.box);
     else select(this.box.id);
   }
 

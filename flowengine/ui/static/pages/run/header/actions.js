@@ -42,7 +42,7 @@ function actionsOf(store) {
   /** @type {Action[]} */
   const actions = [];
   if (status === "pending" && may("author") && !store.run.value.parent) {
-    const why = store.run.value.waiting_for ? "It was started, and waits for its turn" : undefined;
+    const why = store.run.value.rerun_of ? "It begins by itself" : store.run.value.waiting_for ? "It was started, and waits for its turn" : undefined;
     actions.push({ name: "Start", primary: !why, why, does: () => post(`/workflow/trigger/${encodeURIComponent(store.id)}`) });
   }
   if (!may("operate")) return actions;

@@ -2,9 +2,10 @@
 import { html } from "../../../vendor/preact.js";
 import { now } from "../../../app/clock.js";
 import { at, cutMiddle, duration } from "../../../app/format.js";
-import { runAddress } from "../../../app/router.js";
+import { compareAddress, runAddress } from "../../../app/router.js";
 import { CopyButton } from "../../../parts/copy_button.js";
 import { Ago } from "../../../parts/moment.js";
+import { definitionAddress } from "../../definitions/addresses.js";
 import { ask } from "../dialogs/asked.js";
 
 const MOST_LABELS = 6;
@@ -19,7 +20,10 @@ export function Facts({ store }) {
     ${run.started_at && fact(store.isOver.value ? "Took" : "Takes", tookOf(store))}
     ${run.waiting_for?.kind === "turn" && fact("Turn", html`<button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "turn" })}>who is before it</button>`)}
     ${run.run > 1 && fact("Run", html`${run.run} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "runs" })}>earlier runs</button>`)}
-    ${run.version && fact("Definition", `version ${run.version}`)}
+    ${run.version && fact("Definition", html`<a href=${definitionAddress(run.name, { version: run.version })}>version ${run.version}</a>`)}
+    ${run.rerun_of && fact("Rerun of", html`<a href=${runAddress(run.rerun_of.execution_id)}><code>${cutMiddle(run.rerun_of.execution_id, 13)}</code></a>
+      <a class="tiny-b" href=${compareAddress(run.rerun_of.execution_id, run.execution_id)}>compare</a>`)}
+    ${run.reruns?.count > 0 && fact("Reruns", html`${run.reruns.count} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "reruns" })}>list them</button>`)}
     ${run.trigger && fact("Trigger", triggerOf(run.trigger))}
     ${run.parent && fact("Stands for", html`<a href=${runAddress(run.parent.execution_id, { node: run.parent.node })}><bdi>${cutMiddle(run.parent.node, 32)}</bdi></a>`)}
     ${run.parent && run.parent.root !== run.parent.execution_id && fact("At the top", html`<a href=${runAddress(run.parent.root)}><code>${run.parent.root.slice(0, 8)}</code></a>`)}
@@ -36,6 +40,7 @@ const fact = (name, value, is = "") => html`<div class=${is}><dt>${name}</dt><dd
 /** @param {any} trigger */
 function triggerOf(trigger) {
   if (typeof trigger === "string") return trigger;
+  if (trigger.kind === "rerun") return "a rerun";
   return trigger.workflow ? `${trigger.kind} ${trigger.workflow}` : trigger.kind;
 }
 

@@ -44,6 +44,7 @@ function verdictOf(store) {
   if (status === "cancelling") return { look: "running", lead: "Is being cancelled:", text: `${goesOn(nodes) || "the last nodes end"}; nothing more begins.` };
   if (status === "paused") return { look: "paused", lead: "Paused:", text: `nothing new begins until it is resumed.${cause ? ` It will end as failed: ${cause}` : ""}${sentence(goesOn(nodes))}` };
   if (run.waiting_for?.kind === "turn") return { look: "waiting", lead: "Waits for its turn:", text: turnOf(run.waiting_for) };
+  if (status === "pending" && run.rerun_of && run.run === 0) return { look: "pending", lead: "Is being made:", text: "it copies the results that it reuses, and begins by itself then." };
   if (status === "pending") return { look: "pending", lead: "Not started.", text: "It is stored and has not been triggered." };
   if (status === "completed") return { look: "completed", lead: `Completed in ${took}.`, text: afterwards(run, nodes) };
   if (error) return { look: "failed", lead: "Will end as failed:", text: `${error.message}.${sentence(goesOn(nodes))}` };

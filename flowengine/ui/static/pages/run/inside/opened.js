@@ -11,6 +11,9 @@ export const opened = computed(() => query.value.getAll("open"));
 /** @param {{handler: string}} node */
 export const isGroup = (node) => node.handler === GROUP;
 
+/** @param {{handler: string, child?: string}} node Whether it has an inside: a group, or a node that runs as an execution of its own. */
+export const hasInside = (node) => isGroup(node) || Boolean(node.child);
+
 /**
  * Open a group, beside nothing else of its level.
  * @param {string} id

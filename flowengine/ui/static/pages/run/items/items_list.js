@@ -15,6 +15,7 @@ import { itemsReader, nextFailed } from "./items_reader.js";
 import { countOf, FILTERS, itemLine, mapLine } from "./item_words.js";
 
 const ROW = 28;
+const SETTLED_MS = 80;
 
 /** @param {{store: import("../run_store.js").RunStore, node: import("../run_store.js").Node}} props a map whose items are known */
 export function ItemsList({ store, node }) {
@@ -60,7 +61,11 @@ function Rows({ path, asks, count, version, chosen, open }) {
   }
   const change = reader.changed.value;
   const { box, first, last } = useRowsInSight(count, ROW);
-  useEffect(() => reader.need(first, last), [first, last, version, reader]);
+  // What is only scrolled past is not read.
+  useEffect(() => {
+    const timer = setTimeout(() => reader.need(first, last), reader.items.length ? SETTLED_MS : 0);
+    return () => clearTimeout(timer);
+  }, [first, last, version, reader]);
   const rows = useMemo(() => Array.from({ length: count }, (_, place) => ({ node: { id: idOf(asks.length ? reader.items[place]?.index ?? -1 - place : place) } })),
     [count, asks.length ? change : 0]);
   const roving = useRoving({ box, rows, above: 0, chosen: idOf(chosen), height: ROW });
