@@ -47,6 +47,9 @@ class Definitions(Protocol):
         """A page of definitions, by name, with those that fit one of the patterns, if there are some. Raises
         BadCursorError."""
 
+    def unknown(self, names: Sequence[str]) -> set[str]:
+        """Those of these names under which nothing is applied."""
+
     def show(self, name: str, version: int | None = None) -> DefinitionView:
         """A version with its document, its picture and what it is given."""
 

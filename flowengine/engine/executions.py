@@ -39,6 +39,7 @@ from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views.executions import (
@@ -346,11 +347,17 @@ class StoredExecutions:
 
     def definition_of(self, execution_id: str) -> tuple[bool, str | None]:
         """Whether there is such an execution, and the name of the definition that it is of, if it is of
-        one."""
+        one: a group's child is of that of its document."""
         record = self._store.read_execution(execution_id) if _ID.match(execution_id) else None
         if record is None:
             return False, None
-        return True, None if record.version is None else record.name
+        if record.version is not None or not is_child(execution_id):
+            return True, None if record.version is None else record.name
+        plan = self._store.plan(execution_id)
+        lineage = None if plan is None else plan.lineage
+        if lineage is None or lineage.is_called:
+            return True, None
+        return self.definition_of(lineage.chain[0])
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""

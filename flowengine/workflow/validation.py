@@ -7,11 +7,11 @@ input makes it raise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue
+from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
@@ -19,6 +19,7 @@ from flowengine.workflow.checking.problem_order import by_line, in_document_orde
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.checking.templates.template_references import Findings
+from flowengine.workflow.children.call_reading import NamedDefinition, definitions_named
 from flowengine.workflow.draft import read_draft
 from flowengine.workflow.kinds.task import check_defaults
 from flowengine.workflow.labels import Labels
@@ -30,7 +31,9 @@ from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions
 from flowengine.workflow.reading.yaml_parser import parse_yaml
 from flowengine.workflow.schedules.declared import Schedule
+from flowengine.workflow.stages import HOOKS
 
+ProblemT = TypeVar("ProblemT", bound=Problem)
 Form: TypeAlias = Literal["json", "yaml"]
 
 
@@ -40,7 +43,8 @@ class Checked(msgspec.Struct, frozen=True):
     A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
     document's parts. A `malformed` one could not be read at all; its one problem says why. `warnings` are
     what may go wrong with a right one. `labels` are those of each of its executions. `schedules`: when these
-    start by themselves, once it is applied.
+    start by themselves, once it is applied. `calls`: the definitions that its nodes name, each a warning to
+    those who know that it is not there.
     """
 
     plan: Plan | None
@@ -49,6 +53,7 @@ class Checked(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
     labels: Labels = {}
     schedules: tuple[Schedule, ...] = ()
+    calls: tuple[NamedDefinition, ...] = ()
 
 
 def check(
@@ -79,7 +84,10 @@ class Text(msgspec.Struct, frozen=True):
     def placed(self, checked: Checked) -> Checked:
         """The same, with line and column."""
         return msgspec.structs.replace(
-            checked, problems=self.located(checked.problems), warnings=self.located(checked.warnings)
+            checked,
+            problems=self.located(checked.problems),
+            warnings=self.located(checked.warnings),
+            calls=_placed(checked.calls, self.value, self.positions),
         )
 
     def located(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -144,7 +152,9 @@ def _is_too_deep(document: JsonValue) -> bool:
     return any(isinstance(value, dict | list) for value in level)
 
 
-def _placed(problems: tuple[Problem, ...], document: JsonValue, positions: Positions) -> tuple[Problem, ...]:
+def _placed(
+    problems: tuple[ProblemT, ...], document: JsonValue, positions: Positions
+) -> tuple[ProblemT, ...]:
     if not problems:
         return ()
     places = positions.locate(document, {problem.pointer for problem in problems})
@@ -168,7 +178,15 @@ def _check(
     warnings = tuple(found.warnings)
     if report:
         return Checked(None, in_document_order(report.problems(), document), warnings=warnings)
-    return Checked(plan, (), warnings=warnings, labels=found.labels, schedules=found.schedules)
+    named = tuple(definitions_named(_lists_of(document)))
+    return Checked(plan, (), warnings=warnings, labels=found.labels, schedules=found.schedules, calls=named)
+
+
+def _lists_of(document: JsonValue) -> list[tuple[JsonValue, str]]:
+    """The lists of nodes of a document, each with the pointer to it."""
+    if not isinstance(document, dict):
+        return []
+    return [(document.get(field), pointer_to("", field)) for field in ("nodes", *HOOKS)]
 
 
 class _Found:

@@ -182,6 +182,11 @@ class StoredDefinitions:
         items = tuple(summary_view(name, record) for name, record in found if covers(patterns, name))
         return DefinitionListView(items=items, next_cursor=None if last is None else _cursor_of(last))
 
+    def unknown(self, names: Sequence[str]) -> set[str]:
+        """Those of these names under which nothing is applied."""
+        kept = self._definitions.kept_of(names)
+        return {name for name, each in zip(names, kept, strict=True) if each.current is None}
+
     def show(self, name: str, version: int | None = None) -> DefinitionView:
         """A version with its document, its picture and what it is given. Raises DefinitionNotFoundError."""
         found = self._find(name, version)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-import msgspec
-
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import is_template
 from flowengine.workflow.checking.execution_policy import MAX_S, MIN_S
@@ -15,16 +13,28 @@ from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.children.called import WORKFLOW, Calls
 from flowengine.workflow.children.reading import NODES
+from flowengine.workflow.problems import Problem, quoted
 
 REFUSED: Final = ("map", "repeat", "concurrency", "rate_limit", "output_schema", "wait_for_callback")
 """Fields that other nodes have, and these not yet."""
 
 
-class Called(msgspec.Struct, frozen=True):
-    """A definition that a node names without a template, and the pointer to its name."""
+class NamedDefinition(Problem, frozen=True, kw_only=True):
+    """What may go wrong where a node names a definition without a template: that there is none of this
+    `name`, which only those know who know the definitions."""
 
     name: str
-    pointer: str
+
+    @property
+    def warning(self) -> Problem:
+        """The same, for people."""
+        return Problem(
+            code=self.code,
+            pointer=self.pointer,
+            message=self.message,
+            line=self.line,
+            column=self.column,
+        )
 
 
 def calls(node: JsonObject) -> bool:
@@ -46,7 +56,7 @@ def read_call(node: JsonObject, pointer: str, report: Report) -> Calls:
     return Calls(round(read_timeout(node, pointer, report, MAX_S, (MIN_S, MAX_S)) * 1000))
 
 
-def definitions_named(lists: Iterable[tuple[JsonValue, str]]) -> Iterator[Called]:
+def definitions_named(lists: Iterable[tuple[JsonValue, str]]) -> Iterator[NamedDefinition]:
     """The definitions that nodes in these lists, each with the pointer to it, name in a way that is known
     before they run."""
     for listed, pointer in lists:
@@ -58,4 +68,9 @@ def definitions_named(lists: Iterable[tuple[JsonValue, str]]) -> Iterator[Called
             config = node.get("config")
             name = config.get("name") if isinstance(config, dict) else None
             if calls(node) and isinstance(name, str) and not is_template(name):
-                yield Called(name, pointer_to(pointer_to(place, "config"), "name"))
+                yield NamedDefinition(
+                    code="unknown_definition",
+                    pointer=pointer_to(pointer_to(place, "config"), "name"),
+                    message=f"there is no definition {quoted(name)} yet: apply it before this node runs",
+                    name=name,
+                )

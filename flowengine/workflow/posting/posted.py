@@ -26,7 +26,7 @@ from flowengine.workflow.labels import MAX_LABELS, Labels, read_labels, too_many
 from flowengine.workflow.posting.posted_document import JSON, YAML, PostedDocument, from_envelope
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.schedules.declared import FIELD as SCHEDULES
-from flowengine.workflow.validation import Checked, Form, Text, check_document, read_text
+from flowengine.workflow.validation import Checked, Form, ProblemT, Text, check_document, read_text
 
 WORKFLOW: Final = "workflow"
 TRIGGER: Final = "trigger"
@@ -159,7 +159,7 @@ def _check_envelope(
     plan = None if problems else checked.plan
     # Lines of two texts have no order.
     in_order = by_line(problems) if source.pointer else problems
-    found = Checked(plan, in_order, warnings=checked.warnings)
+    found = Checked(plan, in_order, warnings=checked.warnings, calls=checked.calls)
     return Posted(found, inputs, labels, starts, callback_url=callback_url, source=source)
 
 
@@ -363,11 +363,14 @@ def _placed_below(checked: Checked, source: Source) -> Checked:
 def _below(checked: Checked, pointer: str) -> Checked:
     """The same, of a document that stands at this place."""
 
-    def moved(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    def moved(problems: tuple[ProblemT, ...]) -> tuple[ProblemT, ...]:
         return tuple(
             msgspec.structs.replace(problem, pointer=pointer + problem.pointer) for problem in problems
         )
 
     return msgspec.structs.replace(
-        checked, problems=moved(checked.problems), warnings=moved(checked.warnings)
+        checked,
+        problems=moved(checked.problems),
+        warnings=moved(checked.warnings),
+        calls=moved(checked.calls),
     )

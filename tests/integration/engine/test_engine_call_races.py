@@ -23,7 +23,7 @@ from tests.integration.engine.test_engine_groups import (
 )
 from tests.support.checks.invariants import check_everything
 from tests.support.child_plans import apply, calls, start
-from tests.support.group_plans import adds, plan_from
+from tests.support.group_plans import adds, group, plan_from
 from tests.support.rigs.harness import Entry, Harness
 from tests.support.servers.valkey import Valkey
 
@@ -304,3 +304,19 @@ def test_a_secret_goes_into_an_input_only_that_is_secret(harness: Harness) -> No
     assert harness.api.executions.results(execution).errors["shown"].code == "secret_not_allowed"
     child = status(harness, child_of(harness, execution, "hidden"))
     assert (child.status, child.inputs) == ("completed", {"token": msgspec.Raw(b'"***"')})
+
+
+def test_a_key_for_some_definitions_sees_what_belongs_to_executions_of_these(harness: Harness) -> None:
+    """A group's child is of the definition of its document; one of another definition is of that."""
+    inside = group("pair", adds("x"), calls("call", "etl-load"))
+    apply(harness, "etl-load", nodes=[adds("a")])
+    apply(harness, "report", nodes=[inside])
+    execution = start(harness, "report")
+    harness.drain()
+    pair = child_of(harness, execution, "pair")
+    load = child_of(harness, pair, "call")
+    known = [harness.api.executions.definition_of(each) for each in (execution, pair, load)]
+    assert known == [(True, "report"), (True, "report"), (True, "etl-load")]
+    posted = harness.begin(plan_from(nodes=[inside]))
+    harness.drain()
+    assert harness.api.executions.definition_of(child_of(harness, posted, "pair")) == (True, None)

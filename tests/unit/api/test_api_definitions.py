@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from flowengine.api.access.api_keys import new_key
 from flowengine.api.routes.definitions.checked_documents import CheckedDocuments
+from flowengine.handlers.builtin import calling
 from flowengine.settings import Limits, Settings
 from tests.e2e.answers import assert_problem
 from tests.support.servers.served_api import ServedApi, catalog, served_api
@@ -228,3 +230,29 @@ def test_what_was_found_right_is_not_checked_twice() -> None:
     assert checked.check(first, "yaml") is not found
     wrong = first.replace(b"echo", b"ehco")
     assert checked.check(wrong, "yaml") is not checked.check(wrong, "yaml")
+
+
+def test_a_definition_that_is_named_and_not_applied_is_a_warning() -> None:
+    """Of a validation, a comparison, an apply and a start, with its place; not once it is applied."""
+    node = {"id": "call", "handler": "workflow", "config": {"name": "nightly report"}}
+    caller = {"name": "caller", "nodes": [{"id": "g", "nodes": [node]}]}
+
+    registry = catalog()
+    registry.collect(calling)
+
+    def asked(client: httpx.Client) -> list[list[str]]:
+        answers = [
+            client.post("/validate", json=caller).json(),
+            client.post("/definitions/diff", json={"documents": [caller]}).json(),
+            client.put("/definitions/caller", json=caller).json(),
+            client.post("/workflow", json={"workflow": caller}).json(),
+        ]
+        return [[each["pointer"] for each in answer.get("warnings", [])] for answer in answers]
+
+    place = "/nodes/0/nodes/0/config/name"
+    with served_api(registry=registry) as api:
+        assert asked(api.client) == [[place], [f"/documents/0{place}"], [place], [f"/workflow{place}"]]
+        together = api.client.post("/definitions/diff", json={"documents": [caller, document()]}).json()
+        assert together["warnings"] == []
+        api.client.put(PATH, json=document())
+        assert asked(api.client) == [[], [], [], []]

@@ -23,10 +23,12 @@ from flowengine.api.openapi.operation import (
 from flowengine.api.openapi.schemas import WORKFLOW
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.definitions.definition_name import NAME_PARAMETER, TO_DEFINITION, TO_START
+from flowengine.api.routes.definitions.unknown_definitions import unknown_definitions
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.workflow_body import refused
-from flowengine.engine.definitions.definitions import NewVersion
+from flowengine.engine.definitions.definitions import Applied, NewVersion
 from flowengine.execution.definitions.views import AppliedView, DeletedDefinitionView
+from flowengine.workflow.children.call_reading import NamedDefinition
 from flowengine.workflow.definitions.applied_document import check_applied
 
 UNKNOWN_OUTCOME: Final = "The document may have been applied, or may still be. Send it again: the same "
@@ -98,7 +100,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
             body = await read_document(request, backend.limits, share)
             new = await backend.calls.check(lambda: checked(body, name, backend))
             with outcome_unknown(UNKNOWN_OUTCOME):
-                applied = await backend.calls.store(lambda: backend.executions.definitions.apply(new))
+                applied = await backend.calls.store(lambda: _apply(new, backend))
         return json_response(msgspec.json.encode(applied.view), 201 if applied.is_new else 200)
 
     return apply_definition
@@ -118,7 +120,20 @@ def delete_route(backend: Backend) -> HTTPRouteHandler:
     return delete_definition
 
 
-def checked(body: Body, name: str, backend: Backend) -> NewVersion:
+def _apply(new: NewToApply, backend: Backend) -> Applied:
+    definitions, version = backend.executions.definitions, new.version
+    unknown = unknown_definitions(definitions, new.calls, known=(version.plan.name,))
+    return definitions.apply(msgspec.structs.replace(version, warnings=(*version.warnings, *unknown)))
+
+
+class NewToApply(msgspec.Struct, frozen=True):
+    """What is applied, and the definitions that its nodes name."""
+
+    version: NewVersion
+    calls: tuple[NamedDefinition, ...]
+
+
+def checked(body: Body, name: str, backend: Backend) -> NewToApply:
     """What is applied. Raises RefusalError with every problem of the document."""
     found = backend.checked.check(body.data, body.form)
     if found.name != name:
@@ -126,7 +141,7 @@ def checked(body: Body, name: str, backend: Backend) -> NewVersion:
     checked = found.checked
     if checked.plan is None or checked.problems or found.document is None:
         raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
-    return NewVersion(
+    version = NewVersion(
         plan=checked.plan,
         document=found.document,
         value=found.value,
@@ -135,3 +150,4 @@ def checked(body: Body, name: str, backend: Backend) -> NewVersion:
         schedules=checked.schedules,
         warnings=checked.warnings,
     )
+    return NewToApply(version, checked.calls)

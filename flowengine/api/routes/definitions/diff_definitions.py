@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ from flowengine.api.openapi.operation import (
 )
 from flowengine.api.openapi.schemas import DOCUMENT_SET
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions.unknown_definitions import unknown_definitions
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.workflow_body import refused
 from flowengine.engine.definitions.definitions import Compared
@@ -94,7 +96,10 @@ def route(backend: Backend) -> HTTPRouteHandler:
             if found.problems:
                 raise refused("invalid_workflow", found.problems, malformed=found.malformed)
             _refuse_others(found, caller_of(request))
-            data = await backend.calls.results(lambda: msgspec.json.encode(_compared(found, backend)))
+            patterns = caller_of(request).definitions
+            data = await backend.calls.results(
+                lambda: msgspec.json.encode(_compared(found, backend, patterns))
+            )
         return json_response(data)
 
     return diff_definitions
@@ -107,7 +112,8 @@ def _refuse_others(found: DocumentSet, caller: Caller) -> None:
             raise not_for(caller, f"the definition {quoted(document.name)}")
 
 
-def _compared(found: DocumentSet, backend: Backend) -> DiffView:
+def _compared(found: DocumentSet, backend: Backend, patterns: Sequence[str]) -> DiffView:
+    definitions, names = backend.executions.definitions, {each.name for each in found.documents}
     documents = [
         Compared(
             plan=document.checked.plan,
@@ -121,6 +127,9 @@ def _compared(found: DocumentSet, backend: Backend) -> DiffView:
     warnings = tuple(
         msgspec.structs.replace(warning, pointer=f"/documents/{place}{warning.pointer}")
         for place, document in enumerate(found.documents)
-        for warning in document.checked.warnings
+        for warning in (
+            *document.checked.warnings,
+            *unknown_definitions(definitions, document.checked.calls, known=names, patterns=patterns),
+        )
     )
-    return backend.executions.definitions.diff(documents, warnings)
+    return definitions.diff(documents, warnings)

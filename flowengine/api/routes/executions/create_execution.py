@@ -15,6 +15,7 @@ from flowengine.api.edge.query_parameters import query_flag
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions.unknown_definitions import unknown_definitions
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import TO_RESULTS, TO_STATUS, TO_TRIGGER
 from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, Accepted, store_workflow
@@ -125,6 +126,7 @@ async def _answer(
         starts = asked or workflow.starts
         if seconds is not None and not starts:
             raise refuse_wait()
+        unknown = unknown_definitions(backend.executions.definitions, workflow.calls)
         make = backend.executions.start if starts else backend.executions.create
         return make(
             workflow.plan,
@@ -133,7 +135,7 @@ async def _answer(
             labels=workflow.labels,
             document=workflow.document,
             callback_url=workflow.callback_url,
-            warnings=workflow.warnings,
+            warnings=(*workflow.warnings, *unknown),
             request=workflow.request,
         )
 

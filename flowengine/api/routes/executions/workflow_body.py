@@ -18,6 +18,7 @@ from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.starting.idempotent_requests import idempotency_key, identified
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.settings import Limits, Settings
+from flowengine.workflow.children.call_reading import NamedDefinition
 from flowengine.workflow.definitions.start_body import PostedStart
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
@@ -97,7 +98,8 @@ class Accepted(msgspec.Struct, frozen=True):
     """A workflow that is right, what may go wrong with it, and what its execution is given.
 
     `starts`: its body says that it shall begin at once. `document`: in its form, packed. `request`: as it is
-    told from others, if it has an Idempotency-Key. `callback_url`: where its results are sent.
+    told from others, if it has an Idempotency-Key. `callback_url`: where its results are sent. `calls`: the
+    definitions that its nodes name.
     """
 
     plan: Plan
@@ -108,6 +110,7 @@ class Accepted(msgspec.Struct, frozen=True):
     document: bytes | None
     request: IdempotentRequest | None
     callback_url: str | None
+    calls: tuple[NamedDefinition, ...] = ()
 
 
 async def store_workflow(
@@ -170,6 +173,7 @@ def _accepted(body: Body, backend: Backend, sent: IdempotentRequest | None) -> A
             document,
             sent,
             posted.callback_url,
+            checked.calls,
         )
     raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
 

@@ -8,17 +8,20 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE
+from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of
 from flowengine.api.edge.request_bodies import Body, read_document
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions.unknown_definitions import unknown_definitions
 from flowengine.api.routes.executions.show_graph import DRAWN
 from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY
+from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views.validation import NodePlaceView, ValidationView
 from flowengine.jsonvalue import encode
 from flowengine.layout.plan_drawing import draw
 from flowengine.settings import Limits
+from flowengine.workflow.children.call_reading import NamedDefinition
 from flowengine.workflow.inputs.input_schema import input_schema
 from flowengine.workflow.inputs.values import InputsInvalidError, check_given
 from flowengine.workflow.plan import Plan
@@ -69,13 +72,28 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def validate_workflow(request: Request[Any, Any, Any]) -> Response[bytes]:
         with backend.request_budget.share() as share:
             body = await read_document(request, backend.limits, share)
-            data = await backend.calls.check(lambda: msgspec.json.encode(_found(body, backend)))
+            view, calls = await backend.calls.check(lambda: _found(body, backend))
+            if calls:
+                patterns = caller_of(request).definitions
+                unknown = await backend.calls.store(lambda: _unknown(backend, calls, patterns))
+                view = msgspec.structs.replace(view, warnings=(*view.warnings, *unknown))
+            data = await backend.calls.check(lambda: msgspec.json.encode(view))
         return json_response(data)
 
     return validate_workflow
 
 
-def _found(body: Body, backend: Backend) -> ValidationView:
+def _unknown(
+    backend: Backend, calls: tuple[NamedDefinition, ...], patterns: tuple[str, ...]
+) -> tuple[Problem, ...]:
+    """The warnings about definitions that are not there; none where the store cannot be asked."""
+    try:
+        return unknown_definitions(backend.executions.definitions, calls, patterns=patterns)
+    except StoreUnavailableError:
+        return ()
+
+
+def _found(body: Body, backend: Backend) -> tuple[ValidationView, tuple[NamedDefinition, ...]]:
     posted = check_posted(body.data, body.form, backend.registry, backend.limits)
     checked, plan = posted.checked, posted.checked.plan
     problems = checked.problems
@@ -85,7 +103,9 @@ def _found(body: Body, backend: Backend) -> ValidationView:
         except InputsInvalidError as error:
             problems = error.problems
     view = ValidationView(valid=not problems, problems=problems, warnings=checked.warnings)
-    return view if posted.source is None else _sketched(view, posted.source, plan, backend.limits)
+    if posted.source is not None:
+        view = _sketched(view, posted.source, plan, backend.limits)
+    return view, checked.calls
 
 
 def _sketched(view: ValidationView, source: Source, plan: Plan | None, limits: Limits) -> ValidationView:
