@@ -27,9 +27,17 @@ FAILED, INVALID = 1, 2
 @click.option("-k", "wanted", default="", help="Run only tests whose file::name holds this text.")
 @click.option("--coverage", is_flag=True, help="Tell which ways through the workflows no test has taken.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML there.")
+@click.option(
+    "--record", "recorded", metavar="ID", help="Print a test made from this execution of a stack; run none."
+)
 @click.pass_context
 def run_tests(
-    ctx: click.Context, paths: tuple[Path, ...], wanted: str, coverage: bool, junit: Path | None
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    wanted: str,
+    coverage: bool,
+    junit: Path | None,
+    recorded: str | None,
 ) -> None:
     """Run the tests of workflows: files *.test.yaml, by default all below this folder.
 
@@ -37,6 +45,9 @@ def run_tests(
     nothing is called, waits take no time: what would call out needs a mock. Exit code 0: all passed, 1: some
     failed, 2: a file is wrong, or there are no tests.
     """
+    if recorded is not None:
+        _record(recorded, paths)
+        return
     from flowengine.handlers.loading import load_registry
 
     settings = read_document_settings()
@@ -56,6 +67,21 @@ def run_tests(
         ctx.exit(INVALID)
     if not all(outcome.passed for outcome in outcomes):
         ctx.exit(FAILED)
+
+
+def _record(execution: str, paths: Sequence[Path]) -> None:
+    """Print a file of one test. The path, if there is one, is that of the workflow."""
+    from flowengine.cli.authoring.recorded_executions import RecordedByClient
+    from flowengine.cli.stack.ids import whole_id
+    from flowengine.cli.stack.reaching import stack
+    from flowengine.testing.recording import record
+
+    if len(paths) > 1:
+        raise click.UsageError("--record takes one path: that of the workflow")
+    with stack() as client:
+        found = whole_id(client, execution)
+        name = paths[0].name if paths else f"{client.status(found).name}.yaml"
+        click.echo(plain_text(record(RecordedByClient(client), found, name), keep_lines=True), nl=False)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

@@ -160,7 +160,7 @@ class _Reader:
         if handler is None or handler.name in COMPUTING:
             return
         if handler.function.__module__.startswith("flowengine."):
-            message = f"handler '{handler.name}' calls out, and a test reaches no network: give it a mock"
+            message = f"handler '{handler.name}' reaches what a test has not: give the node a mock"
             self._add("calls_out", pointer, message)
 
     # -- mocks

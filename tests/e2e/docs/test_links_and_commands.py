@@ -30,6 +30,7 @@ RUN_BY = {
     "flowengine validate greeting.yaml": STORY,
     "flowengine validate workflows/": "test_folder_of_workflows_is_valid",
     "flowengine test": "test_tests_of_the_page_pass",
+    "flowengine test --record ID nightly.yaml > nightly.test.yaml": "test_an_execution_is_recorded",
     "flowengine graph workflows/branches.yaml -o branches.svg": "test_workflow_is_drawn",
     "flowengine init greetings": "test_project_is_made",
     "flowengine import nightly.yaml > workflows/nightly.yaml": "test_workflow_of_another_tool_is_imported",

@@ -1,0 +1,157 @@
+"""Writes a test from an execution that has run: what its services and people have answered become mocks.
+
+What is not kept cannot be recorded: the outputs of earlier iterations, and the failures of items that were
+tried again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final, Protocol
+
+import yaml
+from msgspec import UNSET
+
+from flowengine.execution.error_codes import REJECTED, TIMEOUT, UPSTREAM_FAILED
+from flowengine.execution.records import NodeError
+from flowengine.execution.views.executions import ExecutionView, NodeDetailView, NodeView, ResultsView
+from flowengine.execution.views.maps import ItemView
+from flowengine.jsonvalue import JsonValue, decode
+from flowengine.testing.running.mocked_handlers import COMPUTING
+from flowengine.workflow.children.group import GROUP
+
+DUMMY: Final = "dummy-value"
+_SECRET: Final = re.compile(r"\bsecrets(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])")
+_COMMENT: Final = re.compile(r"\s*#")
+_WIDTH: Final = 110
+_WAITING: Final = frozenset({"approval", "signal"})
+
+
+class RecordedExecutions(Protocol):
+    """Executions that can be asked what became of them."""
+
+    def status(self, execution_id: str, /) -> ExecutionView: ...
+    def results(self, execution_id: str, /) -> ResultsView: ...
+    def node(self, execution_id: str, node: str, /) -> NodeDetailView: ...
+    def items(self, execution_id: str, node: str, /) -> Iterable[ItemView]: ...
+    def text(self, execution_id: str, /) -> str:
+        """The document."""
+
+
+def record(executions: RecordedExecutions, execution: str, workflow: str) -> str:
+    """A file of one test, as YAML. `workflow`: the name of the workflow's file."""
+    view = executions.status(execution)
+    results = executions.results(execution)
+    case: dict[str, JsonValue] = {"name": f"as execution {execution} went"}
+    if view.inputs is not UNSET and view.inputs:
+        case["inputs"] = {name: decode(bytes(value)) for name, value in view.inputs.items()}
+    said = "\n".join(line for line in executions.text(execution).splitlines() if not _COMMENT.match(line))
+    names = {found[1] or found[2] for found in _SECRET.finditer(said)}
+    if names:
+        case["secrets"] = dict.fromkeys(sorted(names), DUMMY)
+    if view.started_at is not None:
+        case["now"] = view.started_at
+    mocks = dict(_mocks(executions, execution, ""))
+    if mocks:
+        case["mocks"] = mocks
+    case["expect"] = _expected(view, results)
+    written: str = yaml.safe_dump(
+        {"workflow": workflow, "tests": [case]}, sort_keys=False, allow_unicode=True, width=_WIDTH
+    )
+    return written
+
+
+def _expected(view: ExecutionView, results: ResultsView) -> JsonValue:
+    expected: dict[str, JsonValue] = {"status": view.status}
+    if view.error is not UNSET:
+        expected["error"] = view.error.code
+    expected["nodes"] = {node.id: node.status for node in _nodes(view)}
+    if results.outputs:
+        expected["outputs"] = {name: decode(bytes(value)) for name, value in results.outputs.items()}
+    return expected
+
+
+def _nodes(view: ExecutionView) -> tuple[NodeView, ...]:
+    return view.nodes if view.hooks is UNSET else (*view.nodes, *view.hooks)
+
+
+def _mocks(executions: RecordedExecutions, execution: str, before: str) -> Iterator[tuple[str, JsonValue]]:
+    for node in _nodes(executions.status(execution)):
+        address = f"{before}{node.id}"
+        if node.handler == GROUP:
+            if node.child is not UNSET:
+                yield from _mocks(executions, node.child, f"{address}.")
+        elif node.map is not UNSET and node.handler not in COMPUTING:
+            yield address, {"items": dict(_items(executions.items(execution, node.id)))}
+        elif node.handler in _WAITING:
+            answer = _answer(node, executions.node(execution, node.id))
+            if answer is not None:
+                yield address, answer
+        elif node.handler not in COMPUTING and node.attempt:
+            found = list(_replies(executions.node(execution, node.id)))
+            if found:
+                yield address, found[0] if len(found) == 1 else found
+
+
+def _items(items: Iterable[ItemView]) -> Iterator[tuple[str, JsonValue]]:
+    for item in items:
+        if item.status == "completed":
+            yield item.key, {"output": decode(bytes(item.result))}
+        elif item.status == "failed" and item.error is not None:
+            yield item.key, _failure(item.error)
+
+
+def _replies(detail: NodeDetailView) -> Iterator[JsonValue]:
+    """What was answered, a call each: the failures that are kept, then what it has given."""
+    for attempt in detail.attempts:
+        if attempt.error is not None and attempt.error.code != UPSTREAM_FAILED.code:
+            yield _failure(attempt.error)
+    if detail.status != "completed":
+        return
+    output = decode(bytes(detail.result))
+    if isinstance(output, dict) and set(output) == {"result", "response", "timed_out"}:
+        called_back = {} if output["timed_out"] else {"callback": output["result"]}
+        yield {"output": output["response"], **called_back}
+    else:
+        yield {"output": output}
+
+
+def _failure(error: NodeError) -> dict[str, JsonValue]:
+    told: dict[str, JsonValue] = {"code": error.code, "message": error.message}
+    if isinstance(error.status_code, int):
+        told["status_code"] = error.status_code
+    return {"error": told}
+
+
+def _answer(node: NodeView, detail: NodeDetailView) -> JsonValue:
+    """What a person decided, or a signal carried, and how long that took; None: nothing came."""
+    output = decode(bytes(detail.result)) if detail.status == "completed" else None
+    result = output.get("result") if isinstance(output, dict) else None
+    error = detail.error
+    if isinstance(output, dict) and output.get("timed_out") is True:
+        return None
+    if error is not None and error.code == TIMEOUT.code:
+        return None
+    answer: dict[str, JsonValue] = {}
+    if node.handler == "approval" and isinstance(result, dict):
+        answer = {
+            name: result[name] for name in ("approved", "comment", "data") if result.get(name) is not None
+        }
+    elif node.handler == "approval" and error is not None and error.code == REJECTED.code:
+        answer = {"approved": False}
+    elif isinstance(result, dict) and set(result) == {"name", "payload"}:
+        answer = {"payload": result["payload"], "signal": result["name"]}
+    elif isinstance(output, dict):
+        answer = {"payload": result}
+    if not answer:
+        return None
+    took_s = _seconds_between(node.started_at or node.queued_at, node.finished_at)
+    return {**answer, "after": took_s} if took_s else answer
+
+
+def _seconds_between(begin: str | None, end: str | None) -> float:
+    if begin is None or end is None:
+        return 0.0
+    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds())
