@@ -319,12 +319,23 @@ class Begun(msgspec.Struct, frozen=True):
     place: str
 
 
+class KeptResult(msgspec.Struct, frozen=True):
+    """A result that is given again for `ttl_s` seconds, under the name of its `entry`."""
+
+    entry: str
+    ttl_s: int
+    result: msgspec.Raw
+
+
 class RunningStore(Protocol):
     """State as workers need it."""
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]: ...
     def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
+    def cached(self, entry: str) -> bytes | None:
+        """The result that is kept under this name."""
+
     def forget_start(self, task: RunNode) -> None: ...
     def items_left(self, task: RunNode) -> list[tuple[int, int]]:
         """The items of a map that the run before has left, each with how many of its failures were
@@ -344,12 +355,14 @@ class RunningStore(Protocol):
         callbacks: Sequence[Callback],
         acknowledge: Acknowledge,
         said: Sequence[Said] = (),
+        kept: Sequence[KeptResult] = (),
         *,
         crowd: bool = False,
     ) -> None:
         """Send callbacks and acknowledge their tasks, and write down what their nodes have said.
 
-        `crowd`: they are of many nodes of one execution, and step back behind others' callbacks.
+        `kept`: of their results, for other times. `crowd`: they are of many nodes of one execution, and step
+        back behind others' callbacks.
         """
 
     @property

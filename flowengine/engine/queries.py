@@ -290,6 +290,7 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,
         waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
+        cached=record.cached or msgspec.UNSET,
         iteration=(record.repeated.number if record.repeated is not None else 0) or msgspec.UNSET,
         map=map_view(record, state.map.sent, state.map.ended, state.map.failures),
         child=msgspec.UNSET if record.child is None else record.child.execution,

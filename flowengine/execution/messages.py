@@ -17,6 +17,7 @@ from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Ou
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 from flowengine.workflow.children.group import Outer
+from flowengine.workflow.limits.declared import CachePolicy
 from flowengine.workflow.repeating.repeat import Repeat
 
 
@@ -189,6 +190,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     these call an item `item_name`. `item`: it is the task of this item of an open map. `maps`: those nodes
     among the `reads` that are maps. `keeps`: its items are those of the run before, of which it says what is
     left to do. `calls_back`: a callback follows.
+    `cache`: what it gives is kept, and what was kept is given in place of a call, unless it is `fresh`.
     """
 
     execution: str
@@ -222,6 +224,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     item_name: str = "item"
     keeps: bool = False
     calls_back: CallsBack | None = None
+    cache: CachePolicy | None = None
+    fresh: bool = False
 
     @property
     def item_try(self) -> ItemTry | None:
@@ -476,7 +480,26 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.item,
         task.maps,
         task.calls_back,
+        task.cache,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, None, False, None, (), None)
+_NOTHING: Final = (
+    None,
+    (),
+    (),
+    False,
+    None,
+    None,
+    (),
+    None,
+    (),
+    (),
+    False,
+    None,
+    False,
+    None,
+    (),
+    None,
+    None,
+)

@@ -196,6 +196,7 @@ class NodeRecord(
         "pace": "J",
         "map": "p",
         "called": "B",
+        "cached": "g",
     },
 ):
     """One node: the field `state` of its key.
@@ -221,7 +222,8 @@ class NodeRecord(
     if it may go on. `map`: of a map, from when its items are known.
     `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
     waits to start, and, in flight, as what its start is counted. `called`: the callback that has come while
-    its task is on its way or runs.
+    its task is on its way or runs. `cached`: its result was given at another time; False: it is not to be,
+    as a rerun has asked for a new one.
     """
 
     status: StoredNodeStatus = "pending"
@@ -251,6 +253,7 @@ class NodeRecord(
     turn: NodeTurn | None = None
     pace: Pace | None = None
     called: CalledBack | None = None
+    cached: bool | None = None
 
     @property
     def in_line(self) -> bool:

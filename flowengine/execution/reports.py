@@ -12,10 +12,11 @@ from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import Decided, NodeError, WaitKind
 
 
-class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome"):
-    """The handler returned; `result` is its output as JSON."""
+class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome", omit_defaults=True):
+    """The handler returned; `result` is its output as JSON. `cached`: it did so at another time."""
 
     result: msgspec.Raw
+    cached: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome", omit_defaults=True):

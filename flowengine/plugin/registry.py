@@ -9,6 +9,7 @@ from typing import Any, Concatenate, TypeVar
 
 import msgspec
 
+from flowengine import __version__
 from flowengine.plugin.context import Context
 from flowengine.queues import WORKER_QUEUE
 
@@ -36,7 +37,8 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     config may hold secrets at all; `no_secrets_in` names the fields that may not, because a language model
     reads them. `output_type` is the struct of the output; None: it is not known before the handler has run.
     `max_config_bytes` is what its config may take where that is more than other configs may. `isolated`: it
-    runs in a child process; then it needs a thread of the worker, whatever its function is.
+    runs in a child process; then it needs a thread of the worker, whatever its function is. `version`: no
+    cache gives again what it has given under another one.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     no_secrets_in: tuple[str, ...] = ()
     max_config_bytes: int = 0
     isolated: bool = False
+    version: str = __version__
 
 
 def handler(
@@ -64,6 +67,7 @@ def handler(
     no_secrets_in: tuple[str, ...] = (),
     max_config_bytes: int = 0,
     isolated: bool = False,
+    version: str = __version__,
 ) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
@@ -79,6 +83,8 @@ def handler(
     a field that it does not have are refused. `max_config_bytes` lets the config take more, as JSON, than the
     10 KB of others (`FLOWENGINE_MAX_CONFIG_BYTES`). `isolated=True` calls the function in a
     child process of the worker, which is killed at the node's deadline and may die without harm to others.
+    `version`: change it when the function gives something else, so that no cache gives what it gave before;
+    by default it is FlowEngine's.
     Raises TypeError when an annotation is missing or is no struct.
     """
 
@@ -98,6 +104,7 @@ def handler(
             no_secrets_in=no_secrets_in,
             max_config_bytes=max_config_bytes,
             isolated=isolated,
+            version=version,
         )
         setattr(function, _MARK, described)
         return function

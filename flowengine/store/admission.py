@@ -23,6 +23,7 @@ from flowengine.store.state import RedisState
 UNFINISHED: Final[tuple[ExecutionStatus, ...]] = ("pending", "running")
 RUNNING: Final[tuple[ExecutionStatus, ...]] = ("running",)
 MEMORY_EVERY_S = 0.5
+ROOM_EVERY_S = 5.0
 RETRY_AFTER_S = 5
 SMALL_BYTES: Final = 64 * 1024
 """What is larger is let in only after a new look at the memory."""
@@ -58,6 +59,24 @@ def memory_of(figures: Mapping[str, str], settings: Settings) -> Memory:
     if machine and not limits:
         limits.append((int(machine * MACHINE_SHARE), f"{MACHINE_SHARE:.0%} of its machine's memory"))
     return Memory(int(figures.get("used_memory", 0)), *min(limits, default=(0, "")))
+
+
+class MemoryRoom:
+    """Whether Redis has room for what may as well be left out. It is asked at most each `every_s` seconds."""
+
+    def __init__(self, state: RedisState, *, every_s: float = ROOM_EVERY_S) -> None:
+        self._state = state
+        self._every_s = every_s
+        self._asked_at = -every_s
+        self._memory = Memory()
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes may be stored. Where INFO is not allowed, nobody knows a limit."""
+        if time.monotonic() - self._asked_at >= self._every_s:
+            self._asked_at = time.monotonic()
+            told = self._state.sessions.told(("INFO", "memory"))
+            self._memory = Memory() if told is None else memory_of(parse_info(told), self._state.settings)
+        return self._memory.has_room(size)
 
 
 class Asked(msgspec.Struct, frozen=True):

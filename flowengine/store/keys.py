@@ -59,6 +59,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:limits | hash | LINE -> how many of its first may run |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
+| fe:cached:DIGEST | string | what a node with a `cache` has given, as JSON; expires |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
 
 With a partition P each name begins with `fe:{P}:` instead of `fe:`. Where an execution has queues of its own,
@@ -209,6 +210,10 @@ class Keys:
         part = execution[_PART]
         control = self.control(execution)
         return [control, self.once(part)] if names_request(part) else [control]
+
+    def cached(self, entry: str) -> str:
+        """String: what a node has given, to be given again for the same."""
+        return f"{self._prefix}cached:{entry}"
 
     def counts(self, execution: str) -> str:
         """Hash: the execution's numbers."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from flowengine.engine.definitions.ports import Definition
-from flowengine.engine.ports import Acknowledge, Begun, Given, Start
+from flowengine.engine.ports import Acknowledge, Begun, Given, KeptResult, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events, kept_entries
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.limits.lines import Member, Pace
@@ -21,6 +21,7 @@ from flowengine.execution.rules.repeating import reads_previous
 from flowengine.execution.status import takes_reports
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
+from flowengine.store.admission import MemoryRoom
 from flowengine.store.codec import (
     CONTROL_FIELDS,
     decode_record,
@@ -49,6 +50,7 @@ class RedisWorkerState:
         self._limits = state.settings.limits
         self._outputs = OutputWriter(state)
         self._definitions = RedisDefinitions(state)
+        self._room = MemoryRoom(state)
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
         """Note that deliveries begin, arm their deadlines, and read what they need: one round trip.
@@ -101,6 +103,17 @@ class RedisWorkerState:
         used = self._sessions.retrying_read([("HGET", self._keys.counts(execution), "bytes")])[0]
         return self._limits.max_execution_result_bytes - int(used or 0)
 
+    def cached(self, entry: str) -> bytes | None:
+        """The result that is kept under this name."""
+        found: bytes | None = self._sessions.retrying_read([("GET", self._keys.cached(entry))])[0]
+        return found
+
+    def _keeping(self, kept: Sequence[KeptResult]) -> list[Command]:
+        """The commands that keep results for other times; none while new work would be refused, too."""
+        if not kept or not self._room.has_room(sum(len(each.result) for each in kept)):
+            return []
+        return [("SET", self._keys.cached(each.entry), bytes(each.result), "EX", each.ttl_s) for each in kept]
+
     def collected(self, task: RunNode) -> bytes:
         """What the iterations of a node have given that collects, as JSON, each behind a comma."""
         key = self._keys.collected(task.execution, task.node)
@@ -142,10 +155,12 @@ class RedisWorkerState:
         callbacks: Sequence[Callback],
         acknowledge: Acknowledge,
         said: Sequence[Said] = (),
+        kept: Sequence[KeptResult] = (),
         *,
         crowd: bool = False,
     ) -> None:
-        """Send callbacks and acknowledge their tasks in one transaction, with what their nodes have said.
+        """Send callbacks and acknowledge their tasks in one transaction, with what their nodes have said, and
+        what is `kept` of their results for other times.
 
         Tried twice: while the handler ran, the connection was idle, and may have been closed; the nodes
         would run again, and again as long, for nothing. A callback that arrives twice counts once.
@@ -157,6 +172,7 @@ class RedisWorkerState:
         for callback in callbacks:
             self._state.post(commands, queue, callback, self._keys.partition)
         acknowledge(commands)
+        commands += self._keeping(kept)
         ended = len(commands)
         written = self._outputs.commands(said)
         commands += chain.from_iterable(written)

@@ -36,7 +36,6 @@ FUTURE_WORKFLOW_FIELDS: Final = (
     "priority",
     "after",
 )
-FUTURE_NODE_FIELDS: Final = ("cache",)
 """Fields of the language that are not built yet: refused with a word of their own."""
 
 NODE_SPELLINGS: Final[Mapping[str, str]] = {

@@ -27,7 +27,6 @@ from flowengine.workflow.children import reading as groups
 from flowengine.workflow.children.call_reading import calls, read_call
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
-    FUTURE_NODE_FIELDS,
     FUTURE_WORKFLOW_FIELDS,
     MAX_DESCRIPTION_CHARS,
     MAX_NAME_CHARS,
@@ -41,6 +40,8 @@ from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_v
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
+from flowengine.workflow.limits.caching import read_cache
+from flowengine.workflow.limits.declared import CACHE_FIELD
 from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.maps.reading import FIELD as MAP
 from flowengine.workflow.maps.reading import read_map, refuse_beside
@@ -68,6 +69,7 @@ _NODE_FIELDS: Final = (
     OUTPUT_SCHEMA,
     MAP,
     CALLBACK,
+    CACHE_FIELD,
 )
 
 
@@ -114,7 +116,7 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
         document, inputs, report, work, limited=document.get("concurrency") is not None
     )
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
-    nodes = _nodes(document, limits, report, defaults)
+    nodes = _nodes(document, limits, report, defaults, name or "")
     return Draft(
         name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms, labels, schedules
     )
@@ -140,7 +142,7 @@ def _check_description(description: str, pointer: str, report: Report) -> None:
 
 
 def _nodes(
-    document: JsonObject, limits: Limits, report: Report, defaults: NodeDefaults
+    document: JsonObject, limits: Limits, report: Report, defaults: NodeDefaults, owner: str
 ) -> tuple[DraftNode, ...] | None:
     if "nodes" not in document:
         report.add("missing_field", "/nodes", "the field 'nodes' is required: a list of nodes")
@@ -167,7 +169,9 @@ def _nodes(
     found: list[DraftNode] = []
     for stage, listed in lists.items():
         pointer = "/nodes" if stage == "main" else f"/{stage}"
-        reading = _NodeReading(stage, len(found), report, defaults, schemas, pointer, limits.public_url)
+        reading = _NodeReading(
+            stage, len(found), report, defaults, schemas, pointer, limits.public_url, owner
+        )
         found += [reading.node(node, number) for number, node in enumerate(listed)]
         outputs = read_outputs(document, report) if stage == "main" else None
         if outputs is not None:
@@ -195,7 +199,8 @@ def _hooks(document: JsonObject, report: Report) -> dict[Stage, list[JsonValue]]
 
 class _NodeReading(msgspec.Struct, frozen=True):
     """Reads the nodes of one list, to which `pointer` leads. `first`: how many nodes come before it. `depth`:
-    how many groups are around it. `public_url`: the base of callback URLs."""
+    how many groups are around it. `public_url`: the base of callback URLs. `owner`: the workflow and the
+    groups to which what is kept for nodes belongs."""
 
     stage: Stage
     first: int
@@ -204,16 +209,19 @@ class _NodeReading(msgspec.Struct, frozen=True):
     schemas: OutputSchemas
     pointer: str
     public_url: str | None
+    owner: str
     depth: int = 0
 
     def node(self, node: JsonValue, number: int) -> DraftNode:
         """The node at this place of the list."""
         return _node(node, self.first + number, pointer_to(self.pointer, number), self)
 
-    def inside(self, pointer: str) -> _NodeReading:
+    def inside(self, pointer: str, group: str | None) -> _NodeReading:
         """Reads the nodes of the group at this pointer."""
-        inner = pointer_to(pointer, groups.NODES)
-        return msgspec.structs.replace(self, stage="main", first=0, pointer=inner, depth=self.depth + 1)
+        inner, owner = pointer_to(pointer, groups.NODES), f"{self.owner}\t{group}"
+        return msgspec.structs.replace(
+            self, stage="main", first=0, pointer=inner, depth=self.depth + 1, owner=owner
+        )
 
 
 def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
@@ -224,7 +232,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if groups.is_group(node):
         return _group(node, place, pointer, reading)
     node = groups.refuse_group_fields(node, pointer, report)
-    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS, FUTURE_NODE_FIELDS)
+    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS)
     node_id = read_id(node, pointer, report)
     work = read_work(node, pointer, report, defaults.configs)
     dependencies = read_dependencies(node, pointer, report)
@@ -252,6 +260,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         limited = policy.concurrency is not None or policy.rate_limit is not None
         repeats = policy.repeat is not None
         refuse_beside(mapped, report, repeats=repeats, limited=limited, waits=waits is not None)
+    cached = read_cache(node, pointer, report, f"{reading.owner}\t{node_id}")
     fields = NodeFields(
         place,
         pointer,
@@ -264,13 +273,14 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         waits or called,
         mapped,
         runs,
+        cached,
     )
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 
 
 def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
     report, stage = reading.report, reading.stage
-    future = (*FUTURE_NODE_FIELDS, *groups.LATER, OUTPUT_SCHEMA)
+    future = (*groups.LATER, OUTPUT_SCHEMA)
     refuse_unknown_fields(node, groups.FIELDS, pointer, report, NODE_SPELLINGS, future)
     node_id = read_id(node, pointer, report)
     dependencies = read_dependencies(node, pointer, report)
@@ -278,7 +288,7 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
     plain = {key: value for key, value in node.items() if key not in groups.LATER}
     policy = read_policy(plain, pointer, report, NO_POLICY)
-    inside = reading.inside(pointer)
+    inside = reading.inside(pointer, node_id)
 
     def read_nodes(listed: Sequence[JsonValue], outputs: JsonObject | None) -> tuple[DraftNode, ...]:
         found = [inside.node(inner, number) for number, inner in enumerate(listed)]

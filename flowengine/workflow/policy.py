@@ -11,7 +11,7 @@ import msgspec
 
 from flowengine.workflow.children.called import Calls
 from flowengine.workflow.children.group import Group, Outer
-from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
+from flowengine.workflow.limits.declared import CachePolicy, Concurrency, NodeConcurrency, RateLimit
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
@@ -72,7 +72,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `waits`: what it waits for once it has run. `repeat`: it runs again and again. `group`: it runs as a child
     execution. `outer`: what it reads of the executions around its own.
     `concurrency`: how many of its kind run at once; `rate_limit`: how often they start. `map`: it runs once
-    for each item of a list. `calls`: it runs as an execution of a definition.
+    for each item of a list. `calls`: it runs as an execution of a definition. `cache`: for how long what it
+    has given is given again.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -92,6 +93,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     rate_limit: RateLimit | None = None
     map: MapPolicy | None = None
     calls: Calls | None = None
+    cache: CachePolicy | None = None
 
 
 PLAIN: Final = Policy()

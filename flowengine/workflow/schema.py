@@ -18,6 +18,8 @@ from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
+from flowengine.workflow.limits.caching import cache_schema
+from flowengine.workflow.limits.declared import CACHE_FIELD
 from flowengine.workflow.limits.declared import FIELD as CONCURRENCY
 from flowengine.workflow.limits.declared import RATE_FIELD as RATE_LIMIT
 from flowengine.workflow.limits.schema import concurrency_schema, node_concurrency_schema, rate_limit_schema
@@ -172,6 +174,7 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
             },
             "map": map_schema(),
             CALLBACK: callback_schema(),
+            CACHE_FIELD: cache_schema(),
         },
         "allOf": [*work.conditions, *policy_schema.conditions()],
     }

@@ -45,6 +45,7 @@ from flowengine.plugin.waiting import RunWorkflow, Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 from flowengine.workflow.children.group import GROUP
+from flowengine.workflow.limits.declared import CachePolicy
 
 log = structlog.stdlib.get_logger()
 
@@ -76,7 +77,7 @@ class Call(msgspec.Struct, frozen=True):
     scope: Scope
 
 
-Spared: TypeAlias = Skipped | Again
+Spared: TypeAlias = Skipped | Again | Completed
 """What is reported of a task whose handler is not called."""
 
 
@@ -107,8 +108,8 @@ class Outcomes:
     def call_of(
         self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
     ) -> Call | Spared:
-        """What is to be called, or what is reported without a call: its `when` is false, or the wait before
-        its first iteration is to begin. Raises what `failed` takes.
+        """What is to be called, or what is reported without a call: its `when` is false, the wait before its
+        first iteration is to begin, or its result is known from another time. Raises what `failed` takes.
 
         `hand`: who may ask the handler to stop, and hears what it says.
         """
@@ -123,6 +124,10 @@ class Outcomes:
             text = "there is no seed for its callback URL: the execution began under an earlier version"
             raise HandlerError(codes.INTERNAL_ERROR.code, text)
         config = self._render(task, scope, handler.no_secrets_in, start.given)
+        if task.cache is not None:
+            known = self._kept_result(task, task.cache, start, handler, scope, config, hand)
+            if known is not None:
+                return known
         context = node_context(task, start.given, delivery, deadline, self._environment, hand)
         return Call(handler, config, context, scope)
 
@@ -184,6 +189,39 @@ class Outcomes:
         from flowengine.engine.running.calling import prepared_call
 
         return Child(prepared_call(self._store, task, asked, secret_reads(start.given), self._clock()))
+
+    def _kept_result(
+        self,
+        task: RunNode,
+        said: CachePolicy,
+        start: Start,
+        handler: Handler,
+        scope: Scope,
+        config: JsonValue,
+        hand: TaskInHand | None,
+    ) -> Completed | None:
+        """What the node has given at another time for the same; None: it is to be called, and what it gives
+        is kept. A store that does not answer knows nothing."""
+        # Imported where there are such nodes: few workers see any.
+        from flowengine.engine.running.caching.entry_keys import entry_of
+
+        entry = entry_of(task, said, handler, scope, config, self._limits.max_rendered_chars)
+        if entry is None:
+            return None
+        if hand is not None:
+            hand.entry = entry
+        if task.fresh:
+            return None
+        try:
+            found = self._store.cached(entry)
+            if found is None:
+                return None
+            result = self._checked(task, EncodedOutput(found), start.storable_bytes)
+            if task.output_schema is not None:
+                refuse_misfits(task.output_schema.encode(), result, handler.primary)
+        except (StoreUnavailableError, HandlerError):
+            return None
+        return Completed(msgspec.Raw(result), cached=True)
 
     def _waiting(self, task: RunNode, wait: Wait) -> Waiting:
         if task.repeat is not None:

@@ -16,7 +16,7 @@ import structlog
 from msgspec.structs import replace
 
 from flowengine.engine.held import Held
-from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
+from flowengine.engine.ports import Acknowledge, Invoker, KeptResult, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
@@ -171,11 +171,12 @@ class Runner:
         """
         hands, callbacks = [hand for hand, _ in done], [callback for _, callback in done]
         said = self.outputs.last_of(hands)
+        kept = [found for hand, callback in done if (found := _kept(hand, callback)) is not None]
         crowd = bool(hands) and all(is_of_crowd(hand.held.place) for hand in hands)
         until, pause = time.monotonic() + self._patience.in_all_s, self._patience.first_pause_s
         while True:
             try:
-                self._store.report(callbacks, acknowledge, said, crowd=crowd)
+                self._store.report(callbacks, acknowledge, said, kept, crowd=crowd)
                 self.outputs.is_said(hands)
                 return
             except StoreUnavailableError as error:
@@ -221,7 +222,8 @@ class Runner:
             tell_delivery(hand, outcome, self._clock())
         fields = {**identity_of(hand.task, hand.delivery), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
-            log.info("node.completed", delivery=hand.delivery, **fields)
+            known = {"cached": True} if outcome.cached else {}
+            log.info("node.completed", delivery=hand.delivery, **known, **fields)
         elif isinstance(outcome, Expanded):
             log.info("node.expanded", delivery=hand.delivery, items=len(outcome.items), **fields)
         elif isinstance(outcome, Again):
@@ -257,3 +259,11 @@ class Runner:
             return outcomes.completed(task, start, call, output)
         except BaseException as error:  # noqa: BLE001 - the edge to users' code: `failed` logs what is no error of theirs
             return outcomes.failed(task, start, error)
+
+
+def _kept(hand: TaskInHand, callback: Callback) -> KeptResult | None:
+    """What is kept of an outcome for other times: a result that was just made."""
+    outcome, said = callback.outcome, hand.task.cache
+    if hand.entry is None or said is None or not isinstance(outcome, Completed) or outcome.cached:
+        return None
+    return KeptResult(hand.entry, said.ttl_s, outcome.result)

@@ -39,6 +39,8 @@ class TaskInHand:
         """What was taken from `output` and is not known to be written."""
         self.held_text = ""
         """The end of a text in which a secret may have begun."""
+        self.entry: str | None = None
+        """Under which what it gives is kept for other times."""
         self.holds_thread = True
         """Whether a thread is lost with it if its handler does not return."""
         self._noted = start.noted

@@ -155,6 +155,7 @@ def _queued(
         pace=record.pace,
         map=record.map,
         called=record.called,
+        cached=record.cached,
     )
 
 
@@ -234,6 +235,8 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         outer=policy.outer if lineage is None else _seen(policy.outer, lineage.unseen),
         opens=policy.group is not None,
         calls_back=_callback_of(plan, name, policy),
+        cache=policy.cache,
+        fresh=policy.cache is not None and queued.cached is False,
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 
@@ -258,6 +261,8 @@ def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
         handler=EXPANDER,
         config=config,
         output_schema=None,
+        cache=None,
+        fresh=False,
         expands=True,
         item_name=said.name,
         keeps=keeps,

@@ -159,8 +159,8 @@ def finish(
     outcome = callback.outcome if record.called is None else decided_by(record.called, callback.outcome)
     report = _Report(position, callback, record, control, grounds, (*forget, *left))
     match outcome:
-        case Completed(result=result):
-            return _complete(report, result)
+        case Completed(result=result, cached=cached):
+            return _complete(report, result, cached=cached)
         case Failed() as failed:
             return _fail(report, failed)
         case Skipped():
@@ -269,10 +269,10 @@ def _waited(report: _Report) -> NodeRecord:
     return replace(before, finished_at=report.grounds.now, until=None, waits=kept)
 
 
-def _complete(report: _Report, result: msgspec.Raw) -> Decision:
+def _complete(report: _Report, result: msgspec.Raw, *, cached: bool = False) -> Decision:
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
     status = after(report.before.status, "complete")
-    record = replace(_ended(report), status=status, counted=counted)
+    record = replace(_ended(report), status=status, counted=counted, cached=cached or None)
     before = report.before
     if before.repeated is not None:
         record = replace(record, repeated=repeating.completed(before))

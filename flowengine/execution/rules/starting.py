@@ -187,6 +187,9 @@ def begin_again(
             writes[position] = _reset(
                 node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on, keeps=keeps
             )
+            if policy.cache is not None and again.step == "rerun":
+                pending = replace(writes[position].record, cached=False)
+                writes[position] = replace(writes[position], record=pending)
             freed += 0 if goes_on or keeps else before.counted
             happened += () if goes_on else forget(policy, node.id, before)
             happened += [DropMap(node.id)] if before.map is not None and not keeps else []

@@ -332,7 +332,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
     on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
     that repeats; `child`: the execution that it stands for, or stood for last; `map`: how far its items are.
-    Each is there only of a node of which it is true."""
+    `cached`: its result was given at another time, and its handler not called. Each is there only of a node
+    of which it is true."""
 
     id: str
     handler: str
@@ -346,6 +347,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: SkipReason | msgspec.UnsetType = msgspec.UNSET
     tolerated: bool | msgspec.UnsetType = msgspec.UNSET
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
+    cached: bool | msgspec.UnsetType = msgspec.UNSET
     iteration: int | msgspec.UnsetType = msgspec.UNSET
     child: str | msgspec.UnsetType = msgspec.UNSET
     map: MapView | msgspec.UnsetType = msgspec.UNSET

@@ -116,6 +116,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HSTRLEN", _NODE, keys.RESULT),
         ("HGETALL", keys.API_KEYS),
         # For `flowengine key`, which is run with the API's settings.
+        ("HSETNX", _NAMES.inputs(_ID), keys.SEED, ""),
         ("HSETNX", keys.API_KEYS, "made", 0),
         ("HSET", keys.API_KEYS, "used:a", 0),
         ("HDEL", keys.API_KEYS, "used:a"),

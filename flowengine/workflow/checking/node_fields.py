@@ -21,6 +21,7 @@ from flowengine.workflow.document import (
     MIN_TIMEOUT_S,
     NODE_ID,
 )
+from flowengine.workflow.limits.declared import CachePolicy
 from flowengine.workflow.maps.reading import MapFields
 from flowengine.workflow.problems import quoted
 from flowengine.workflow.stages import Stage
@@ -34,7 +35,8 @@ class NodeFields(msgspec.Struct, frozen=True):
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
     document's own list; items that are no text have been reported. `output_schema` is JSON. `stage`: which
     list of the document it is in. `waits`: what it waits for once it has run; `timeout_s` is that of its task
-    then. `map`: it runs for each item of a list. `calls`: it runs as an execution of a definition.
+    then. `map`: it runs for each item of a list. `calls`: it runs as an execution of a definition. `cache`:
+    what it says of that.
     """
 
     place: int
@@ -48,6 +50,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     waits: WaitPolicy | None = None
     map: MapFields | None = None
     calls: Calls | None = None
+    cache: CachePolicy | None = None
 
     @property
     def said(self) -> str:

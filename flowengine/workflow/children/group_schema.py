@@ -10,7 +10,7 @@ from flowengine.workflow.document import MAX_ID_CHARS
 
 Schema = dict[str, Any]
 
-OF_TASKS: Final = ("config", "output_schema", "wait_for_callback", *LATER)
+OF_TASKS: Final = ("config", "output_schema", "wait_for_callback", "cache", *LATER)
 """The fields that a group has not."""
 
 

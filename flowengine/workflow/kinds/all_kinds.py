@@ -99,6 +99,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         concurrency=said.concurrency,
         rate_limit=said.rate_limit,
         calls=node.calls,
+        cache=node.cache,
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)

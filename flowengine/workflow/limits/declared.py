@@ -53,3 +53,18 @@ class RateLimit(msgspec.Struct, frozen=True, array_like=True):
     limit: int
     per_ms: int
     key: str | None = None
+
+
+CACHE_FIELD: Final = "cache"
+
+
+class CachePolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the node has given is given again, for so long, to who asks for the same.
+
+    `owner`: the workflow, the groups and the node, to which entries belong. `key`: a template that says what
+    is the same; None: the rendered config does.
+    """
+
+    ttl_s: int
+    owner: str
+    key: str | None = None

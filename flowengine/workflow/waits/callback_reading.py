@@ -27,7 +27,7 @@ from flowengine.workflow.waits.wait_policy import (
 FIELD: Final = "wait_for_callback"
 ON_TIMEOUT: Final = "on_timeout"
 FIELDS: Final = ("timeout_seconds", SCHEMA, ON_TIMEOUT)
-NOT_BESIDE: Final = (*WAIT_HANDLERS, "end")
+NOT_BESIDE: Final = (*WAIT_HANDLERS, "end", "workflow")
 """Handlers whose nodes do not end with what their handler has given."""
 
 

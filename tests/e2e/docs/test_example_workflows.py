@@ -57,6 +57,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "one_at_a_time": {"store": "acme: 65"},
     "rate_limited_calls": {"total": 21},
     "sub_workflow": {"letter": "Please pay 150. (invoice-total, version 1)"},
+    "cache": {"invoice": "lamp: 40"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 PAGES = (

@@ -509,8 +509,9 @@ CONDITIONS: Final = (
     ),
     _runner(
         "an output that does not match its schema fails the node",
-        "        if task.output_schema is not None:\n",
-        "        if False:\n",
+        "        if task.output_schema is not None:\n"
+        "            refuse_misfits(task.output_schema.encode(), result, call.handler.primary)\n",
+        "",
         module="outcomes",
     ),
     _runner(

@@ -25,6 +25,13 @@ def _of_nodes(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, TURNS)
 
 
+CACHES: Final = ("tests/integration/engine/test_engine_cache.py",)
+
+
+def _of_caches(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, CACHES)
+
+
 MUTANTS: Final = (
     _in(
         "only those among the first run",
@@ -241,5 +248,41 @@ MUTANTS: Final = (
         "engine/limits/start_step",
         "changes[member.execution] += [timer, *self._lost",
         "changes[member.execution] += [*self._lost",
+    ),
+    _of_caches(
+        "a node that a rerun resets calls its handler",
+        "engine/running/outcomes",
+        "        if task.fresh:\n            return None\n",
+        "",
+    ),
+    _of_caches(
+        "a task that is sent again knows that its node was reset by a rerun",
+        "execution/rules/dispatching",
+        "        cached=record.cached,\n",
+        "",
+    ),
+    _of_caches(
+        "only what has completed is kept for other times",
+        "engine/running/runner",
+        " or not isinstance(outcome, Completed) or outcome.cached:",
+        ":",
+    ),
+    _of_caches(
+        "no secret is a part of what is the same",
+        "engine/running/caching/entry_keys",
+        "named = replace(scope, secrets=_named)",
+        "named = scope",
+    ),
+    _of_caches(
+        "an entry belongs to one node of one workflow",
+        "engine/running/caching/entry_keys",
+        "[said.owner, handler.name,",
+        "[handler.name,",
+    ),
+    _of_caches(
+        "nothing is kept where new work would be refused",
+        "store/worker_state",
+        "if not kept or not self._room.has_room(sum(len(each.result) for each in kept)):",
+        "if not kept:",
     ),
 )

@@ -73,6 +73,7 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document|fork|collected:.+)"): b"string",
+    re.compile(rb"fe:cached:[0-9a-f]{64}"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:x:[^:]+:children"): b"zset",
     re.compile(rb"fe:nested(@[0-9a-f]{27})?"): b"zset",

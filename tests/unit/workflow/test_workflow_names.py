@@ -6,7 +6,7 @@ import pytest
 
 from flowengine.template import RESERVED_NAMES, analyse
 from flowengine.template.errors import TemplateError
-from flowengine.workflow.document import FUTURE_NODE_FIELDS, FUTURE_WORKFLOW_FIELDS
+from flowengine.workflow.document import FUTURE_WORKFLOW_FIELDS
 from flowengine.workflow.schema import document_schema
 from tests.support.documents import accepted, catalog, checked, node, only, reading, workflow
 
@@ -103,7 +103,7 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
         "timeout_seconds, when, trigger_rule, retry, on_error, repeat, concurrency, rate_limit, "
-        "output_schema, map, wait_for_callback"
+        "output_schema, map, wait_for_callback, cache"
     )
 
 
@@ -127,15 +127,11 @@ def test_what_other_tools_call_inputs_is_answered_with_inputs(word: str) -> None
 WORKFLOW_LATER = (
     "priority", "after",
 )  # fmt: skip
-NODE_LATER = (
-    "cache",
-)  # fmt: skip
 
 
 def test_the_fields_that_come_later_are_those_of_the_language() -> None:
     """Sections 1 to 9: all that it has and this version has not."""
     assert set(FUTURE_WORKFLOW_FIELDS) == set(WORKFLOW_LATER)
-    assert set(FUTURE_NODE_FIELDS) == set(NODE_LATER)
 
 
 @pytest.mark.parametrize("word", WORKFLOW_LATER)
@@ -146,14 +142,6 @@ def test_a_field_of_the_workflow_that_comes_later_is_refused_with_a_word_of_its_
     assert problem.message == (
         f"'{word}' is a field of the language that this version does not have yet: take it out"
     )
-
-
-@pytest.mark.parametrize("word", NODE_LATER)
-def test_a_field_of_a_node_that_comes_later_is_refused_with_a_word_of_its_own(word: str) -> None:
-    """The same."""
-    problem = only(checked(workflow(node("a", **{word: {}}))))
-    assert (problem.code, problem.pointer) == ("not_supported_yet", f"/nodes/0/{word}")
-    assert "does not have yet" in problem.message
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from flowengine.workflow.checking.templates.templated_texts import (
     SecretRule,
     TemplatedText,
     Where,
+    cache_texts,
     conditions,
     map_texts,
     ruled_texts,
@@ -160,7 +161,7 @@ class TemplateCheck:
         judged: dict[tuple[str, str | None, frozenset[str], bool], int] = {}
         places: dict[str, Where] = {}
         texts = ruled_texts(node, config, pointer, secret_rule)
-        for ruled in (*conditions(node), *map_texts(node), *texts):
+        for ruled in (*conditions(node), *map_texts(node), *cache_texts(node), *texts):
             if self._findings.work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
@@ -183,6 +184,7 @@ class TemplateCheck:
                 previous |= PREVIOUS in read.analysis.nodes
                 self._warn_of_missing(read, node, places[text])
                 self._refuse_outer_maps(read, places[text])
+                self._refuse_cached_secret(read, node, places[text])
         found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
         if not is_hook(self._stage_of(node)):
@@ -195,6 +197,15 @@ class TemplateCheck:
             previous,
             tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
         )
+
+    def _refuse_cached_secret(self, read: _Read, node: NodeFields, where: Where) -> None:
+        """Report what another execution, with another secret, would be given the result of."""
+        if node.cache is not None and node.cache.key is None and self._given.reads_secret(read.analysis):
+            message = (
+                "the node has a 'cache', and what it gives for this execution's secret would be given to "
+                "others: say in 'cache.key' what is the same, or take 'cache' out"
+            )
+            self._refuse("secret_not_allowed", where, message)
 
     def _refuse_outer_maps(self, read: _Read, where: Where) -> None:
         """Report what this version cannot read yet."""

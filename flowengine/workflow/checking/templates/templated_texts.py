@@ -12,6 +12,7 @@ from flowengine.template import is_template
 from flowengine.template.reference import CALLBACK_URL
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.limits.declared import CACHE_FIELD
 from flowengine.workflow.policy import ATTEMPT, ERROR
 from flowengine.workflow.repeating.repeat import AFTER_AN_ITERATION, ITERATION, PREVIOUS
 
@@ -23,6 +24,7 @@ SecretRule: TypeAlias = Callable[[str], str | None]
 
 NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
 NO_SECRETS_IN_ITEMS: Final = "a map takes no secrets: its items are stored and shown"
+NO_SECRETS_IN_KEY: Final = "the key of a cache takes no secrets: name what is meant in another way"
 IN_MAP: Final = frozenset({"item", "item_index", "item_key"})
 IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
 IN_REPEAT: Final = frozenset({ITERATION, PREVIOUS})
@@ -60,6 +62,14 @@ def conditions(node: NodeFields) -> Iterator[TemplatedText]:
             after = field in AFTER_AN_ITERATION
             given = always if after else NOTHING_MORE
             yield TemplatedText((place, field), text, NO_SECRETS, given, reads_own=after)
+
+
+def cache_texts(node: NodeFields) -> Iterator[TemplatedText]:
+    """What says which results of the node are the same."""
+    if node.cache is not None and node.cache.key is not None:
+        place = (pointer_to(node.pointer, CACHE_FIELD), "key")
+        if is_template(node.cache.key):
+            yield TemplatedText(place, node.cache.key, NO_SECRETS_IN_KEY, _given_to(node))
 
 
 def map_texts(node: NodeFields) -> Iterator[TemplatedText]:

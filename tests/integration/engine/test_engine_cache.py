@@ -1,0 +1,211 @@
+"""Nodes with a `cache`: what is given again, to whom, and for how long."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.engine.running.caching.entry_keys import entry_of
+from flowengine.execution.messages import RunNode
+from flowengine.execution.rules.steering.rerunning import Wanted
+from flowengine.plugin import Context, Handler, HandlerError
+from flowengine.template import Scope
+from flowengine.workflow.limits.declared import CachePolicy
+from flowengine.workflow.maps.policy import MapPolicy
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.policy import Policy
+from tests.support.checks.invariants import check_everything
+from tests.support.rigs.harness import Harness, plan_of, registry
+
+TTL_S = 600
+
+
+def plan(owner: str = "test\ta", **said: object) -> Plan:
+    """A node with a cache, and one that reads what it gives."""
+    made = plan_of({"a": (), "b": ("a",)})
+    cache = replace(CachePolicy(TTL_S, owner), **said)
+    return replace(made, policies={0: Policy(cache=cache)})
+
+
+def run(harness: Harness, made: Plan | None = None) -> str:
+    """An execution, to its end."""
+    execution = harness.begin(made or plan())
+    harness.drain()
+    return execution
+
+
+def calls(harness: Harness, node: str = "a") -> int:
+    """How often the node's handler was called."""
+    return sum(call.node_id == node for call in harness.workers[0].invoker.calls)
+
+
+def shown(harness: Harness, execution: str, node: str = "a") -> object:
+    """Whether its result was given at another time, as the API says."""
+    return harness.api.executions.node(execution, node).cached
+
+
+def entries(harness: Harness) -> list[bytes]:
+    """What is kept."""
+    return list(harness.client.scan_iter("fe:cached:*"))
+
+
+@pytest.mark.proves("cache-hit")
+def test_what_a_node_has_given_is_given_again_without_a_call(harness: Harness) -> None:
+    """What follows reads the same; status and events tell of it as of any end."""
+    first, second = run(harness), run(harness)
+    assert (calls(harness), calls(harness, "b")) == (1, 2)
+    assert harness.results(first) == harness.results(second)
+    assert shown(harness, first) is msgspec.UNSET
+    assert shown(harness, second) is True
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("cache-hit")
+def test_an_entry_expires(harness: Harness) -> None:
+    """After its time, and by itself."""
+    run(harness)
+    (entry,) = entries(harness)
+    assert 0 < harness.client.ttl(entry) <= TTL_S
+    harness.client.pexpire(entry, 0)
+    assert shown(harness, run(harness)) is msgspec.UNSET
+    assert calls(harness) == 2
+
+
+@pytest.mark.proves("cache-hit")
+@pytest.mark.parametrize("other", [{"owner": "other\ta"}, {"owner": "test\tc"}, {"key": "mine"}])
+def test_others_are_given_nothing(harness: Harness, other: dict[str, str]) -> None:
+    """Neither another workflow, nor another node, nor who asks by another key."""
+    run(harness)
+    run(harness, plan(**other))
+    assert calls(harness) == 2
+    assert len(entries(harness)) == 2
+
+
+def test_a_key_says_what_is_the_same(harness: Harness) -> None:
+    """Whatever the config is."""
+    run(harness, plan(key="{{ 'x' ~ 'y' }}"))
+    padded = plan_of({"a": (), "b": ("a",)}, padding=5)
+    run(harness, replace(padded, policies={0: Policy(cache=CachePolicy(TTL_S, "test\ta", "xy"))}))
+    assert calls(harness) == 1
+
+
+@pytest.mark.proves("cache-failures")
+def test_a_failure_is_not_kept(harness: Harness) -> None:
+    """The next one calls."""
+
+    def fails(context: Context) -> None:
+        if context.node_id == "a":
+            raise HandlerError("broken", "no")
+
+    harness.script = fails
+    run(harness)
+    assert not entries(harness)
+    harness.script = lambda context: None
+    execution = run(harness)
+    assert harness.statuses(execution) == {"a": "completed", "b": "completed"}
+    assert calls(harness) == 2
+
+
+@pytest.mark.proves("cache-twice")
+def test_two_misses_at_once_both_run(harness: Harness) -> None:
+    """Each keeps what it gave; nobody waits for the other."""
+    executions = [harness.begin(plan()) for _ in range(2)]
+    harness.start_executions()
+    tasks = harness.tasks()
+    assert len(tasks) == 2
+    second = harness.second_worker()
+    done: list[bool] = []
+
+    def once(context: Context) -> None:
+        if not done:
+            done.append(True)
+            harness.deliver(second, tasks[1])
+
+    harness.script = once
+    harness.deliver(harness.workers[0], tasks[0])
+    harness.drain()
+    assert len(entries(harness)) == 1
+    for execution in executions:
+        assert shown(harness, execution) is msgspec.UNSET
+        assert harness.statuses(execution) == {"a": "completed", "b": "completed"}
+
+
+@pytest.mark.proves("cache-rerun")
+def test_a_rerun_misses_on_purpose_and_keeps_what_it_gives(harness: Harness) -> None:
+    """A trigger of what has failed does not."""
+    execution = run(harness)
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("all")))
+    harness.drain()
+    assert calls(harness) == 2
+    assert shown(harness, execution) is msgspec.UNSET
+    assert shown(harness, run(harness)) is True
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("cache-hit")
+def test_items_of_a_map_are_given_again_one_by_one(harness: Harness) -> None:
+    """By what each of them is."""
+    made = plan_of({"a": ()}, reading=False)
+    spec = msgspec.json.encode({"items": [1, 2, 1]}).decode()
+    config = msgspec.Raw(msgspec.json.encode({"inputs": ["{{ item }}"]}))
+    node = replace(made.nodes[0], work=replace(made.nodes[0].work, config=config))
+    policy = Policy(map=MapPolicy(spec), cache=CachePolicy(TTL_S, "test\ta"))
+    mapped = replace(made, nodes=(node,), policies={0: policy})
+    run(harness, mapped)
+    assert len(entries(harness)) == 2
+    before = calls(harness)
+    execution = run(harness, mapped)
+    assert calls(harness) == before
+    results = msgspec.json.decode(harness.api.executions.results(execution).results["a"])
+    assert results["result"] == [2, 3, 2]
+
+
+@pytest.mark.proves("cache-room")
+def test_nothing_is_kept_where_new_work_would_be_refused(harness: Harness) -> None:
+    """The node completes as ever."""
+    state = harness.workers[0].state
+    state.settings = replace(state.settings, max_stored_bytes=1)
+    execution = run(harness)
+    assert harness.statuses(execution) == {"a": "completed", "b": "completed"}
+    assert not entries(harness)
+
+
+# -- keys
+
+HANDLER = cast(Handler, registry().get("sum"))
+TASK = RunNode(
+    execution="e",
+    run=1,
+    node="a",
+    dispatch=1,
+    attempt=1,
+    handler="h",
+    config=msgspec.Raw(b'{"url":"http://x/{{ secrets.token }}"}'),
+    reads=(),
+    timeout_ms=1000,
+    correlation_id="c",
+)
+
+
+def named(secret: str, task: RunNode = TASK, handler: Handler = HANDLER) -> str | None:
+    """The name of the entry where the secret is this one."""
+    scope = Scope(outputs={}, primaries={}, secrets=lambda name: secret)
+    config = {"url": f"http://x/{secret}"}
+    return entry_of(task, CachePolicy(5, "o"), handler, scope, config, 10_000)  # type: ignore[arg-type]
+
+
+@pytest.mark.proves("cache-secrets")
+def test_no_secret_goes_into_the_name_of_an_entry() -> None:
+    """Its name does, so that another secret is another entry, and another value is not."""
+    assert named("one") == named("two")
+    other = replace(TASK, config=msgspec.Raw(b'{"url":"http://x/{{ secrets.other }}"}'))
+    assert named("one") != named("one", other)
+
+
+def test_another_version_of_the_handler_is_given_nothing() -> None:
+    """What it gave before may be wrong now."""
+    assert named("one") != named("one", handler=replace(HANDLER, version="2"))
