@@ -22,6 +22,7 @@ from flowengine.engine.advancing.steps.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.open_maps import OpenMaps, OpenMapStore
+from flowengine.engine.maintenance.unarmed_schedules import UnarmedSchedules, UnarmedStore
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedStore
 from flowengine.engine.ports import Reading, Unit
@@ -59,7 +60,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(OpenMapStore, UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
+class SweepStore(OpenMapStore, UnmovedStore, UnarmedStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -129,6 +130,7 @@ class Sweep:
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
         self._lines = UnmovedLines(store, clock_margin_ms)
+        self._schedules = UnarmedSchedules(store, clock_margin_ms)
         self._maps = OpenMaps(store, sizes, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
@@ -160,6 +162,8 @@ class Sweep:
         self.repaired += self._deliveries.look()
         if moved := self._lines.look():
             self._found("", "unmoved_line", moved)
+        if armed := self._schedules.look():
+            self._found("", "unarmed_schedule", armed)
         self._store.prune()
         return self.repaired - before
 

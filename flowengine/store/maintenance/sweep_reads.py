@@ -30,6 +30,7 @@ from flowengine.store.delivering.silent_deliveries import (
 from flowengine.store.keys import is_execution_id, member_of, parse_own_queue, timer_kind
 from flowengine.store.lists.listing_entries import NARROW_LISTS
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
+from flowengine.store.schedules.redis_schedules import RedisSchedules
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -57,6 +58,7 @@ class RedisSweepState(RedisState):
 
     _expired: ExpiredEntries | None = None
     _definitions: RedisDefinitions | None = None
+    _schedules: RedisSchedules | None = None
     _admission: Admission | None = None
 
     def definition(self, name: str, version: int | None = None) -> Definition | None:
@@ -64,6 +66,13 @@ class RedisSweepState(RedisState):
         if self._definitions is None:
             self._definitions = RedisDefinitions(self)
         return self._definitions.definition(name, version)
+
+    @property
+    def schedules(self) -> RedisSchedules | None:
+        """None for a process that sees to one execution only."""
+        if self._schedules is None and not self.keys.owner:
+            self._schedules = RedisSchedules(self)
+        return self._schedules
 
     def letting_in(self, size: int) -> AbstractContextManager[None]:
         """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError,

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flowengine.engine.maintenance.unarmed_schedules import Unarmed
 from flowengine.engine.ports import Acknowledge
 from flowengine.engine.schedules.ports import Listed, Move
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.schedules.records import Outcome
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.connection.sessions import Command, Commands, Session
+from flowengine.store.keys import schedule_member
 from flowengine.store.schedules.schedule_commands import (
+    KIND,
     moving,
     parse_outcomes,
     parse_schedule,
@@ -101,6 +104,34 @@ class RedisSchedules:
             ("EXISTS", self._keys.schedule(name, schedule)),
         )
         return parse_outcomes(entries) if there else None
+
+    def unarmed(self, after: str, count: int) -> tuple[list[Unarmed], str]:
+        """Those without a timer, of so many schedules behind this place; and the next place, empty at the
+        end."""
+        low = f"({after}" if after else "-"
+        command = ("ZRANGE", self._keys.schedules, low, "+", "BYLEX", "LIMIT", 0, count)
+        (members,) = self._read(command)
+        entries = [_named(member) for member in members]
+        reads: list[Command] = []
+        for name, schedule in entries:
+            reads.append(("GET", self._keys.schedule(name, schedule)))
+            reads.append(("ZSCORE", self._keys.timers(KIND), schedule_member(name, schedule)))
+        replies = self._read(*reads) if reads else []
+        found = []
+        for (name, schedule), value, timer in zip(entries, replies[::2], replies[1::2], strict=True):
+            record = parse_schedule(value)
+            if record is not None and record.next is not None and timer is None and not record.is_paused:
+                found.append(Unarmed(name, schedule, record.next))
+        return found, members[-1].decode() if len(members) == count else ""
+
+    def arm(self, name: str, schedule: str, due: int) -> bool:
+        """Arm its timer, if that is still its next time; whether it was so."""
+        unit = self.begin(name, schedule)
+        record = unit.record
+        if record is None or record.next != due:
+            unit.abandon()
+            return False
+        return unit.commit(Move(record))
 
     def _listed(self, entries: Sequence[tuple[str, str]]) -> list[Listed]:
         if not entries:

@@ -11,7 +11,7 @@ from flowengine.errors import ScheduleNotFoundError
 from flowengine.execution.messages import ScheduleDue
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.views.executions import moment
-from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.store.connection.sessions import Commands
 from flowengine.workflow.inputs.declared import Input
 from flowengine.workflow.inputs.values import InputsInvalidError
@@ -238,6 +238,24 @@ def test_a_schedule_that_is_taken_out_or_whose_definition_is_deleted_is_disarmed
     assert rig.harness.api.executions.schedules.list(limit=10).items == ()
     rig.apply(MINUTELY)
     assert rig.kinds() == []
+
+
+@pytest.mark.proves("schedule-lost")
+def test_a_schedule_whose_message_is_lost_is_armed_again(rig: ScheduleRig) -> None:
+    """By the second sweep that finds it so, once no message can be on its way; not while one waits."""
+    rig.apply(msgspec.structs.replace(MINUTELY, catch_up="all"))
+    rig.move(MINUTE)
+    rig.harness.fire_timers()
+    sweep = rig.harness.orchestrators[0].sweep
+    for _ in range(3):
+        rig.move(MINUTE)
+        assert sweep.run() == 0
+    for line in (ORCHESTRATOR_QUEUE, crowd_line(ORCHESTRATOR_QUEUE)):
+        rig.harness.client.xtrim(rig.harness.stream(line), 0)
+    rig.move(MINUTE)
+    assert sweep.run() == 1
+    rig.tick()
+    assert rig.kinds() == ["started"] * 5
 
 
 def test_seconds_count_from_the_first_apply(rig: ScheduleRig) -> None:
