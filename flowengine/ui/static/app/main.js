@@ -6,6 +6,7 @@ import { Definitions } from "../pages/definitions/definitions.js";
 import { NewRun } from "../pages/new/new_run.js";
 import { Run } from "../pages/run/run.js";
 import { Runs } from "../pages/runs/runs.js";
+import { Schedules } from "../pages/schedules/schedules.js";
 import { System } from "../pages/system/system.js";
 import { WaitingPage } from "../pages/waiting/waiting.js";
 import { ProblemNote } from "../parts/problem_note.js";
@@ -41,6 +42,7 @@ function Page() {
   if (place === "compare") return html`<${Compare} />`;
   if (place === "definitions" && id) return html`<${Definition} key=${id} name=${id} />`;
   if (place === "definitions") return html`<${Definitions} />`;
+  if (place === "schedules") return html`<${Schedules} />`;
   if (place === "waiting") return html`<${WaitingPage} />`;
   if (place === "new") return html`<${NewRun} />`;
   if (place === "system") return html`<${System} />`;
