@@ -25,9 +25,15 @@ import click
     default=None,
     help="Apply the workflows of PATH, and again when a file is saved.  [default: yes; with REDIS_URL: no]",
 )
+@click.option("--demo", is_flag=True, help="Start a small service that the examples call, on 127.0.0.1:8810.")
 @click.pass_context
 def dev(
-    ctx: click.Context, paths: tuple[Path, ...], port: int | None, data: Path | None, apply: bool | None
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    port: int | None,
+    data: Path | None,
+    apply: bool | None,
+    demo: bool,
 ) -> None:
     """Run the whole stack in this terminal: API, orchestrator, worker, and a server.
 
@@ -41,4 +47,4 @@ def dev(
 
     if paths and apply is False:
         raise click.UsageError("--no-apply applies nothing: leave out one of the two")
-    ctx.exit(run_stack(port=port, data=data, apply=True if paths else apply, paths=paths))
+    ctx.exit(run_stack(port=port, data=data, apply=True if paths else apply, paths=paths, demo=demo))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import click
 
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.cli.workflow_files import WorkflowPath
-from flowengine.errors import FlowEngineError
+from flowengine.errors import CannotRunError, FlowEngineError
 
 
 @click.command()
@@ -42,6 +44,7 @@ from flowengine.errors import FlowEngineError
     metavar="NAME=VALUE",
     help="A label of the execution, beside those of the workflow.",
 )
+@click.option("--demo", is_flag=True, help="Start a small service that the examples call, on 127.0.0.1:8810.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -51,6 +54,7 @@ def run(
     given: tuple[str, ...],
     inputs_file: Path | None,
     labels: tuple[str, ...],
+    demo: bool,
 ) -> None:
     """Run the workflow in FILE (- is standard input) to its end and print its results.
 
@@ -60,11 +64,13 @@ def run(
     Exit code 0: completed, 1: failed, 2: invalid, 3: could not run or ran out of time,
     130: interrupted. With --json, 2 and 3 print a JSON object that says why.
     """
-    with StartingNotice(quiet=as_json) as starting:
+    with StartingNotice(quiet=as_json) as starting, contextlib.ExitStack() as stack:
         from flowengine.cli.given_inputs import GivenInputs
         from flowengine.cli.processes.workflow_run import run_file
 
         try:
+            if demo:
+                _start_demo(stack)
             wanted = GivenInputs(given, inputs_file, labels)
             ctx.exit(run_file(file, as_json=as_json, timeout_s=timeout_s, starting=starting, inputs=wanted))
         except FlowEngineError as error:
@@ -73,3 +79,16 @@ def run(
 
                 click.echo(encode_refusal(error.code, str(error)))
             raise
+
+
+def _start_demo(stack: contextlib.ExitStack) -> None:
+    """Start the service until `stack` ends; what this run starts asks it."""
+    from flowengine.cli.authoring.demo_service import DemoService, demo_environment
+    from flowengine.cli.tool_settings import chosen_server
+
+    if chosen_server() is not None:
+        raise CannotRunError(
+            "--demo is for the embedded server, but REDIS_URL names another: unset one of them"
+        )
+    service = stack.enter_context(DemoService())
+    os.environ.update(demo_environment(service.url))

@@ -13,6 +13,7 @@ from secrets import token_hex
 import click
 
 from flowengine import __version__
+from flowengine.cli.authoring.demo_service import DemoService, demo_environment
 from flowengine.cli.authoring.handler_reload import HandlerReload
 from flowengine.cli.authoring.watched_files import POLL_S
 from flowengine.cli.output.streams import styles_wanted
@@ -38,11 +39,14 @@ _REQUEST = "http.request_finished"
 _LOAD_HANDLERS = ("api", "worker", WORKFLOWS)
 
 
-def run_stack(*, port: int | None, data: Path | None, apply: bool | None, paths: Sequence[Path]) -> int:
+def run_stack(
+    *, port: int | None, data: Path | None, apply: bool | None, paths: Sequence[Path], demo: bool = False
+) -> int:
     """Run the stack until a signal asks to end; returns the exit code.
 
     `apply`: apply the workflows of `paths`, or of the usual folder, and again when they change; None: only on
-    a server of our own. Raises CannotRunError, EmbeddedServerError, SettingsError.
+    a server of our own. `demo`: with a service that examples call. Raises CannotRunError,
+    EmbeddedServerError, SettingsError.
     """
     given = chosen_server()
     # On a server that others use, the worker runs their nodes too: the settings say what it may call.
@@ -52,11 +56,18 @@ def run_stack(*, port: int | None, data: Path | None, apply: bool | None, paths:
         raise CannotRunError(
             "--data is for the embedded server, but REDIS_URL names another: unset one of them"
         )
+    if given is not None and demo:
+        raise CannotRunError(
+            "--demo is for the embedded server, but REDIS_URL names another: unset one of them"
+        )
     settings = read_settings(environment)
     port = _free_port(settings.api_port if port is None else port)
     applied = _applied(given is None if apply is None else apply, paths)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         click.echo(f"http://{HOST}:{port}/ui  is the page, in a moment")
+        served = stack.enter_context(DemoService()) if demo else None
+        if served is not None:
+            environment |= demo_environment(served.url)
         server = None
         if given is None:
             server = stack.enter_context(EmbeddedServer(data))
@@ -77,7 +88,9 @@ def run_stack(*, port: int | None, data: Path | None, apply: bool | None, paths:
         )
         stack.enter_context(handlers)
         supervisor.start()
-        welcome = _welcome(port, data, applied, embedded=server is not None)
+        welcome = _welcome(
+            port, data, applied, embedded=server is not None, demo=None if served is None else served.url
+        )
         _watch(supervisor, interrupts, server, port, handlers, welcome)
     return 0
 
@@ -151,7 +164,9 @@ def _watch(
     click.echo("stopping", err=True)
 
 
-def _welcome(port: int, data: Path | None, applied: Sequence[Path], *, embedded: bool) -> str:
+def _welcome(
+    port: int, data: Path | None, applied: Sequence[Path], *, embedded: bool, demo: str | None
+) -> str:
     url = f"http://{HOST}:{port}"
     keeps = f"state kept in {data}" if data else "nothing is kept after the end (--data DIR keeps it)"
     server = f"embedded, {keeps}" if embedded else "the one that REDIS_URL names"
@@ -160,6 +175,7 @@ def _welcome(port: int, data: Path | None, applied: Sequence[Path], *, embedded:
         "API": url,
         "docs": f"{url}/docs",
         "server": server,
+        **({"demo": f"{demo}, which the examples call"} if demo else {}),
         **({"applies": f"{', '.join(map(str, applied))}, now and when files change"} if applied else {}),
         "try": "flowengine submit workflows/linear_dag.yaml --follow",
         "see": "flowengine list, then show ID, logs ID, cancel ID",

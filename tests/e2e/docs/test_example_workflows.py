@@ -179,13 +179,11 @@ def test_example_that_waits_for_a_callback_goes_on_with_it(stack: Stack, own_ser
 
 
 def test_example_with_a_language_model_runs_by_the_tool(own_service: HttpServer, tmp_path: Path) -> None:
-    """`flowengine run` with the settings that the file's comments ask for."""
-    settings = {
-        "FLOWENGINE_SECRET_SERVICE_URL": own_service.url("").rstrip("/"),
-        "LLM_BASE_URL": own_service.url("/v1"),
-    }
+    """`flowengine run` with the input and the setting that the file's comments name."""
+    settings = {"LLM_BASE_URL": own_service.url("/v1")}
+    service = f"service={own_service.url('').rstrip('/')}"
     done = subprocess.run(
-        [FLOWENGINE, "run", str(FOLDER / f"{NEEDS_NETWORK}.yaml"), "--json"],
+        [FLOWENGINE, "run", str(FOLDER / f"{NEEDS_NETWORK}.yaml"), "--json", "--input", service],
         env=clean_environment(**settings),
         cwd=tmp_path,
         capture_output=True,
