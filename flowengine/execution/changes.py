@@ -65,7 +65,7 @@ class Create(msgspec.Struct, frozen=True):
     which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
     `callback_url`: where its results are sent; `version`: of its definition; `fork`: what is to be done
     before it begins by itself; `schedule`: the id of the schedule that starts it, and `scheduled_at` the time
-    that it is of.
+    that it is of. `begun_by`: the execution whose node begins it, which is nobody's child.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Create(msgspec.Struct, frozen=True):
     fork: Fork | None = None
     schedule: str | None = None
     scheduled_at: int | None = None
+    begun_by: str | None = None
 
 
 class Copy(msgspec.Struct, frozen=True):

@@ -425,6 +425,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
     `origin`: of a fork, what it was made of. It has no run until it has begun.
     `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of.
+    `begun_by`: the execution of which a node has begun it, without waiting for it.
     """
 
     status: ExecutionStatus
@@ -448,6 +449,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     origin: Origin | None = None
     schedule: str | None = None
     scheduled_at: int | None = None
+    begun_by: str | None = None
 
     @property
     def is_being_made(self) -> bool:

@@ -68,6 +68,7 @@ EXECUTION_FIELDS: Final = (
     "allowed",
     "schedule",
     "scheduled_at",
+    "begun_by",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -152,6 +153,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         allowed=() if values[18] is None else _allowed_decoder.decode(values[18]),
         schedule=None if values[19] is None else values[19].decode(),
         scheduled_at=None if values[20] is None else int(values[20]),
+        begun_by=None if values[21] is None else values[21].decode(),
     )
 
 

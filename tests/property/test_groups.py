@@ -1,5 +1,5 @@
-"""Random groups in groups, moved message by message: in any order, some twice, stopped, held and triggered
-again.
+"""Random groups and definitions in one another, moved message by message: in any order, some twice, stopped,
+held and triggered again.
 
 `FLOWENGINE_FAULT_SHRINK=1` makes it look for the shortest way to a failure.
 """
@@ -24,6 +24,7 @@ from tests.property.examples import share_of_examples
 from tests.property.graphs import graphs
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import Graph, final_statuses
+from tests.support.child_plans import apply, calls
 from tests.support.group_plans import adds, group, plan_from
 from tests.support.rigs.harness import Entry, Harness, silence
 from tests.support.servers.valkey import Valkey
@@ -35,10 +36,12 @@ STEPS_AT_MOST: Final = 400
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """A list of nodes, by their ids, and what is in those that are groups."""
+    """A list of nodes, by their ids, and what is in those that are groups. `called`: those of these that run
+    a definition in place of it."""
 
     graph: Graph
     groups: Mapping[str, Tree]
+    called: frozenset[str] = frozenset()
 
     def ids(self) -> Iterator[str]:
         """All nodes that have a handler."""
@@ -58,7 +61,8 @@ def trees(draw: st.DrawFn, prefix: str = "", depth: int = 0) -> Tree:
     for node in graph:
         if depth < DEPTH and draw(st.integers(0, 2)) == 0:
             inside[node] = draw(trees(f"{node}_", depth + 1))
-    return Tree(graph, inside)
+    called = frozenset([node for node in inside if draw(st.booleans())])
+    return Tree(graph, inside, called)
 
 
 def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
@@ -66,13 +70,27 @@ def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
     nodes = []
     for node, parents in tree.graph.items():
         read = [parent for parent in parents if parent not in tree.groups]
-        if node in tree.groups:
+        if node in tree.called:
+            nodes.append(calls(node, _name(node), tuple(parents)))
+        elif node in tree.groups:
             inner = document(tree.groups[node], read[0] if read else outer)
             nodes.append(group(node, *inner, after=tuple(parents)))
         else:
             reads = read or ([] if outer is None else [outer])
             nodes.append(adds(node, *reads, after=tuple(parents)))
     return nodes
+
+
+def _name(node: str) -> str:
+    return f"of {node}"
+
+
+def apply_all(harness: Harness, tree: Tree) -> None:
+    """Apply the definitions that its nodes run: these read nothing outside."""
+    for node, inner in tree.groups.items():
+        apply_all(harness, inner)
+        if node in tree.called:
+            apply(harness, _name(node), nodes=document(inner))
 
 
 def fails(tree: Tree, failing: set[str]) -> bool:
@@ -101,6 +119,7 @@ class Walk:
         self._seen: list[Entry] = []
         harness.script = self._script
         harness.second_orchestrator()
+        apply_all(harness, tree)
         plan: Plan = plan_from(nodes=document(tree))
         self.execution = harness.begin(plan)
 
@@ -173,7 +192,7 @@ class Walk:
 Seed: TypeAlias = int
 
 
-@pytest.mark.proves("group-any-order")
+@pytest.mark.proves("group-any-order", "call-any-order")
 @settings(max_examples=share_of_examples(40), suppress_health_check=FIXTURES, phases=PHASES, deadline=None)
 @given(tree=trees(), seed=st.integers(0, 2**32), steers=st.booleans())
 def test_groups_end_right_in_whatever_order(valkey: Valkey, tree: Tree, seed: Seed, steers: bool) -> None:

@@ -249,9 +249,10 @@ class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
 class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution was started by: `api`, a request; `parent`, the node that it stands for; `rerun`, one
     that makes a new execution of that with the `execution_id`; `schedule`, a schedule of its definition, for
-    the time `scheduled_at`."""
+    the time `scheduled_at`; `workflow`, a node of the execution with the `execution_id`, which does not wait
+    for it."""
 
-    kind: Literal["api", "parent", "rerun", "schedule"]
+    kind: Literal["api", "parent", "rerun", "schedule", "workflow"]
     execution_id: str | msgspec.UnsetType = msgspec.UNSET
     schedule: str | msgspec.UnsetType = msgspec.UNSET
     scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET

@@ -465,6 +465,8 @@ class ChangeEncoder:
             fields[keys.NOTIFIES] = 1
         if change.version is not None:
             fields[keys.VERSION] = change.version
+        if change.begun_by is not None:
+            fields[keys.BEGUN_BY] = change.begun_by
         if change.schedule is not None:
             fields |= {keys.SCHEDULE: change.schedule, keys.SCHEDULED_AT: change.scheduled_at}
         self.commands += [

@@ -11,6 +11,7 @@ from flowengine.broker.streams.wire import decode, post
 from flowengine.engine.definitions.definitions import Start
 from flowengine.execution.requests.listing import Wanted as ListWanted
 from flowengine.execution.rules.children.opening import is_child
+from flowengine.execution.views.executions import TriggerView
 from flowengine.settings import Settings
 from tests.integration.engine.test_engine_calls import below, levels
 from tests.integration.engine.test_engine_group_races import until_message
@@ -116,6 +117,8 @@ def test_a_node_that_does_not_wait_completes_with_the_id_of_what_it_has_begun(ha
     execution = harness.begin(plan_from(nodes=[calls("call", "apart", config=APART)]))
     harness.drain()
     (other,) = begun(harness, "apart")
+    (item,) = harness.api.executions.list(ListWanted(name="apart"), limit=5, cursor="").items
+    assert item.trigger == TriggerView(kind="workflow", execution_id=execution)
     assert raw_results(harness, execution)["call"] == {"result": other}
     assert not is_child(other)
     shown = status(harness, other)

@@ -244,6 +244,7 @@ class ChildMaker:
             labels=prepared.labels,
             document=found.document,
             version=found.version,
+            begun_by=message.execution,
         )
         (root,) = self._store.read_executions([parent.root])
         by, allowed = (None, ()) if root is None else (root.started_by, root.allowed)
