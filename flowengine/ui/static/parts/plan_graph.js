@@ -62,14 +62,14 @@ function PlanCard({ card, at, wrong, line, stop, onFocus, onOpen }) {
   const { x, y, width, height } = card;
   const count = card.members?.length ?? 1;
   const name = count > 1 ? `${cutToFit(card.id, MOST_ID - 6)} and ${count - 1} more` : cutToFit(card.id, MOST_ID);
-  const sub = wrong ? `${wrong.line ? `line ${wrong.line}: ` : ""}${wrong.code.replaceAll("_", " ")}` : card.handler;
+  const sub = wrong ? `${wrong.line ? `line ${wrong.line}: ` : ""}${wrong.code.replaceAll("_", " ")}` : card.map ? `${card.handler}, each item` : card.handler;
   const go = () => { if (line) onOpen(line); };
   return html`<g class=${`node ${wrong ? "is-failed" : "is-plan"}`} data-at=${at} role="button" tabindex=${stop ? 0 : -1}
       aria-label=${`${card.id}, ${sub}${line ? `, line ${line}` : ""}`} onClick=${go} onFocus=${() => onFocus(card.id)}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); go(); } }}>
     <title>${card.id}</title>
     ${card.condition && html`<text class="lane-name" x=${card.condition.x} y=${card.condition.y}>${card.condition.text}</text>`}
-    ${count > 1 && html`<rect class="behind" x=${x + 5} y=${y - 6} width=${width - 10} height=${height} rx="6" />`}
+    ${(count > 1 || card.map) && html`<rect class="behind" x=${x + 5} y=${y - 6} width=${width - 10} height=${height} rx="6" />`}
     <rect class="ring" x=${x - 3} y=${y - 3} width=${width + 6} height=${height + 6} rx="8" />
     <rect class="box" x=${x} y=${y} width=${width} height=${height} rx="6" />
     ${wrong && html`<rect class="mark" x=${x} y=${y} width="3" height=${height} rx="1.5" /><use href="#i-failed" x=${x + 11} y=${y + 13} width="14" height="14" />`}

@@ -30,7 +30,7 @@ import { changesBy, isConsequence, same } from "./node_changes.js";
  * @property {number} [iteration]
  * @property {string} [child] the execution that it runs as
  * @property {boolean} [hook] of `on_failure` or `finally`
- * @property {import("./items/item_words.js").MapCounts} [map] how far its items are
+ * @property {import("./items/map_counts.js").MapCounts} [map] how far its items are
  * @property {{done: number, total?: number, message?: string}} [progress] as the node last told
  *
  * @typedef {import("../../app/live.js").LiveEvent} LiveEvent

@@ -1,6 +1,7 @@
 // What happened to a node, in a sentence, and what follows from it. Pure.
 import { at, counted, duration } from "../../../app/format.js";
 import { lookOf } from "../../../parts/status.js";
+import { mapSentence } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 import { errorWords, listed, progressWords, ranFor, skippedWords, tryWords, waitWords } from "../words/node_words.js";
 
@@ -30,7 +31,7 @@ const SENTENCES = {
     follows: "The page System shows the queues and who serves them.",
   }),
   running: ({ node, below, now }) => ({
-    said: `It has run for ${duration(ranFor(node, now))}${tryWords(node)}.${node.progress ? ` ${capital(progressWords(node.progress))}.` : ""}`,
+    said: `It has run for ${duration(ranFor(node, now))}${tryWords(node)}.${node.map ? ` ${mapSentence(node.map)}` : node.progress ? ` ${capital(progressWords(node.progress))}.` : ""}`,
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "wait" : "waits"} for it.` : "",
   }),
   waiting: ({ node, now }) => ({
@@ -38,7 +39,7 @@ const SENTENCES = {
     follows: `${capital(waitWords(node, now))}.`,
   }),
   completed: ({ node, below, now }) => ({
-    said: node.iteration ? `It completed with iteration ${node.iteration}.` : node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
+    said: node.map?.failed ? `It completed. ${mapSentence(node.map)}` : node.iteration ? `It completed with iteration ${node.iteration}.` : node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "depend" : "depends"} on it.` : "",
   }),
   failed: (known) => (isConsequence(known.node) ? notRun(known) : failedItself(known)),

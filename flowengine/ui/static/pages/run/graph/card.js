@@ -2,7 +2,7 @@
 import { effect, untracked } from "../../../vendor/preact.js";
 import { exactNow, now } from "../../../app/clock.js";
 import { cutToFit } from "../../../app/format.js";
-import { hasInside, isGroup } from "../inside/opened.js";
+import { hasInside, standsForRun } from "../inside/opened.js";
 import { select, shownStatuses } from "../selection.js";
 import { saidOf, saidOfStack } from "./card_words.js";
 import { element, segments } from "./shapes.js";
@@ -113,7 +113,7 @@ export class GraphCard {
     const text = element("text", { class: "id", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
     text.textContent = near ? cutToFit(id, 21) : cutToFit(id, 13);
     const title = element("title");
-    title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}${map ? ", once for each item" : ""}${isGroup(this.box) ? ": press twice to open it" : ""}`
+    title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}${map ? ", once for each item" : ""}${standsForRun(this.box) ? ": press twice to open it" : ""}`
       + (condition ? `\n${condition.whole}` : "");
     this.use = element("use", { x: near ? 11 : 10, y: near ? 13 : (height - size) / 2, width: size, height: size });
     this.line = near ? element("text", { class: "sub", x: 33, y: 31 }) : null;
@@ -122,7 +122,7 @@ export class GraphCard {
     const inside = [
       title, behind, ...this.#ring(),
       element("rect", { class: "box", width, height, rx: 6 }),
-      isGroup(this.box) && element("rect", { class: "inner-box", x: 3, y: 3, width: width - 6, height: height - 6, rx: 4 }),
+      standsForRun(this.box) && element("rect", { class: "inner-box", x: 3, y: 3, width: width - 6, height: height - 6, rx: 4 }),
       element("path", { class: "mark", d: `M0 6a6 6 0 0 1 3-5.2v${height - 1.6}a6 6 0 0 1-3-5.2z` }),
       this.use, text, this.line, this.bar,
     ];

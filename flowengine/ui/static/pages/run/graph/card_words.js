@@ -1,7 +1,7 @@
 // What a card says of its node, or of the nodes of its stack: how it looks, and the one thing to know now.
 import { at, cutToFit, duration } from "../../../app/format.js";
 import { wordOf } from "../../../parts/status.js";
-import { mapLine } from "../items/item_words.js";
+import { mapLine } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 
 /**

@@ -5,6 +5,7 @@ import { at, counted, cutMiddle, duration } from "../../../app/format.js";
 import { Icon } from "../../../parts/icon.js";
 import { shownText } from "../../../parts/shown_text.js";
 import { waitPhrase } from "../../../parts/waiting_words.js";
+import { mapLine } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 import { select } from "../selection.js";
 
@@ -107,7 +108,7 @@ function waitOf(node, count) {
 }
 
 /** @param {Node[]} nodes */
-const named = (nodes) => nodes.slice(0, 2).map((node) => cutMiddle(node.id, 40)).join(", ") + (nodes.length > 2 ? ` and ${nodes.length - 2} more` : "");
+const named = (nodes) => nodes.slice(0, 2).map((node) => `${cutMiddle(node.id, 40)}${node.map ? ` (${mapLine(node.map)})` : ""}`).join(", ") + (nodes.length > 2 ? ` and ${nodes.length - 2} more` : "");
 
 /** @param {string} text */
 const sentence = (text) => (text ? ` ${text}.` : "");

@@ -12,7 +12,8 @@ import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_row
 import { useRoving } from "../tabs/roving.js";
 import { ItemDetail } from "./item_detail.js";
 import { itemsReader, nextFailed } from "./items_reader.js";
-import { countOf, FILTERS, itemLine, mapLine } from "./item_words.js";
+import { FILTERS, itemLine } from "./item_words.js";
+import { countOf, mapLine } from "./map_counts.js";
 
 const ROW = 28;
 const SETTLED_MS = 80;
@@ -21,7 +22,7 @@ const SETTLED_MS = 80;
 export function ItemsList({ store, node }) {
   const [status, narrow] = useState("");
   const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const counts = /** @type {import("./item_words.js").MapCounts} */ (node.map);
+  const counts = /** @type {import("./map_counts.js").MapCounts} */ (node.map);
   const path = `${store.path}/nodes/${encodeURIComponent(node.id)}/items`;
   const version = `${node.attempt} ${node.status} ${Object.values(counts).join(" ")}`;
   const asked = query.value.get("item");

@@ -1,5 +1,6 @@
 // A node in words: its icon, why it is as it is, what it waits for.
 import { at, duration } from "../../../app/format.js";
+import { mapLine } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
 import { waitPhrase } from "../../../parts/waiting_words.js";
@@ -46,6 +47,7 @@ export function causeOf(node, now) {
   if (node.status === "failed" && node.error) return `${errorWords(node.error)}: ${node.error.message}`;
   if (node.status === "skipped") return skippedWords(node.skipped);
   if (node.status === "waiting") return waitWords(node, now);
+  if (node.map && (node.status === "running" || node.map.failed)) return `items: ${mapLine(node.map)}`;
   if (node.status === "running" && node.progress) return progressWords(node.progress);
   return "";
 }
