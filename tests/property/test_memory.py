@@ -216,8 +216,9 @@ def ran(client: redis.Redis, now: int, plan: Plan, own: Invoker) -> tuple[Execut
     return stack.executions.status(execution), events
 
 
-@pytest.mark.timeout(600)
-@settings(max_examples=share_of_examples(100), suppress_health_check=FIXTURES, deadline=None)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=max(1000, share_of_examples(100)), suppress_health_check=FIXTURES, deadline=None)
 @given(graph=graphs(most=10), data=st.data())
 def test_executions_end_alike_in_memory_and_on_a_server(
     valkey: Valkey, graph: Graph, data: st.DataObject
