@@ -24,7 +24,7 @@ import msgspec
 from tests.fault.mutations import MUTANTS, Mutant
 
 ROOT: Final = Path(__file__).parents[2]
-COPIED: Final = ("flowengine", "tests", "pyproject.toml", "README.md", "LICENSE")
+COPIED: Final = ("flowengine", "tests", "workflows", "pyproject.toml", "README.md", "LICENSE")
 TIMEOUT_S: Final = 240
 SOUND_WITHIN_S: Final = 900
 MACHINE_EXAMPLES: Final = "60"

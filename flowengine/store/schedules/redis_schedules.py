@@ -175,7 +175,7 @@ class RedisScheduleUnit:
         commands += telling(names, self._name, self._id, move.outcomes)
         if acknowledge is not None:
             acknowledge(commands)
-        note = add_note(commands, names, f"{self._name}/{self._id}")
+        note = add_note(commands, names, next(iter(move.created), f"{self._name}/{self._id}"))
         replies = self._session.transact(commands, self._epoch)
         if replies is None:
             return False

@@ -35,6 +35,7 @@ MUTANTS: Final = (
         "store/schedules/redis_schedules",
         "        commands += moving(names, self._name, move.record, due)\n",
         "        commands += moving(names, self._name, move.record, due)[:1]\n",
+        YEAR,
     ),
     _in(
         "a time is acknowledged by the transaction that decides about it, or after what follows",

@@ -67,6 +67,26 @@ def test_an_apply_a_start_and_a_deletion_of_a_definition_are_told_of(
 
 
 @pytest.mark.proves("audited")
+def test_what_is_done_with_a_schedule_is_told_of(api: ServedApi, access: RedisAccess) -> None:
+    """By the name of its definition and its id, and a start by its execution; who has paused it is shown."""
+    scheduled = {**DOCUMENT, "schedules": [{"cron": "@daily"}]}
+    assert api.client.put("/definitions/One", json=scheduled, headers=AS_OPS).status_code == 201
+    for _ in range(2):
+        paused = api.client.post("/schedules/One/default/pause", headers=AS_OPS).json()["paused"]
+        assert (paused["by"], paused["key"]) == ("operator", "ops")
+    started = api.client.post("/schedules/One/default/trigger", headers=AS_OPS).json()["execution_id"]
+    assert api.client.post("/schedules/One/default/resume", headers=AS_OPS).status_code == 200
+    (outcome,) = api.client.get("/schedules/One/default/history", headers=AS_READER).json()["items"]
+    assert (outcome["execution_id"], outcome["by"]) == (started, {"key": "ops"})
+    assert told(access) == [
+        ("apply_definition", "One"),
+        ("pause_schedule", "One/default"),
+        ("trigger_schedule", started),
+        ("resume_schedule", "One/default"),
+    ]
+
+
+@pytest.mark.proves("audited")
 def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, run: Run) -> None:
     """Over HTTP and by the tool: who, from where, what, when; what only looks or is refused is not."""
     created = api.client.post("/workflow", json=DOCUMENT, headers=AS_OPS).json()["execution_id"]

@@ -85,6 +85,25 @@ def test_a_key_sees_and_steers_what_it_is_for(api: ServedApi, run: Run) -> None:
 
 
 @pytest.mark.proves("definition-missing")
+def test_a_key_sees_and_steers_the_schedules_of_what_it_is_for(api: ServedApi, run: Run) -> None:
+    """And of no other, by a list or by name."""
+    for name in ("etl-day", "billing"):
+        scheduled = {**document(name), "schedules": [{"cron": "@daily"}]}
+        assert api.client.put(f"/definitions/{name}", json=scheduled, headers=ROOT).is_success
+    scoped = key_of(run, "admin", "etl-*")
+    listed = api.client.get("/schedules", headers=scoped).json()["items"]
+    assert [item["name"] for item in listed] == ["etl-day"]
+    refused = api.client.get("/schedules", params={"name": "billing"}, headers=scoped)
+    assert_problem(refused, 403, "definition_missing")
+    for what in ("pause", "resume", "trigger"):
+        assert api.client.post(f"/schedules/etl-day/default/{what}", headers=scoped).is_success
+        refused = api.client.post(f"/schedules/billing/default/{what}", headers=scoped)
+        assert_problem(refused, 403, "definition_missing")
+    refused = api.client.get("/schedules/billing/default/history", headers=scoped)
+    assert_problem(refused, 403, "definition_missing")
+
+
+@pytest.mark.proves("definition-missing")
 def test_an_admin_of_some_definitions_applies_these_alone(api: ServedApi, run: Run) -> None:
     """And what an apply would change is told of no other."""
     scoped = key_of(run, "admin", "etl-*")

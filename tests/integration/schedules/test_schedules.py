@@ -61,6 +61,42 @@ def test_each_time_starts_one_execution_of_the_version_in_force(rig: ScheduleRig
     assert rig.record().next == BEGIN + 3 * MINUTE
 
 
+@pytest.mark.proves("schedule-once")
+def test_of_two_orchestrators_that_look_at_once_one_starts_it(rig: ScheduleRig) -> None:
+    """The other is refused, looks again, and finds nothing due."""
+    first, second = rig.harness.orchestrators[0], rig.harness.second_orchestrator()
+    rig.set_clocks()
+    rig.apply(MINUTELY)
+    rig.move(MINUTE)
+    send(rig, rig.clock.at, rig.clock.at)
+    one, other = rig.harness.waiting(ORCHESTRATOR_QUEUE)
+    first.state.between = lambda: rig.harness.deliver(second, other)
+    rig.harness.deliver(first, one)
+    rig.tick()
+    assert rig.kinds() == ["started"]
+
+
+@pytest.mark.proves("schedule-once")
+def test_a_time_that_comes_while_a_document_is_applied_is_not_decided_twice(rig: ScheduleRig) -> None:
+    """The apply looks again: nothing of it is older than what was decided meanwhile."""
+    rig.apply(MINUTELY)
+    rig.move(MINUTE)
+    rig.harness.api.state.between = rig.tick
+    rig.apply(MINUTELY)
+    rig.tick()
+    assert [(one.version, one.scheduled_at) for one in started(rig)] == [(1, BEGIN + MINUTE)]
+    assert (rig.record().version, rig.record().next) == (2, BEGIN + 2 * MINUTE)
+
+
+def send(rig: ScheduleRig, *noticed: int | None) -> None:
+    """Messages that the time of the schedule has come, or that something has ended."""
+    commands = Commands()
+    for at in noticed:
+        due = ScheduleDue(name=NAME, schedule="default", noticed=at)
+        rig.harness.api.state.post(commands, ORCHESTRATOR_QUEUE, due, "")
+    rig.harness.api.state.sessions.here().write(commands)
+
+
 def test_a_schedule_that_is_applied_is_shown_with_its_next_times(rig: ScheduleRig) -> None:
     """Five of them, and nothing that has happened."""
     rig.apply(Schedule(cron="0 2 * * *", timezone="Europe/Berlin"))
@@ -79,11 +115,7 @@ def test_a_message_that_comes_again_starts_nothing_more(rig: ScheduleRig) -> Non
     """The time that it speaks of has been decided."""
     rig.apply(MINUTELY)
     rig.pass_time(MINUTE)
-    again = Commands()
-    for noticed in (rig.clock.at, None):
-        due = ScheduleDue(name=NAME, schedule="default", noticed=noticed)
-        rig.harness.api.state.post(again, ORCHESTRATOR_QUEUE, due, "")
-    rig.harness.api.state.sessions.here().write(again)
+    send(rig, rig.clock.at, None)
     rig.tick()
     assert rig.kinds() == ["started"]
 
