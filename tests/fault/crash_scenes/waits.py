@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from flowengine.errors import WrongStateError
+from flowengine.engine.commands.call_back import Carried
+from flowengine.errors import CallbackGoneError, WrongStateError
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.plugin import Context, Later
 from flowengine.workflow.waits.wait_policy import WaitPolicy
@@ -21,26 +22,31 @@ WAITING: Final[Graph] = {
     "put_off": ("start",),
     "early": ("start",),
     "hears": ("start",),
+    "called": ("start",),
     "asks": ("hears", "early"),
-    "last": ("held", "put_off", "asks"),
+    "last": ("held", "put_off", "asks", "called"),
 }
 WAITS: Final = {
     "held": WaitPolicy("wait"),
     "early": WaitPolicy("signal", names=("early",)),
     "hears": WaitPolicy("signal", names=("paid",)),
     "asks": WaitPolicy("approval"),
+    "called": WaitPolicy("callback", url="http://flow.test"),
 }
 
 
 class Waited(Reference):
     """One run, in which a node waits for a time, the handler of another puts off its first call, two wait for
-    signals, of which one comes early, and one asks a person."""
+    signals, of which one comes early, one asks a person, and one waits for a callback."""
 
     def __init__(self, url: str, gate: Gate) -> None:
         super().__init__(url, gate)
         self._put_off = False
+        self._urls: set[str] = set()
 
     def _script(self, context: Context) -> None:
+        if context.callback_url is not None:
+            self._urls.add(context.callback_url)
         if context.node_id == "put_off" and not self._put_off:
             self._put_off = True
             raise Later(60.0)
@@ -58,11 +64,18 @@ class Waited(Reference):
         with contextlib.suppress(WrongStateError):
             answer = Answer(approved=True)
             self._api(lambda: harness.api.executions.decide(execution, "asks", answer))
+        self._api(self._call_back)
         self._to_the_end()
         view = self._api(lambda: harness.api.executions.status(execution))
         assert {node.status for node in view.nodes} == {"completed"}
         assert {node.id: node.attempt for node in view.nodes} == dict.fromkeys(WAITING, 1)
         check_everything(harness.client)
+
+    def _call_back(self) -> None:
+        """All tries had one URL. A service that calls again may learn that it was heard."""
+        (url,) = self._urls
+        with contextlib.suppress(CallbackGoneError):
+            self.harness.api.executions.call_back(url.rpartition("/")[2], Carried(b"7"))
 
     def _settle(self) -> None:
         """Deal with all messages, and with no timer."""
