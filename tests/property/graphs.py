@@ -87,7 +87,7 @@ def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
                 times=times,
                 delayed=draw(st.booleans()),
                 collects=draw(st.booleans()) and node not in read,
-                waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval"]))
+                waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval", "callback"]))
                 if times == 1 and node != OUTPUTS_NODE
                 else "",
             )

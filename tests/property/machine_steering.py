@@ -5,7 +5,10 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from flowengine.errors import StoreUnavailableError, WrongStateError
+from flowengine.engine.commands.call_back import Carried
+from flowengine.errors import CallbackGoneError, StoreUnavailableError, WrongStateError
+from flowengine.execution.callback_tokens import token_of
+from flowengine.execution.records import NodeError
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.store import keys
 from flowengine.workflow.stages import OUTPUTS_NODE
@@ -141,6 +144,41 @@ class SteeringRules(CommandRules):
         assert heard or crash is not None or not may
         if heard:
             self.move(lambda: self.model.overrule(node, "completed" if approved else "failed"))
+
+    @precondition(lambda self: self.model.run and any(self.model.of(n).waits for n in self.model.graph))
+    @rule(data=st.data(), fails=st.booleans(), crash=crashes(30))
+    def call_back(self, data: st.DataObject, fails: bool, crash: Crash = None) -> None:
+        """A service calls back, perhaps before the node waits; the API may be struck, and heard it or not."""
+        called = [node for node in self.model.graph if self.model.of(node).waits == "callback"]
+        if not called or self.status not in OPEN:
+            return
+        self.follow_stage()
+        node = data.draw(st.sampled_from(called))
+        before = self.stored().record(node)
+        early = before.status == "queued" or (before.status == "waiting" and before.in_line)
+        may = early or before.status == "waiting"
+        may = may and self.mark() is None and before.called is None
+        carried = Carried(error=NodeError("told", "no")) if fails else Carried(b"7")
+        with struck(self.harness.api, crash):
+            try:
+                self.harness.api.executions.call_back(self.token_of(node), carried)
+                assert may
+            except CallbackGoneError:
+                assert not may
+            except StoreUnavailableError:
+                assert crash is not None
+        after = self.stored().record(node)
+        heard = may and (after.called is not None if early else after.status != "waiting")
+        assert heard or crash is not None or not may
+        if heard:
+            outcome: Outcome = "failed" if fails else "completed"
+            self.move(lambda: self.model.call_back(node, outcome, early=early))
+
+    def token_of(self, node: str) -> str:
+        """What the handler of a node is given in this run."""
+        stored = self.stored()
+        seed = self.harness.client.hget(keys.of().inputs(self.execution), keys.SEED)
+        return str(token_of(seed, self.execution, stored.plan.index[node], stored.record(node).run))
 
     @precondition(lambda self: "signal_kept" in self.seen.actors)
     @rule(data=st.data(), crash=crashes(40))

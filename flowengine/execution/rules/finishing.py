@@ -159,8 +159,8 @@ def finish(
     outcome = callback.outcome if record.called is None else decided_by(record.called, callback.outcome)
     report = _Report(position, callback, record, control, grounds, (*forget, *left))
     match outcome:
-        case Completed(result=result, cached=cached):
-            return _complete(report, result, cached=cached)
+        case Completed(result=result):
+            return _complete(report, result)
         case Failed() as failed:
             return _fail(report, failed)
         case Skipped():
@@ -269,7 +269,9 @@ def _waited(report: _Report) -> NodeRecord:
     return replace(before, finished_at=report.grounds.now, until=None, waits=kept)
 
 
-def _complete(report: _Report, result: msgspec.Raw, *, cached: bool = False) -> Decision:
+def _complete(report: _Report, result: msgspec.Raw) -> Decision:
+    outcome = report.callback.outcome
+    cached = isinstance(outcome, Completed) and outcome.cached
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
     status = after(report.before.status, "complete")
     record = replace(_ended(report), status=status, counted=counted, cached=cached or None)

@@ -57,7 +57,7 @@ class Says(NamedTuple):
     tolerates: bool = False
     tries: int = 1
     again: bool | None = None
-    waits: Literal["", "wait", "signal", "approval"] = ""
+    waits: Literal["", "wait", "signal", "approval", "callback"] = ""
     times: int = 1
     delayed: bool = False
     collects: bool = False
@@ -155,6 +155,8 @@ class Model:
         """Nodes whose handlers have put off their calls."""
         self.timed: set[str] = set()
         """Nodes that wait for what they say, and end when its time is over."""
+        self.called: dict[str, Outcome] = {}
+        """How nodes will end whose tasks are on their way, as a callback has said."""
         self.kept: Counter[str] = Counter()
         """Signals that no node has taken, by the node that waits for them."""
         self._before: dict[str, _Before] = {}
@@ -264,6 +266,7 @@ class Model:
             self.status[node] = "pending"
             self.tried[node] = 0
             self.iterated[node] = self.iterated[node] if node in going_on else 0
+            self.called.pop(node, None)
         self.later -= set(reset)
         self.timed -= set(reset)
         self.repeating -= set(reset)
@@ -292,6 +295,10 @@ class Model:
         """
         if self.status[node] != "queued" or self.dispatch[node] != dispatch:
             return False
+        said = self.called.pop(node, None)
+        if said is not None and outcome in ("completed", "failed", "later"):
+            self._end_by_callback(node, said)
+            return True
         waits = outcome == "later" or (outcome == "completed" and self.of(node).waits)
         if waits and self.stop is not None:
             self.status[node] = "cancelled"
@@ -311,6 +318,25 @@ class Model:
             self._stop_after(node, outcome)
         self._decide()
         return True
+
+    def call_back(self, node: str, outcome: Outcome, *, early: bool) -> None:
+        """The callback has come for which the node waits, or will: `early`, if its task is on its way."""
+        if early:
+            self.called[node] = outcome
+        else:
+            self._end_by_callback(node, outcome)
+
+    def _end_by_callback(self, node: str, outcome: Outcome) -> None:
+        """It is not tried again."""
+        self.timed.discard(node)
+        self.later.discard(node)
+        if outcome == "failed":
+            self._fail(node)
+        else:
+            assert outcome == "completed", "a callback completes a node, or fails it"
+            self.status[node] = outcome
+        self._stop_after(node, outcome)
+        self._decide()
 
     def _iterate(self, node: str) -> None:
         """One iteration of several has ended. During a stop the node ends with it."""
