@@ -36,11 +36,16 @@ name: greeting
 description: Greets people by name.
 inputs:
   names: {type: array, items: {type: string, minLength: 1}, maxItems: 100, default: [world]}
+schedules:
+  # Once the workflow is applied: `flowengine dev` and `flowengine apply` do it.
+  - id: mornings
+    cron: "0 7 * * *"
+    timezone: Europe/Berlin
 nodes:
   # The handler of my_handlers.py, once for each name.
   - id: greet
-    handler: greet
     map: {items: "{{ inputs.names }}"}
+    handler: greet
     config: {name: "{{ item }}"}
 
   - id: report
@@ -75,36 +80,40 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
 '''
 
 _TESTS: Final = '''\
-"""The handlers by themselves, and the workflows as a whole."""
+"""The handlers by themselves, and the workflows as a whole, without a server."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from unittest.mock import Mock
 
+import my_handlers
+from flowengine.testing import context, run
 from my_handlers import Greet, greet
 
-ROOT = Path(__file__).parents[1]
-
-
-def run(workflow, *arguments):
-    """Run a workflow to its end, on a server of its own; returns what the command prints."""
-    command = [sys.executable, "-m", "flowengine", "run", f"workflows/{workflow}", "--json"]
-    done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+WORKFLOWS = Path(__file__).parents[1] / "workflows"
 
 
 def test_greeting_has_the_name():
-    assert greet(Greet(name="Ada"), Mock()) == {"result": "Hello, Ada!"}
+    assert greet(Greet(name="Ada"), context()) == {"result": "Hello, Ada!"}
 
 
 def test_everybody_is_greeted():
-    ended = run("greeting.yaml", "--input", 'names=["Ada", "Alan"]')
-    assert ended["outputs"]["people"] == 2
-    assert ended["outputs"]["greetings"] == ["Hello, Ada!", "Hello, Alan!"]
+    names = {"names": ["Ada", "Alan"]}
+    ended = run(WORKFLOWS / "greeting.yaml", names, real=["greet"], handlers=[my_handlers])
+    assert ended.status == "completed"
+    assert ended.outputs["greetings"] == ["Hello, Ada!", "Hello, Alan!"]
 '''
+
+_CASES: Final = """\
+# Run them:  flowengine test workflows
+workflow: greeting.yaml
+tests:
+  - name: everybody is greeted
+    inputs: {names: [Ada, Alan]}
+    mocks:
+      greet: {items: {"0": {result: Hello}, "1": {result: Good day}}}
+    expect:
+      outputs: {greetings: [Hello, Good day], people: 2}
+      calls: {greet: {count: 2}}
+"""
 
 _PYPROJECT: Final = """\
 [project]
@@ -147,6 +156,7 @@ jobs:
       - run: uv sync
       - run: uv run flowengine validate workflows --format github
       - run: uv run flowengine fmt --check workflows
+      - run: uv run flowengine test workflows
       - run: uv run pytest
 """
 
@@ -167,6 +177,7 @@ Workflows for FlowEngine. They are in `workflows/`, the handlers that they call 
     uv run flowengine run workflows/greeting.yaml     # one workflow, to its end
     uv run flowengine dev                             # the whole stack; applies what you save
     uv run flowengine validate workflows              # what CI checks
+    uv run flowengine test workflows                  # tests of workflows, in files beside them
     uv run pytest
 
 Settings and secrets of your machine are in `.env`, which git does not see.
@@ -176,6 +187,7 @@ In a new clone: `cp .env.example .env`.
 
 _FILES: Final[Mapping[str, str]] = {
     "workflows/greeting.yaml": _WORKFLOW,
+    "workflows/greeting.test.yaml": _CASES,
     "my_handlers.py": _HANDLERS,
     "tests/test_greeting.py": _TESTS,
     "pyproject.toml": _PYPROJECT,

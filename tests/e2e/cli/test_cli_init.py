@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from flowengine import __version__
 from flowengine.cli.authoring.new_project import project_name
 from flowengine.cli.tool import tool
-from tests.support.rigs.stack_processes import FLOWENGINE, clean_environment
+from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, clean_environment
 
 MADE = {
     "workflows/greeting.yaml",
+    "workflows/greeting.test.yaml",
     "my_handlers.py",
     "tests/test_greeting.py",
     "pyproject.toml",
@@ -33,10 +38,10 @@ def init(*arguments: str) -> Result:
     return CliRunner().invoke(tool, ["init", *arguments])
 
 
-def ran(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def ran(folder: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command in the project, as its user runs it."""
     return subprocess.run(
-        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=100
+        command, cwd=folder, env=clean_environment(**settings), capture_output=True, text=True, timeout=100
     )
 
 
@@ -46,7 +51,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_new_project_is_valid_and_its_tests_pass(tmp_path: Path) -> None:
-    """With the settings that it brings: its workflow finds its handler, and runs on a server of its own."""
+    """With the settings that it brings: its workflow finds its handler, in tests and in a run."""
     folder = tmp_path / "My Shop"
     made = init(str(folder))
     assert made.exit_code == 0, made.output
@@ -54,6 +59,12 @@ def test_new_project_is_valid_and_its_tests_pass(tmp_path: Path) -> None:
     assert files(folder) == MADE
     checked = ran(folder, FLOWENGINE, "validate", "workflows")
     assert (checked.returncode, checked.stderr) == (0, "1 file valid\n"), checked.stdout
+    laid_out = ran(folder, FLOWENGINE, "fmt", "--check", "workflows")
+    assert (laid_out.returncode, laid_out.stdout) == (0, "")
+    cases = ran(folder, FLOWENGINE, "test", "workflows")
+    assert cases.returncode == 0, cases.stdout + cases.stderr
+    done = ran(folder, FLOWENGINE, "run", "workflows/greeting.yaml", "--json", "--input", 'names=["Ada"]')
+    assert json.loads(done.stdout)["outputs"] == {"greetings": ["Hello, Ada!"], "people": 1}
     tested = ran(folder, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout
     assert "2 passed" in tested.stdout
@@ -94,6 +105,29 @@ def test_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None
     assert refused.exit_code == 3
     assert refused.stderr.startswith("error: cannot make ")
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv, which builds and installs it, is not here")
+def test_wheel_works_by_itself_as_uvx_runs_it(tmp_path: Path) -> None:
+    """Built from a source distribution, in an environment of its own: from a new project to a run."""
+    built = ran(tmp_path, "uv", "build", "--quiet", "--out-dir", str(tmp_path / "dist"), str(ROOT))
+    assert built.returncode == 0, built.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert wheel.name.split("-")[1] == __version__
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if "tests/" in name]
+    package = f"flowengine[embedded] @ {wheel.as_uri()}"
+    tool_run = ("uv", "tool", "run", "--quiet", "--isolated", "--from", package)
+    alone = {"PYTHONPATH": ""}
+    assert (
+        ran(tmp_path, *tool_run, "flowengine", "--version", **alone).stdout == f"flowengine {__version__}\n"
+    )
+    assert ran(tmp_path, *tool_run, "flowengine", "init", "mine", **alone).returncode == 0
+    done = ran(
+        tmp_path / "mine", *tool_run, "flowengine", "run", "workflows/greeting.yaml", "--json", **alone
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["outputs"]["greetings"] == ["Hello, world!"]
 
 
 @pytest.mark.parametrize(
