@@ -63,7 +63,7 @@ def test_help_lists_every_command() -> None:
     assert listed == [
         "run", "dev", "init", "validate", "test", "fmt", "import", "graph",
         "submit", "trigger", "apply", "diff",
-        "definitions", "list", "show", "results", "logs", "events",
+        "definitions", "schedules", "list", "show", "results", "logs", "events",
         "cancel", "pause", "resume", "delete", "rerun", "bulk", "signal", "approve", "reject",
         "skip", "complete", "fail",
         "dead-letters", "queues", "workers", "limits", "stats", "api", "orchestrator", "worker", "handlers",
@@ -141,7 +141,7 @@ def test_handlers_are_listed_with_their_schemas() -> None:
     listed = json.loads(run("handlers", "--json").stdout)
     assert [item["name"] for item in listed] == [
         "aggregate", "approval", "assert", "call_external_service", "compute", "end", "http_request",
-        "llm_service", "set", "signal", "transform", "wait",
+        "llm_service", "set", "signal", "transform", "wait", "workflow",
     ]  # fmt: skip
     assert all(item["summary"] and item["config"] for item in listed)
 
