@@ -142,6 +142,8 @@ class PageStandIn:
             _send(request, 200, self._execution(), "application/json")
         elif path == "/workflows/bench/graph":
             _send(request, 200, self.drawing, "application/json")
+        elif path == "/waiting":
+            _send(request, 200, b'{"items":[],"next_cursor":null}', "application/json")
         else:
             found = path == "/me"
             _send(request, 200 if found else 404, b'{"key":null,"role":"admin"}', "application/json")

@@ -2,7 +2,7 @@
 import { html, useState } from "../../../vendor/preact.js";
 import { withQuery } from "../../../app/api.js";
 import { exact } from "../../../app/format.js";
-import { usePolled } from "../../../parts/asking/polled.js";
+import { useOnce } from "../../../parts/asking/asked_once.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
 import { definitionAddress, definitionPath } from "../addresses.js";
 import { Changes } from "./changes.js";
@@ -36,7 +36,7 @@ export function Versions({ name, shown, versions }) {
 /** @param {{name: string, version: number, since: number}} props */
 function Compared({ name, version, since }) {
   /** @type {import("../../../parts/asking/polled.js").Polled<{differences: import("./changes.js").Difference[]}>} */
-  const { told, problem, again } = usePolled(withQuery(definitionPath(name, "/changes"), { version, since }));
+  const { told, problem, again } = useOnce(withQuery(definitionPath(name, "/changes"), { version, since }));
   return html`${problem && html`<${ProblemNote} problem=${problem} what="What differs" again=${again} />`}
     ${told && html`<${Changes} differences=${told.differences} />`}<${DocumentDiff} name=${name} version=${version} since=${since} />`;
 }
