@@ -29,6 +29,8 @@ MOVED_KEPT_S: Final = 24 * 3600
 
 _ASYNC: Final = ":async"
 _CROWD: Final = ":crowd"
+_HIGH: Final = ":high"
+_LOW: Final = ":low"
 
 
 def partition_prefix(partition: str) -> str:
@@ -86,6 +88,19 @@ def crowd_line(queue: str) -> str:
     return f"{queue}{_CROWD}"
 
 
+def high_line(line: str) -> str:
+    """The line before a queue, or before an async line, for the nodes of executions of high priority.
+
+    It has a stream as a queue has, and the same group. Everything else of it is its queue's.
+    """
+    return f"{line}{_HIGH}"
+
+
+def low_line(line: str) -> str:
+    """The line behind a queue, or behind an async line, for the nodes of executions of low priority."""
+    return f"{line}{_LOW}"
+
+
 def is_of_crowd(place: str) -> bool:
     """Whether a task that stands there (see `Held.place`) is one of a crowd."""
     return place.endswith(_CROWD)
@@ -95,7 +110,8 @@ def lines_beside(queue: str) -> tuple[str, ...]:
     """The lines beside a queue that its own processes read, but for those of handlers."""
     if queue == ORCHESTRATOR_QUEUE:
         return (crowd_line(queue),)
-    return (async_line(queue), crowd_line(queue), crowd_line(async_line(queue)))
+    own = (queue, async_line(queue))
+    return (own[1], *[beside(line) for line in own for beside in (crowd_line, high_line, low_line)])
 
 
 def is_async_line(line: str) -> bool:
@@ -110,7 +126,8 @@ def queue_of_line(line: str) -> str:
 
 def is_at(line: str, queue: str) -> bool:
     """Whether a line is this queue, or one beside it."""
-    return line in (queue, crowd_line(queue)) or line.startswith(f"{queue}:handler:")
+    beside = (queue, crowd_line(queue), high_line(queue), low_line(queue))
+    return line in beside or line.startswith(f"{queue}:handler:")
 
 
 def handlers_key(queue: str, partition: str = "", owner: str = "") -> str:

@@ -44,14 +44,17 @@ from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_g
 from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
 from flowengine.broker.timing import TIMING, Timing
+from flowengine.broker.turn_reader import Beside
 from flowengine.engine.held import Held
 from flowengine.errors import StoreUnavailableError
 from flowengine.queues import (
     ORCHESTRATOR_QUEUE,
     async_line,
     crowd_line,
+    high_line,
     is_async_line,
     later_key,
+    low_line,
     queue_of_line,
 )
 
@@ -245,7 +248,8 @@ class StreamsBroker(dramatiq.Broker):
     def flush(self, queue_name: str) -> None:
         """Drop every message of a queue, delivered or not, put off or passed on or not."""
         later = later_key(queue_name, self._partition, self._owner)
-        self.group.client.delete(*map(self.group.stream, (queue_name, crowd_line(queue_name))), later)
+        beside = (crowd_line(queue_name), high_line(queue_name), low_line(queue_name))
+        self.group.client.delete(*map(self.group.stream, (queue_name, *beside)), later)
         if self.handler_lines is not None:
             self.handler_lines.drop(queue_name)
 
@@ -376,18 +380,22 @@ class StreamsBroker(dramatiq.Broker):
     def _leave_groups(self) -> None:
         if self._notice is not None:
             self._notice.remove()
-        crowds = [crowd for queue in list(self._consumers) if (crowd := self.crowd_of(queue))]
-        for line in dict.fromkeys([*self._consumers, *crowds, *self.held_messages.lines()]):
+        beside = [line for queue in list(self._consumers) for line in self.beside(queue).lines]
+        for line in dict.fromkeys([*self._consumers, *beside, *self.held_messages.lines()]):
             try:
                 self.group.leave(line)
             except redis.RedisError as error:
                 if not is_missing_group(error):
                     log.info("broker.group_not_left", queue=line, error=str(error) or type(error).__name__)
 
-    def crowd_of(self, queue: str) -> str:
-        """The crowd behind a queue of a service, or behind an async line; empty for other queues."""
-        has_crowd = queue == ORCHESTRATOR_QUEUE or async_line(queue_of_line(queue)) in self.queues
-        return crowd_line(queue) if has_crowd else ""
+    def beside(self, queue: str) -> Beside:
+        """The lines beside a queue of a service, or beside an async line, that are read with it. The queue of
+        orchestrators has a crowd; other queues have nothing."""
+        if queue == ORCHESTRATOR_QUEUE:
+            return Beside(crowd_line(queue))
+        if async_line(queue_of_line(queue)) not in self.queues:
+            return Beside()
+        return Beside(crowd_line(queue), high_line(queue), low_line(queue))
 
     def _actors_of(self, queue: str) -> list[str]:
         """The actors whose messages the queue may hold: all of them if none is declared on it."""
@@ -412,7 +420,7 @@ class StreamsBroker(dramatiq.Broker):
                 if lines is not None:
                     lines.look(queue)
             if janitor is not None:
-                janitor.turn(queue, self.crowd_of(queue))
+                janitor.turn(queue, *self.beside(queue).lines)
 
         with self._making:
             if self._keeper is None:

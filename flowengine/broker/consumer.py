@@ -68,12 +68,14 @@ class StreamsConsumer(dramatiq.Consumer):
         self._group = broker.group_over(self._client)
         self._cautious = broker.is_cautious(queue)
         self._sign = SignOfLife(self._group, self._timing)
-        self._crowd = broker.crowd_of(queue)
+        beside = broker.beside(queue)
         self._reader = TurnReader(
-            self._group, queue, self._crowd, self._sign, self._timing, exact=not self._needs_threads
+            self._group, queue, beside, self._sign, self._timing, exact=not self._needs_threads
         )
         self._recoverer = self._recoverer_of(queue)
-        self._crowd_recoverer = self._recoverer_of(self._crowd, seldom(self._timing))
+        self._recoverers_beside = {
+            line: self._recoverer_of(line, seldom(self._timing)) for line in beside.lines
+        }
         self._assemblers = {queue: self._assembler_of(queue)}
         self._beside = self._line_reader()
         self._fetching = Lock()
@@ -251,10 +253,12 @@ class StreamsConsumer(dramatiq.Consumer):
             self._held.end_admission(self._queue)
 
     def _take_beside(self, most: int) -> bool:
-        """Whether there was something in a line beside the queue for this process, or lapsed in the crowd."""
-        if self._crowd and (lapsed := self._crowd_recoverer.take(most)):
-            self._receive(lapsed, self._crowd)
-            return True
+        """Whether there was something for this process in the line of a handler, or lapsed in a line that is
+        read with the queue."""
+        for line, recoverer in self._recoverers_beside.items():
+            if lapsed := recoverer.take(most):
+                self._receive(lapsed, line)
+                return True
         self._held.end_admission(self._queue)
         taken = None if self._beside is None else self._beside.take(most)
         if taken is None:
@@ -309,7 +313,8 @@ class StreamsConsumer(dramatiq.Consumer):
             self._postpone_beside()
 
     def _postpone_beside(self, for_s: float | None = None) -> None:
-        self._crowd_recoverer.postpone(for_s)
+        for recoverer in self._recoverers_beside.values():
+            recoverer.postpone(for_s)
         if self._beside is not None:
             self._beside.postpone(for_s)
 

@@ -45,6 +45,7 @@ from flowengine.execution.views.operations import (
 from flowengine.execution.views.validation import ValidationView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
+from flowengine.workflow.priority import Priority
 
 RerunMode: TypeAlias = Literal["failed", "from", "all"]
 RerunVersion: TypeAlias = Literal["latest"] | int
@@ -63,13 +64,16 @@ def create(
     labels: Labels | None = None,
     idempotency_key: str | None = None,
     callback_url: str | None = None,
+    priority: Priority | None = None,
 ) -> Call[CreatedView]:
     """Store a pending execution of a workflow: its text, YAML or JSON, or the document itself.
 
     It is sent again where the connection breaks, and done once. With an `idempotency_key` of your own so is a
-    call that you repeat.
+    call that you repeat. `priority`: in place of that of the workflow.
     """
-    body, media_type = posted(workflow, inputs=inputs, labels=labels, callback_url=callback_url)
+    body, media_type = posted(
+        workflow, inputs=inputs, labels=labels, callback_url=callback_url, priority=priority
+    )
     return Call(
         method="POST",
         path="/workflow",
@@ -87,9 +91,15 @@ def start(
     labels: Labels | None = None,
     idempotency_key: str | None = None,
     callback_url: str | None = None,
+    priority: Priority | None = None,
 ) -> Call[StartedView]:
-    """Store an execution of a workflow and start it, in one step. `idempotency_key` as for `create`."""
-    body, media_type = posted(workflow, inputs=inputs, labels=labels, callback_url=callback_url)
+    """Store an execution of a workflow and start it, in one step.
+
+    `idempotency_key` and `priority` as for `create`.
+    """
+    body, media_type = posted(
+        workflow, inputs=inputs, labels=labels, callback_url=callback_url, priority=priority
+    )
     return Call(
         method="POST",
         path="/workflow",

@@ -21,6 +21,7 @@ from flowengine.execution.definitions.views import (
 from flowengine.execution.views.executions import ResultsView, StartedView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
+from flowengine.workflow.priority import Priority
 
 
 def apply(name: str, document: Workflow) -> Call[AppliedView]:
@@ -81,12 +82,13 @@ def start_definition(
     labels: Labels | None = None,
     idempotency_key: str | None = None,
     callback_url: str | None = None,
+    priority: Priority | None = None,
 ) -> Call[StartedView]:
     """Start an execution of a definition: of the version in force, or of another one.
 
-    `idempotency_key` as for `create`.
+    `idempotency_key` and `priority` as for `create`.
     """
-    given = {"inputs": inputs, "labels": labels, "callback_url": callback_url}
+    given = {"inputs": inputs, "labels": labels, "callback_url": callback_url, "priority": priority}
     body = {field: value for field, value in given.items() if value}
     return Call(
         method="POST",

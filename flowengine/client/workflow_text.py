@@ -10,6 +10,7 @@ import msgspec
 from flowengine.client.call import JSON
 from flowengine.client.errors import Refusal, RefusedError
 from flowengine.jsonvalue import JsonValue
+from flowengine.workflow.priority import Priority
 
 YAML: Final = "application/yaml"
 
@@ -20,6 +21,7 @@ def posted(
     inputs: Mapping[str, JsonValue] | None,
     labels: Mapping[str, str] | None,
     callback_url: str | None = None,
+    priority: Priority | None = None,
 ) -> tuple[bytes, str]:
     """The body of a request, and its media type. Text without anything beside it goes as it is, so that
     the API's problems name its lines. Raises RefusedError for text that cannot be read."""
@@ -30,6 +32,8 @@ def posted(
         given["labels"] = dict[str, JsonValue](labels)
     if callback_url is not None:
         given["callback_url"] = callback_url
+    if priority is not None:
+        given["priority"] = priority
     if isinstance(workflow, str | bytes):
         text = workflow.encode() if isinstance(workflow, str) else workflow
         if not given:

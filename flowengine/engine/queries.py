@@ -81,6 +81,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         version=msgspec.UNSET if record.version is None else record.version,
         parent=_parent(plan),
         children=_children(store, execution, plan),
+        priority=plan.overall.priority,
         rerun_of=_rerun_of(record),
         reruns=_reruns(store, execution),
         trigger=trigger_of(execution, record) or msgspec.UNSET,

@@ -39,6 +39,7 @@ from flowengine.execution.requests.fork import Fork
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.signals import KeptSignal
 from flowengine.execution.status import ExecutionStatus
+from flowengine.workflow.priority import NORMAL, Priority
 
 
 class StoredInputs(msgspec.Struct, frozen=True):
@@ -229,7 +230,7 @@ class Dispatch(msgspec.Struct, frozen=True):
 
     `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
     `crowd`: it is one of many that one execution sends at once, and goes behind the queue. `iteration`: that
-    which has ended with this.
+    which has ended with this. `priority`: that of its execution.
     """
 
     record: NodeRecord
@@ -238,6 +239,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     waits: bool = False
     iteration: Iteration | None = None
     crowd: bool = False
+    priority: Priority = NORMAL
 
 
 class CountDown(msgspec.Struct, frozen=True):
@@ -313,6 +315,7 @@ class SendItems(msgspec.Struct, frozen=True):
     queue: str
     waits: bool = False
     crowd: bool = False
+    priority: Priority = NORMAL
 
 
 class EndItem(msgspec.Struct, frozen=True):

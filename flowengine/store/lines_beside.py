@@ -1,5 +1,5 @@
-"""Whether nodes go to a line beside their queue, or into the queue itself: those of async handlers, and the
-crowd of those that one execution has sent at once.
+"""Whether nodes go to a line beside their queue, or into the queue itself: those of async handlers, those of
+executions of high or low priority, and the crowd of those that one execution has sent at once.
 
 Versions before these lines read the queue only. So a line is used unless workers serve the queue of which
 none serves the line. A worker enters the lines before the queue: it is never seen in the queue alone. Who
@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flowengine.errors import StoreUnavailableError
-from flowengine.queues import GROUP, async_line, crowd_line
+from flowengine.queues import GROUP, async_line, crowd_line, high_line, low_line
 from flowengine.store.connection.sessions import Session, Sessions
 from flowengine.store.keys import Keys
 from flowengine.store.task_states import ALIVE_MS, alive
+from flowengine.workflow.priority import NORMAL, Priority
 
 EVERY_S: Final = 2.0
 
@@ -37,15 +38,24 @@ class LinesBeside:
         self._session: Session | None = None
         self._known: dict[str, tuple[float, bool]] = {}
 
-    def line_for(self, queue: str, *, waits: bool, crowd: bool) -> str:
-        """Where a node goes. `waits`: its handler is async. `crowd`: it steps back behind others' nodes."""
+    def line_for(self, queue: str, *, waits: bool, crowd: bool, priority: Priority = NORMAL) -> str:
+        """Where a node goes. `waits`: its handler is async. `crowd`: it steps back behind others' nodes.
+        `priority`: that of its execution; any but the normal one has a line of its own, and no crowd."""
         line = async_line(queue) if waits and self._is_served(async_line(queue), queue) else queue
+        if priority != NORMAL:
+            beside = high_line(line) if priority == "high" else low_line(line)
+            if self._is_served(beside, line):
+                return beside
         return crowd_line(line) if crowd and self._is_served(crowd_line(line), line) else line
 
-    def may_hold(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]:
+    def may_hold(
+        self, queue: str, *, waits: bool, crowd: bool, priority: Priority = NORMAL
+    ) -> tuple[str, ...]:
         """The streams in which the task of such a node may be: the one that it goes to now comes last."""
-        lines = (queue, self.line_for(queue, waits=waits, crowd=False))
-        return tuple(dict.fromkeys([*lines, self.line_for(queue, waits=waits, crowd=crowd)]))
+        lines = [queue, self.line_for(queue, waits=waits, crowd=False)]
+        lines += [self.line_for(queue, waits=waits, crowd=crowd)] if priority != NORMAL else []
+        last = self.line_for(queue, waits=waits, crowd=crowd, priority=priority)
+        return tuple(dict.fromkeys([*lines, last]))
 
     def _is_served(self, line: str, queue: str) -> bool:
         """Whether the line beside this queue is in use. Never raises."""

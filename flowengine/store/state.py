@@ -136,7 +136,9 @@ class RedisState:
         return ChangeEncoder(self.keys, self.post, self, self._line_for)
 
     def _line_for(self, dispatch: Dispatch | SendItems) -> str:
-        return self.lines_beside.line_for(dispatch.queue, waits=dispatch.waits, crowd=dispatch.crowd)
+        return self.lines_beside.line_for(
+            dispatch.queue, waits=dispatch.waits, crowd=dispatch.crowd, priority=dispatch.priority
+        )
 
     def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
         """WATCH and read, in one round trip.

@@ -25,6 +25,7 @@ WORKFLOW_FIELDS: Final = (
     "on_node_failure",
     "hooks_timeout_seconds",
     "concurrency",
+    "priority",
     "schedules",
     "nodes",
     "on_failure",
@@ -32,10 +33,7 @@ WORKFLOW_FIELDS: Final = (
     "outputs",
 )
 
-FUTURE_WORKFLOW_FIELDS: Final = (
-    "priority",
-    "after",
-)
+FUTURE_WORKFLOW_FIELDS: Final = ("after",)
 """Fields of the language that are not built yet: refused with a word of their own."""
 
 NODE_SPELLINGS: Final[Mapping[str, str]] = {

@@ -14,7 +14,7 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
-from flowengine.workflow.checking.execution_policy import check_end, read_execution_policy
+from flowengine.workflow.checking.execution_policy import check_end, read_execution_policy, read_priority
 from flowengine.workflow.checking.node_defaults import NodeDefaults, read_defaults
 from flowengine.workflow.checking.node_fields import NodeFields, read_dependencies, read_id, read_timeout
 from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
@@ -111,7 +111,11 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     variables = read_vars(document, inputs, report, work)
     given = GivenCheck(inputs, variables.vars, labels)
     concurrency = read_concurrency(document, given, report, work)
-    overall = msgspec.structs.replace(read_execution_policy(document, report), concurrency=concurrency)
+    overall = msgspec.structs.replace(
+        read_execution_policy(document, report),
+        concurrency=concurrency,
+        priority=read_priority(document, report),
+    )
     schedules = read_schedules(
         document, inputs, report, work, limited=document.get("concurrency") is not None
     )

@@ -16,6 +16,7 @@ from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.children.lineage import Lineage, Reference
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy, TriggerRule
+from flowengine.workflow.priority import Priority
 from flowengine.workflow.stages import MAIN_ONLY, Stage, Stages
 
 T = TypeVar("T")
@@ -120,6 +121,12 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         plan.__dict__["_lineage"], plan.__dict__["_path"] = reference.lineage, reference.path
         return plan
 
+    def prioritised(self, priority: Priority) -> Plan:
+        """The same plan for executions of this priority."""
+        if priority == self.overall.priority:
+            return self
+        return replace(self, overall=replace(self.overall, priority=priority))
+
     @Derived
     def nests(self) -> bool:
         """Whether its executions may have children."""
@@ -138,7 +145,9 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
                 group = plan.policy(position).group
                 if group is None:
                     raise LookupError(f"node {position} of the plan of '{self.name}' is no group")
-                found = plan._groups[position] = decode_plan(bytes(group.plan))
+                # A child has the priority of its document.
+                found = decode_plan(bytes(group.plan)).prioritised(plan.overall.priority)
+                plan._groups[position] = found
             plan = found
         return plan
 

@@ -13,6 +13,7 @@ from flowengine.workflow.children.called import Calls
 from flowengine.workflow.children.group import Group, Outer
 from flowengine.workflow.limits.declared import CachePolicy, Concurrency, NodeConcurrency, RateLimit
 from flowengine.workflow.maps.policy import MapPolicy
+from flowengine.workflow.priority import NORMAL, Priority
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
@@ -103,12 +104,14 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a document says of its executions as a whole.
 
     `timeout_ms`: how long one run may take, waits included; 0: as long as it takes. `stops_on_failure`: the
-    first failure that is not tolerated stops it. `concurrency`: how many of them run at once.
+    first failure that is not tolerated stops it. `concurrency`: how many of them run at once. `priority`: how
+    soon their nodes run beside those of others.
     """
 
     timeout_ms: int = 0
     stops_on_failure: bool = False
     concurrency: Concurrency | None = None
+    priority: Priority = NORMAL
 
 
 PLAIN_EXECUTION: Final = ExecutionPolicy()

@@ -12,6 +12,7 @@ from flowengine.workflow.children.called import WORKFLOW
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_ID_CHARS, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.policy import RULES_WITHOUT_DEPENDENCIES, TRIGGER_RULES, Retry
+from flowengine.workflow.priority import NORMAL, PRIORITIES
 from flowengine.workflow.repeating.repeat_schema import repeat_schema
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS
 from flowengine.workflow.waits.wait_policy import DEFAULT_TIMEOUT_S as WAIT_S
@@ -200,6 +201,16 @@ def execution() -> dict[str, Schema]:
             "default": ON_FAILURE[0],
             "description": "Whether the other branches go on after a failure that is not tolerated.",
         },
+    }
+
+
+def priority() -> Schema:
+    """The field of a document that says how soon its nodes run."""
+    return {
+        "type": ["string", "null"],
+        "enum": [*PRIORITIES, None],
+        "description": "How soon the nodes of its executions run where more wait than can run. By default "
+        f"`{NORMAL}`.",
     }
 
 

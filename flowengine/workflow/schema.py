@@ -62,6 +62,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             },
             "defaults": policy_schema.defaults(work.defaults),
             **policy_schema.execution(),
+            "priority": policy_schema.priority(),
             CONCURRENCY: concurrency_schema(),
             SCHEDULES: schedules_schema(),
             "nodes": {

@@ -36,6 +36,7 @@ from flowengine.layout import drawing
 from flowengine.plugin import Registry
 from flowengine.workflow.definitions.comparison import Difference
 from flowengine.workflow.definitions.document_set import MAX_DOCUMENTS
+from flowengine.workflow.policy_schema import priority as priority_schema
 from flowengine.workflow.posting.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import LATEST, MAX_NODES, MAX_VERSION, MODES, ORIGINAL, WORDS
@@ -235,6 +236,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
                 workflow={"oneOf": [reference(WORKFLOW), {"type": "string", "description": WRITTEN}]},
                 inputs=reference(INPUTS),
                 labels=reference(LABELS),
+                priority=priority_schema(),
                 callback_url=_CALLBACK_URL,
                 trigger={
                     "type": ["boolean", "null"],
@@ -247,6 +249,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         START: _object_of(
             inputs=reference(INPUTS),
             labels=reference(LABELS),
+            priority=priority_schema(),
             callback_url=_CALLBACK_URL,
             trigger={"type": ["boolean", "null"], "description": "It always starts: true, or nothing."},
         ),

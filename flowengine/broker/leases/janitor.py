@@ -39,15 +39,15 @@ class Janitor:
         self._next_look: dict[str, float] = {}
         self._gone: dict[str, deque[bytes]] = {}
 
-    def turn(self, queue: str, crowd: str = "") -> None:
-        """Remove some consumers that are gone, of a queue and of the crowd behind it.
+    def turn(self, queue: str, *beside: str) -> None:
+        """Remove some consumers that are gone, of a queue and of lines beside it.
 
         Raises redis.RedisError if the server cannot be reached.
         """
         line = queue
         try:
             looks = not self._gone.get(queue) and self._is_due(queue)
-            for line in filter(None, (queue, crowd)):
+            for line in (queue, *beside):
                 self._turn(line, looks=looks)
         except redis.exceptions.ReadOnlyError:
             raise

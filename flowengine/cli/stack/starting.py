@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from flowengine.client import Client
     from flowengine.execution.views.executions import StartedView
     from flowengine.jsonvalue import JsonValue
+    from flowengine.workflow.priority import Priority
     from flowengine.workflow.problems import Problem
+
+PRIORITIES: Final = ("high", "normal", "low")
+"""Those of `workflow.priority`, which the help must not wait for."""
 
 
 @click.command()
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     metavar="KEY",
     help="Start it once, however often this is run with the same key and workflow.",
 )
+@click.option("--priority", type=click.Choice(PRIORITIES), help="In place of that of the workflow.")
 @click.option("--callback-url", metavar="URL", help="Where its results are sent once it has ended.")
 @waiting_options
 @json_option
@@ -45,6 +50,7 @@ def submit(
     labels: tuple[str, ...],
     version: int | None,
     idempotency_key: str | None,
+    priority: Priority | None,
     callback_url: str | None,
     wait: bool,
     follow: bool,
@@ -62,7 +68,7 @@ def submit(
     with stack(as_json=as_json) as client:
         source = AppliedSource(client, str(file), version) if body is None else WorkflowSource(file, body)
         inputs, named = given_values(given, inputs_file, labels, source.schemas)
-        started = source.start(client, inputs, named, idempotency_key, callback_url)
+        started = source.start(client, inputs, named, idempotency_key, callback_url, priority)
         for warning in started.warnings or ():
             _say_problem(file, warning)
         _tell_started(started, quiet=as_json, waits=wait or follow)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flowengine.client import Client
     from flowengine.execution.views.executions import StartedView
     from flowengine.jsonvalue import JsonValue
+    from flowengine.workflow.priority import Priority
 
 _ENVELOPE: Final = "/workflow"
 
@@ -51,6 +52,7 @@ class WorkflowSource:
         labels: Mapping[str, str],
         idempotency_key: str | None,
         callback_url: str | None = None,
+        priority: Priority | None = None,
     ) -> StartedView:
         """Start it. Raises InvalidInputError with the lines of what is wrong."""
         try:
@@ -60,11 +62,12 @@ class WorkflowSource:
                 labels=labels,
                 idempotency_key=idempotency_key,
                 callback_url=callback_url,
+                priority=priority,
             )
         except RefusedError as error:
             if error.code != "invalid_workflow":
                 raise
-            in_envelope = bool(inputs or labels) or callback_url is not None
+            in_envelope = bool(inputs or labels or priority) or callback_url is not None
             problems = self._located(error.problems) if in_envelope else error.problems
             raise _invalid(self._path, error.code, problems) from error
 
@@ -104,6 +107,7 @@ class AppliedSource:
         labels: Mapping[str, str],
         idempotency_key: str | None,
         callback_url: str | None = None,
+        priority: Priority | None = None,
     ) -> StartedView:
         """Start it."""
         return client.start_definition(
@@ -113,6 +117,7 @@ class AppliedSource:
             labels=labels,
             idempotency_key=idempotency_key,
             callback_url=callback_url,
+            priority=priority,
         )
 
 

@@ -48,6 +48,7 @@ from flowengine.workflow.definitions.comparison import Difference, differences
 from flowengine.workflow.inputs.input_schema import input_schema
 from flowengine.workflow.plan import Plan, encode_plan
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument, pack, unpack
+from flowengine.workflow.priority import Priority
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.schedules.declared import Schedule
 
@@ -74,7 +75,8 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution of a definition is given. `version`: of this one; None: of that in force. `request`:
-    the idempotent one that starts it, if it is one. `callback_url`: where its results are sent."""
+    the idempotent one that starts it, if it is one. `callback_url`: where its results are sent. `priority`:
+    in place of that of the document."""
 
     correlation_id: str
     version: int | None = None
@@ -82,6 +84,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     labels: Labels = {}
     request: IdempotentRequest | None = None
     callback_url: str | None = None
+    priority: Priority | None = None
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +163,7 @@ class StoredDefinitions:
 
             labels = merged(labels, asked.labels)
         new = New(
-            plan=found.plan,
+            plan=found.plan if asked.priority is None else found.plan.prioritised(asked.priority),
             correlation_id=asked.correlation_id,
             inputs=asked.inputs,
             labels=labels,

@@ -21,6 +21,7 @@ from flowengine.execution.rules.maps.opening import task_of_item
 from flowengine.execution.work import queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.priority import Priority
 
 _ORCHESTRATORS: Final = (ORCHESTRATOR_QUEUE, crowd_line(ORCHESTRATOR_QUEUE))
 
@@ -35,7 +36,7 @@ class OpenMapStore(AdvancingStore, Protocol):
         """The items that have been sent and have not ended, each with how it stands between its tries."""
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]: ...
-    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]: ...
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool, priority: Priority) -> tuple[str, ...]: ...
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]: ...
     def now(self) -> int: ...
 
@@ -78,7 +79,8 @@ class OpenMaps:
         if self._store.map_numbers(run.execution, [node])[node] != numbers:
             return 1
         queue = queue_of(plan.nodes[plan.index[node]])
-        streams = self._store.streams_of(queue, waits=plan.index[node] in plan.waiting, crowd=True)
+        waits, priority = plan.index[node] in plan.waiting, plan.overall.priority
+        streams = self._store.streams_of(queue, waits=waits, crowd=True, priority=priority)
         if not self._has_left(streams, before.at):
             return 0
         if any(waited == queue for waited, _ in self._store.handlers_waited_for([queue])):

@@ -46,6 +46,7 @@ from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.workflow.priority import Priority
 from flowengine.workflow.stages import Stage
 
 log = structlog.stdlib.get_logger()
@@ -78,10 +79,11 @@ class SweepStore(OpenMapStore, UnmovedStore, UnarmedStore, UnfinishedStore, Lost
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, looked at in this order; None: it is empty."""
 
-    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]:
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool, priority: Priority) -> tuple[str, ...]:
         """The queue and the lines beside it in which the task of such a node may be, of those in use.
 
         `waits`: its handler is async. `crowd`: it is one of many that its execution has sent at once.
+        `priority`: that of its execution.
         """
 
     def are_armed(self, timers: Sequence[WaitingTimer]) -> list[bool]:
@@ -305,7 +307,8 @@ class Sweep:
             kind = (queue_of(node), position in plan.waiting, position in plan.crowd)
             if kind not in asked:
                 queue, waits, crowd = kind
-                asked[kind] = self._store.streams_of(queue, waits=waits, crowd=crowd)
+                priority = plan.overall.priority
+                asked[kind] = self._store.streams_of(queue, waits=waits, crowd=crowd, priority=priority)
             found[name] = asked[kind]
         return found
 

@@ -172,7 +172,9 @@ def _send_task(
             if policy.calls is not None and queued.child is not None:
                 message = replace(message, handler=GROUP, config=NO_CONFIG, opens=True)
             waits, crowd = position in plan.waiting and policy.map is None, position in plan.crowd
-            return (Dispatch(queued, message, task.queue, waits, crowd=crowd), Happened(event))
+            priority = plan.overall.priority
+            sent = Dispatch(queued, message, task.queue, waits, crowd=crowd, priority=priority)
+            return (sent, Happened(event))
         case _ as never:
             assert_never(never)
 

@@ -17,6 +17,7 @@ from flowengine.execution.times import Moment as Moment
 from flowengine.execution.times import moment as moment
 from flowengine.execution.times import moment_or_none as moment_or_none
 from flowengine.execution.views.maps import MapView
+from flowengine.workflow.priority import NORMAL, Priority
 from flowengine.workflow.problems import Problem
 
 
@@ -428,7 +429,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     stands for. `children`: where the document has groups. `rerun_of`: of a new execution that a rerun has
     made, what it was made of. `reruns`: the new executions that reruns have made of it, if there are some.
     `trigger`: what has started it, once something has. `scheduled_at`: the time of the
-    schedule that has started it, if one has."""
+    schedule that has started it, if one has. `priority`: how soon its nodes run beside those of others."""
 
     execution_id: str
     name: str
@@ -450,6 +451,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     version: int | msgspec.UnsetType = msgspec.UNSET
     parent: ParentView | msgspec.UnsetType = msgspec.UNSET
     children: ChildrenView | msgspec.UnsetType = msgspec.UNSET
+    priority: Priority = NORMAL
     rerun_of: RerunOfView | msgspec.UnsetType = msgspec.UNSET
     reruns: ChildrenView | msgspec.UnsetType = msgspec.UNSET
     trigger: TriggerView | msgspec.UnsetType = msgspec.UNSET

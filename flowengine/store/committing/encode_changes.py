@@ -99,6 +99,7 @@ from flowengine.store.limits.line_commands import entering, expecting, holding, 
 from flowengine.store.lists.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.priority import NORMAL
 
 KEPT_STOPS = 10_000
 """Workers learn by the second of so many executions that are being stopped, or of which a node was
@@ -374,13 +375,13 @@ class ChangeEncoder:
         else:
             node = change.task.node
             self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
-        queue = self._line_for(change) if change.waits or change.crowd else change.queue
+        queue = self._line_for(change) if _is_beside(change) else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
 
     def _send_items(self, execution: str, change: SendItems) -> None:
         if change.sent is not None:
             self.commands.append(("HSET", self._keys.map(execution, change.node), keys.SENT, change.sent))
-        queue = self._line_for(change) if change.waits or change.crowd else change.queue
+        queue = self._line_for(change) if _is_beside(change) else change.queue
         for task in change.tasks:
             self._post(self.commands, queue, task, self._keys.partition)
 
@@ -686,6 +687,11 @@ class ChangeEncoder:
             ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S + LISTED_LONGER_S),
             *(("EXPIREAT", name, later) for name in names),
         ]
+
+
+def _is_beside(change: Dispatch | SendItems) -> bool:
+    """Whether tasks may go to a line beside their queue."""
+    return change.waits or change.crowd or change.priority != NORMAL
 
 
 def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command]:

@@ -32,6 +32,7 @@ from flowengine.store.lists.listing_entries import NARROW_LISTS
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.schedules.redis_schedules import RedisSchedules
 from flowengine.store.state import RedisState
+from flowengine.workflow.priority import Priority
 
 log = structlog.stdlib.get_logger()
 
@@ -163,9 +164,9 @@ class RedisSweepState(RedisState):
         rows = zip(queues, oldest, moved, strict=True)
         return {queue: _sent_at(entries, self._moved_at(queue, at)) for queue, entries, at in rows}
 
-    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]:
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool, priority: Priority) -> tuple[str, ...]:
         """The queue and the lines beside it in which the task of such a node may be, of those in use."""
-        return self.lines_beside.may_hold(queue, waits=waits, crowd=crowd)
+        return self.lines_beside.may_hold(queue, waits=waits, crowd=crowd, priority=priority)
 
     def _moved_at(self, queue: str, stored: Any) -> int | None:
         """When messages were last moved into a queue; None where none were, or nobody can read it."""

@@ -44,6 +44,7 @@ from flowengine.testing.running.mocked_handlers import MockedHandlers, Question
 from flowengine.testing.running.virtual_clock import VirtualClock
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.answers import read_callback
+from flowengine.workflow.priority import NORMAL, Priority
 
 STANDS_STILL: Final = "it waits for something that never comes: no timer is armed, and no mock answers"
 
@@ -57,7 +58,7 @@ class StandingStillError(FlowEngineError):
 class _OneLine(LinesBeside):
     """One worker serves a queue, with threads: nothing stands beside it."""
 
-    def line_for(self, queue: str, *, waits: bool, crowd: bool) -> str:
+    def line_for(self, queue: str, *, waits: bool, crowd: bool, priority: Priority = NORMAL) -> str:
         """The queue itself."""
         return queue
 

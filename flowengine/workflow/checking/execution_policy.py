@@ -15,6 +15,7 @@ from flowengine.workflow.checking.node_fields import read_timeout
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.policy import ExecutionPolicy
+from flowengine.workflow.priority import NORMAL, PRIORITIES, Priority
 from flowengine.workflow.problems import did_you_mean, quoted
 
 FIELDS: Final = ("timeout_seconds", "on_node_failure")
@@ -42,6 +43,25 @@ def check_end(node: JsonObject, pointer: str, report: Report) -> None:
                 pointer_to(pointer, field),
                 f"'{field}' has no meaning for an `end`, which ends the execution: take it out",
             )
+
+
+def read_priority(document: JsonObject, report: Report) -> Priority:
+    """That of the document. A wrong one is reported, and counts as not given."""
+    given = document.get("priority")
+    for priority in PRIORITIES:
+        if given == priority:
+            return priority
+    if given is None:
+        return NORMAL
+    known = ", ".join(PRIORITIES)
+    if isinstance(given, str):
+        nearest = did_you_mean(report.nearest(given, PRIORITIES)) or "."
+        message = f"there is no priority {quoted(given)}{nearest} Known: {known}"
+        report.add("invalid_value", "/priority", message)
+    else:
+        message = f"'priority' must be text, it is {type_name(given)}. Known: {known}"
+        report.add("wrong_type", "/priority", message)
+    return NORMAL
 
 
 def _timeout_ms(document: JsonObject, report: Report, pointer: str) -> int:

@@ -1,8 +1,8 @@
 """What a caller posts: a workflow document, alone or in an envelope, or what comes with a trigger.
 
-The envelope is `{"workflow": {...}, "inputs": {...}, "labels": {...}, "callback_url": "https://...",
-"trigger": true}`. Every problem has its place in the whole text. The workflow may be a text as well, in JSON
-if it begins with a brace, else in YAML: then its problems have their places in that text.
+The envelope is `{"workflow": {...}, "inputs": {...}, "labels": {...}, "priority": "high", "callback_url":
+"https://...", "trigger": true}`. Every problem has its place in the whole text. The workflow may be a text as
+well, in JSON if it begins with a brace, else in YAML: then its problems have their places in that text.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.execution_policy import read_priority
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_order import by_line
 from flowengine.workflow.checking.problem_report import Report
@@ -31,8 +32,8 @@ from flowengine.workflow.validation import Checked, Form, ProblemT, Text, check_
 WORKFLOW: Final = "workflow"
 TRIGGER: Final = "trigger"
 CALLBACK_URL: Final = "callback_url"
-ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs", LABELS, CALLBACK_URL, TRIGGER)
-FUTURE_ENVELOPE_FIELDS: Final = ("priority",)
+PRIORITY: Final = "priority"
+ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs", LABELS, PRIORITY, CALLBACK_URL, TRIGGER)
 TRIGGER_FIELDS: Final = ("inputs", LABELS)
 CANCEL_FIELDS: Final = ("reason",)
 MAX_REASON_CHARS: Final = 1000
@@ -143,11 +144,12 @@ def _check_envelope(
     judge: JudgeCallback,
 ) -> Posted:
     report = Report()
-    refuse_unknown_fields(envelope, ENVELOPE_FIELDS, "", report, future=FUTURE_ENVELOPE_FIELDS)
+    refuse_unknown_fields(envelope, ENVELOPE_FIELDS, "", report)
     inputs = given_inputs(envelope, report)
     labels = read_labels(envelope, report)
     starts = given_flag(envelope, TRIGGER, report)
     callback_url = given_callback_url(envelope, report, judge)
+    priority = None if envelope.get(PRIORITY) is None else read_priority(envelope, report)
     checked = _not_armed(check_document(source.value, registry, limits))
     if checked.malformed:
         return Posted(checked)
@@ -157,6 +159,8 @@ def _check_envelope(
     checked = _placed_below(checked, source)
     problems = (*text.located(report.problems()), *checked.problems)
     plan = None if problems else checked.plan
+    if plan is not None and priority is not None:
+        plan = plan.prioritised(priority)
     # Lines of two texts have no order.
     in_order = by_line(problems) if source.pointer else problems
     found = Checked(plan, in_order, warnings=checked.warnings, calls=checked.calls)

@@ -66,6 +66,8 @@ RUN_BY = {
     "flowengine delete ID --yes": DAY,
     "flowengine rerun ID --from NODE --preview": DAY,
     "flowengine rerun ID --from NODE --follow": DAY,
+    "flowengine rerun ID --new --version latest --preview": DAY,
+    "flowengine rerun ID --new --version latest --follow": DAY,
     "flowengine bulk delete --status failed --before 30d --dry-run": DAY,
     "flowengine dead-letters": DAY,
     "flowengine dead-letters retry LETTER": DAY,
@@ -77,8 +79,8 @@ RUN_BY = {
     'echo \'{"name": "ada"}\' > user.json': STORY,
     "python3 -m http.server 9000 --bind 127.0.0.1 &": STORY,
     "redis-cli ACL SETUSER flowengine on '>PASSWORD' '~fe:*' +@hash +@list +@sortedset +@stream +@string "
-    "+@transaction +del +unlink +exists +expire +expireat +expiretime +pexpire +pexpireat +persist +ping "
-    "+select +time +info '+client|id' '+client|unblock'": RIGHTS,
+    "+@transaction +copy +del +unlink +exists +expire +expireat +expiretime +pexpire +pexpireat +persist "
+    "+ping +select +time +info '+client|id' '+client|unblock'": RIGHTS,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 0": BACKUP,
     "redis-cli INFO persistence": BACKUP,
     "cp -r appendonlydir backup": BACKUP,

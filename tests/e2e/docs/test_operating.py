@@ -70,7 +70,7 @@ def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> N
     """Each command of the section, in its order, on an execution that has failed."""
     section = PAGE.text.partition("## A day on call")[2].partition("\n## ")[0]
     found, shown, logs, events, cancel, *more = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
-    trigger, preview, rerun, delete, bulk, letters, retry, queues, workers = more
+    trigger, preview, rerun, newer, latest, delete, bulk, letters, retry, queues, workers = more
     (clone / "fails.yaml").write_text(FAILS)
     execution = shell("flowengine submit fails.yaml", FLOWENGINE_URL=dev_url).stdout.strip()
     finished(dev_url, execution)
@@ -88,6 +88,9 @@ def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> N
     walk(trigger, "failed: fails, 1 node", 1)
     walk(preview, "  again: a")
     walk(rerun, "failed: fails, 1 node", 1)
+    walk(newer, "only executions of a definition can run again by another version", 3)
+    walk(latest, "only executions of a definition can run again by another version", 3)
+    walk(newer.replace("--version latest ", ""), "in a new execution:\n  again: a")
     walk(delete, f"deleted: {execution}")
     walk(bulk, "delete: would be done to 0 of 0")
     walk(letters, "no dead letters")

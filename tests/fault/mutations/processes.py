@@ -11,7 +11,8 @@ WATCHDOG: Final = ("tests/unit/engine/test_watchdog.py",)
 DRAINING: Final = ("tests/unit/engine/test_draining.py",)
 CONNECTIONS: Final = ("tests/integration/store/test_store_connection.py",)
 CHILDREN: Final = ("tests/integration/isolated/test_children.py",)
-TURNS: Final = ("tests/integration/broker/test_broker_turns.py",)
+TURNS: Final = ("tests/unit/broker/test_turns.py", "tests/integration/broker/test_broker_turns.py")
+PRIORITIES: Final = ("tests/integration/engine/test_engine_priorities.py",)
 CROWDS: Final = ("tests/unit/rules/test_crowds.py",)
 LINES: Final = ("tests/integration/store/test_lines_beside.py",)
 
@@ -125,15 +126,78 @@ MUTANTS: Final = (
     Mutant(
         "a queue and its crowd take turns",
         "flowengine/broker/turn_reader.py",
-        "                self._crowd_first = line == self._crowd\n",
-        "",
+        "        self._crowd = _Share(1)\n",
+        "        self._crowd = _Share(1000)\n",
         tests=TURNS,
     ),
     Mutant(
         "of async nodes no more are read than there is room for",
         "flowengine/broker/turn_reader.py",
-        "        elif self._exact or self._both:\n",
-        "        elif self._both:\n",
+        "        return self._within(found, most) if self._exact else found\n",
+        "        return found\n",
         tests=TURNS,
+    ),
+    Mutant(
+        "what was taken without haste is owed to nobody",
+        "flowengine/broker/turn_reader.py",
+        "            self._turns.calm()\n",
+        "",
+        tests=TURNS,
+    ),
+    Mutant(
+        "one in ten is of low priority",
+        "flowengine/broker/turn_reader.py",
+        "OTHERS_TO_ONE_LOW: Final = 9\n",
+        "OTHERS_TO_ONE_LOW: Final = 90\n",
+        tests=TURNS,
+    ),
+    Mutant(
+        "high priority does not starve the normal one",
+        "flowengine/broker/turn_reader.py",
+        "HIGH_TO_ONE_OTHER: Final = 2\n",
+        "HIGH_TO_ONE_OTHER: Final = 200\n",
+        tests=TURNS,
+    ),
+    Mutant(
+        "a line that was read to its end has no turn",
+        "flowengine/broker/turn_reader.py",
+        "            self._full.pop(line, None)\n",
+        "            pass\n",
+        tests=TURNS,
+    ),
+    Mutant(
+        "tasks wait in the line of their priority",
+        "flowengine/execution/rules/dispatching.py",
+        "            priority = plan.overall.priority\n",
+        '            priority = "normal"\n',
+        tests=PRIORITIES,
+    ),
+    Mutant(
+        "items have the priority of their document",
+        "flowengine/engine/advancing/steps/map_step.py",
+        "waits, crowd, plan.overall.priority)",
+        "waits, crowd)",
+        tests=PRIORITIES,
+    ),
+    Mutant(
+        "groups have the priority of their document",
+        "flowengine/workflow/plan.py",
+        "decode_plan(bytes(group.plan)).prioritised(plan.overall.priority)",
+        "decode_plan(bytes(group.plan))",
+        tests=PRIORITIES,
+    ),
+    Mutant(
+        "a line of a priority that nobody reads is not sent to",
+        "flowengine/store/lines_beside.py",
+        "            if self._is_served(beside, line):\n",
+        "            if True:\n",
+        tests=PRIORITIES,
+    ),
+    Mutant(
+        "the sweep looks where tasks of a priority wait",
+        "flowengine/store/lines_beside.py",
+        "waits=waits, crowd=crowd, priority=priority)\n        return tuple",
+        "waits=waits, crowd=crowd)\n        return tuple",
+        tests=PRIORITIES,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.consumer import StreamsConsumer
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.policy import ActorPolicy
-from flowengine.queues import async_line, crowd_line
+from flowengine.queues import async_line, crowd_line, high_line, low_line
 from tests.support.rigs.broker_rig import QUEUE, Rig, Seen, encoded
 
 CROWD = crowd_line(QUEUE)
@@ -112,3 +113,75 @@ def test_a_worker_that_leaves_is_seen_in_neither(rig: Rig) -> None:
     turns.broker.leave()
     for line in (QUEUE, CROWD):
         assert mine not in [each["name"] for each in turns.broker.group.consumers(line)]
+
+
+@pytest.mark.proves("priority-shares")
+def test_high_goes_first_and_low_gets_one_in_ten(rig: Rig) -> None:
+    """Counted by what begins, where hundreds wait in each line."""
+    turns = Turns(rig)
+    for line, name in ((low_line(QUEUE), "l"), (QUEUE, "q"), (high_line(QUEUE), "h")):
+        turns.send(line, *(f"{name}{at}" for at in range(200)))
+    first = Counter(turns.next()[0] for _ in range(200))
+    assert first["h"] > first["q"] > first["l"] >= 15
+    assert abs(first["h"] - 2 * first["q"]) <= 20
+    rest = Counter(turns.next()[0] for _ in range(400))
+    assert first + rest == {"h": 200, "q": 200, "l": 200}
+
+
+@pytest.mark.proves("priority-shares")
+def test_a_node_of_high_priority_does_not_wait_for_a_flood(rig: Rig) -> None:
+    """It begins with the next read, however many of others wait."""
+    turns = Turns(rig)
+    turns.send(QUEUE, *(f"q{at}" for at in range(100)))
+    turns.send(low_line(QUEUE), *(f"l{at}" for at in range(100)))
+    for _ in range(10):
+        turns.next()
+    turns.send(high_line(QUEUE), "own")
+    assert "own" in [turns.next() for _ in range(6)]
+
+
+@pytest.mark.proves("priority-lines")
+def test_one_read_looks_at_all_lines(rig: Rig) -> None:
+    """A chain of normal executions costs no command more, whatever lines there are."""
+    turns = Turns(rig)
+    turns.send(QUEUE, "warm")
+    assert turns.next() == "warm"
+    reads = rig.client.info("commandstats")["cmdstat_xreadgroup"]["calls"]
+    for at in range(20):
+        turns.send(QUEUE, f"q{at}")
+        assert turns.next() == f"q{at}"
+    after = rig.client.info("commandstats")["cmdstat_xreadgroup"]["calls"]
+    assert after - reads <= 20 + 4  # and signs of life, should the test take seconds
+
+
+@pytest.mark.parametrize("room", [1, 2, 7])
+def test_no_more_begins_than_there_is_room_for_with_all_lines_full(rig: Rig, room: int) -> None:
+    """Of async handlers; what is read beyond that is handed back uncounted, and nothing is lost."""
+    line = async_line(QUEUE)
+    turns = Turns(rig, queue=line, concurrency=room)
+    for each in (line, crowd_line(line), high_line(line), low_line(line)):
+        turns.send(each, *(f"{each}-{at}" for at in range(6)))
+    held = turns.broker.held_messages
+    for _ in range(200):
+        next(turns.consumer)
+        assert held.busy_async <= room
+        pipe = turns.broker.group.client.pipeline(transaction=True)
+        for delivery in held.all_async():
+            delivery.acknowledge(pipe, [0])
+            delivery.confirm([0])
+            held.finish(delivery)
+        pipe.execute()
+        if len(turns.begun) == 24:
+            break
+    assert sorted(turns.begun) == sorted(set(turns.begun))
+    assert len(turns.begun) == 24
+
+
+@pytest.mark.proves("priority-lines")
+def test_what_a_dead_worker_held_of_another_priority_is_taken_over(rig: Rig) -> None:
+    """With its lease, and counted."""
+    turns = Turns(rig)
+    for line in (high_line(QUEUE), low_line(QUEUE)):
+        turns.send(line, line)
+        rig.take_as("gone", queue=line)
+    assert {turns.next(), turns.next()} == {high_line(QUEUE), low_line(QUEUE)}

@@ -84,7 +84,7 @@ _TYPES: Final = {
         rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery|starts|schedule)(@[0-9a-f]{27})?|odd)"
     ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
-    re.compile(rb"fe:q:[^:@]+(:async|:crowd|:async:crowd)(@[0-9a-f]{27})?"): b"stream",
+    re.compile(rb"fe:q:[^:@]+(:async)?(:crowd|:high|:low)?(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",

@@ -65,8 +65,8 @@ from flowengine.queues import (
     WORKER_QUEUE,
     async_line,
     crowd_line,
-    is_async_line,
-    is_of_crowd,
+    high_line,
+    low_line,
 )
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -371,8 +371,7 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def place(self) -> str:
         """Where it stands, as a noted start says it."""
-        is_beside = is_async_line(self.queue) or is_of_crowd(self.queue)
-        beside = f"/{self.queue}" if is_beside else ""
+        beside = f"/{self.queue}" if ":" in self.queue else ""
         return f"{self.id.decode()}/{CONSUMER}{beside}"
 
 
@@ -737,9 +736,10 @@ class Harness:
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
         for line in (*QUEUES, LINE) if groups else ():
             self.client.xgroup_create(self.stream(line), GROUP, id="0", mkstream=True)
-            crowd = self.stream(crowd_line(line))
-            self.client.xgroup_create(crowd, GROUP, id="0", mkstream=True)
-            self.client.xgroup_createconsumer(crowd, GROUP, CONSUMER)  # it is read, as the queue is
+            for beside in (crowd_line, high_line, low_line):
+                key = self.stream(beside(line))
+                self.client.xgroup_create(key, GROUP, id="0", mkstream=True)
+                self.client.xgroup_createconsumer(key, GROUP, CONSUMER)  # it is read, as the queue is
         self.errors: list[Exception] = []
         self.deaths = 0
         self.api = ApiProcess("api", self)
@@ -834,8 +834,8 @@ class Harness:
 
     def waiting(self, *queues: str) -> list[Entry]:
         """What has not been acknowledged, each as its next delivery would be: oldest first, and what is in
-        the crowds behind the queues last."""
-        crowds = [crowd_line(queue) for queue in queues]
+        the lines beside the queues last."""
+        crowds = [beside(queue) for queue in queues for beside in (high_line, crowd_line, low_line)]
         lengths = self.client.execute_together(*(("XLEN", self.stream(crowd)) for crowd in crowds))
         lines = [*queues, *(crowd for crowd, length in zip(crowds, lengths, strict=True) if length)]
         replies = self.client.execute_together(

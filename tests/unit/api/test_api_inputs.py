@@ -74,12 +74,14 @@ def test_the_problems_of_an_envelope_have_their_places_in_it(api: ServedApi) -> 
     assert [problem["line"] for problem in answer.json()["problems"]] == [4, 6, 7, 8]
 
 
-@pytest.mark.parametrize("field", ["priority"])
-def test_what_an_envelope_cannot_hold_yet_is_refused(api: ServedApi, field: str) -> None:
-    """It must not look as if it had been done."""
+def test_an_envelope_gives_a_priority_in_place_of_the_documents(api: ServedApi) -> None:
+    """A wrong one is refused, and nothing is stored."""
+    body = {"workflow": {**DOCUMENT, "priority": "low"}, "priority": "high"}
+    execution = api.client.post("/workflow", json=body).json()["execution_id"]
+    assert api.store.stored[execution].plan.overall.priority == "high"
     stored = len(api.store.stored)
-    answer = api.client.post("/workflow", json={"workflow": DOCUMENT, field: {}})
-    assert (answer.status_code, problems(answer)) == (422, {("not_supported_yet", f"/{field}")})
+    answer = api.client.post("/workflow", json={"workflow": DOCUMENT, "priority": "hihg"})
+    assert (answer.status_code, problems(answer)) == (422, {("invalid_value", "/priority")})
     assert len(api.store.stored) == stored
 
 

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.operations.dead_letters import LETTER
+from flowengine.cli.stack import starting
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.stack.steering import bulk, stopping
 from flowengine.cli.tool import tool
@@ -20,6 +21,7 @@ from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.execution.records import NodeError
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import AttemptView
+from flowengine.workflow.priority import PRIORITIES
 from tests.support.fake_executions import NOW
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.servers.valkey import free_port
@@ -162,6 +164,15 @@ def test_dead_letters_are_listed_retried_and_deleted(api: ServedApi) -> None:
     assert run("dead-letters", "retry", LETTER).stdout.startswith("sent: ")
     assert run("dead-letters", "delete", LETTER).stdout == f"deleted: {LETTER}\n"
     assert "no dead letter has the id" in run("dead-letters", "retry", "nix", code=3).stderr
+
+
+def test_a_workflow_is_submitted_with_a_priority(api: ServedApi) -> None:
+    """One of those that there are."""
+    submitted()
+    execution = run("submit", "file.yaml", "--priority", "high").stdout.strip()
+    assert api.store.stored[execution].plan.overall.priority == "high"
+    assert starting.PRIORITIES == PRIORITIES
+    assert "is not one of" in run("submit", "file.yaml", "--priority", "urgent", code=2).stderr
 
 
 def test_delete_asks(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:

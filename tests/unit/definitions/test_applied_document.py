@@ -91,7 +91,7 @@ def test_a_start_is_given_what_an_envelope_gives_but_for_the_workflow() -> None:
     ("body", "problems"),
     [
         (b'{"workflow": {}}', [("unknown_field", "/workflow")]),
-        (b'{"priority": "high"}', [("not_supported_yet", "/priority")]),
+        (b'{"priority": "hihg"}', [("invalid_value", "/priority")]),
         (b'{"inputs": []}', [("wrong_type", "/inputs")]),
         (b'{"trigger": false}', [("invalid_value", "/trigger")]),
         (b'{"trigger": 1}', [("wrong_type", "/trigger")]),

@@ -113,7 +113,7 @@ def test_workflow_has_words_of_its_own(word: str) -> None:
     problem = only(checked(workflow(node("a"), **{word: {}})))
     known = (
         "name, description, labels, inputs, vars, defaults, timeout_seconds, on_node_failure, "
-        "hooks_timeout_seconds, concurrency, schedules, nodes, on_failure, finally, outputs"
+        "hooks_timeout_seconds, concurrency, priority, schedules, nodes, on_failure, finally, outputs"
     )
     assert problem.message == f"unknown field '{word}'. Known fields: {known}"
 
@@ -125,7 +125,7 @@ def test_what_other_tools_call_inputs_is_answered_with_inputs(word: str) -> None
 
 
 WORKFLOW_LATER = (
-    "priority", "after",
+    "after",
 )  # fmt: skip
 
 

@@ -123,6 +123,7 @@ async def _answer(
             labels=given.labels,
             request=None if key is None else identified(request, key, body, name),
             callback_url=given.callback_url,
+            priority=given.priority,
         )
         return backend.executions.definitions.start(name, asked)
 

@@ -356,7 +356,8 @@ def _sending(
     plan: Plan, position: int, sent: int | None, tasks: Sequence[RunNode], *, crowd: bool = False
 ) -> SendItems:
     node = plan.nodes[position]
-    return SendItems(node.id, sent, tuple(tasks), queue_of(node), position in plan.waiting, crowd)
+    queue, waits = queue_of(node), position in plan.waiting
+    return SendItems(node.id, sent, tuple(tasks), queue, waits, crowd, plan.overall.priority)
 
 
 def _is_tried_again(plan: Plan | None, node: str) -> bool:
