@@ -1,0 +1,80 @@
+"""What the validator says of nodes that run definitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flowengine.handlers.loading import load_registry
+from flowengine.settings import Limits
+from flowengine.workflow.children.call_reading import REFUSED
+from flowengine.workflow.children.called import Calls
+from flowengine.workflow.validation import Checked, check_document
+
+ASKED: dict[str, Any] = {
+    "map": {"items": [1]},
+    "repeat": {"until": "{{ true }}"},
+    "concurrency": {"limit": 1},
+    "rate_limit": {"limit": 1, "per_seconds": 1},
+    "output_schema": {"type": "object"},
+    "wait_for_callback": {},
+    "cache": {"ttl_seconds": 60},
+}
+
+
+def checked(**more: Any) -> Checked:
+    """What is said of a workflow with one such node, behind one that gives a number."""
+    first = {"id": "a", "handler": "set", "config": {"value": 1}}
+    config = {"name": "load", **more.pop("config", {})}
+    node = {"id": "call", "handler": "workflow", "config": config, "dependencies": ["a"], **more}
+    document: Any = {"name": "x", "defaults": {"node": {"timeout_seconds": 9}}, "nodes": [first, node]}
+    return check_document(document, load_registry(()), Limits())
+
+
+def codes(found: Checked) -> list[tuple[str, str]]:
+    """Its problems, each with its place."""
+    return [(problem.code, problem.pointer) for problem in found.problems]
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_such_a_node_cannot_have_yet_is_refused(field: str) -> None:
+    """It must not be accepted and passed over."""
+    assert ("not_supported_yet", f"/nodes/1/{field}") in codes(checked(**{field: ASKED[field]}))
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [({}, Calls()), ({"timeout_seconds": 86_400}, Calls(86_400_000)), ({"timeout_seconds": 0.5}, None)],
+)
+def test_it_has_the_time_that_it_names(more: dict[str, Any], wanted: Calls | None) -> None:
+    """Up to 30 days, and none of the defaults."""
+    found = checked(**more)
+    if wanted is None:
+        assert codes(found) == [("out_of_range", "/nodes/1/timeout_seconds")]
+    else:
+        assert found.plan is not None
+        assert found.plan.policy(1).calls == wanted
+        assert found.plan.nests
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "place"),
+    [
+        ({"vesion": 1}, "unknown_field", "vesion"),
+        ({"version": 0}, "invalid_config", "version"),
+        ({"inputs": [1]}, "invalid_config", "inputs"),
+        ({"wait": "no"}, "invalid_config", "wait"),
+        ({"name": "{{ secrets.NAME }}"}, "secret_not_allowed", "name"),
+    ],
+)
+def test_a_wrong_config_is_refused_with_its_place(config: dict[str, Any], code: str, place: str) -> None:
+    """As of any handler."""
+    assert codes(checked(config=config)) == [(code, f"/nodes/1/config/{place}")]
+
+
+def test_a_name_without_a_template_is_told_to_who_knows_definitions() -> None:
+    """One with a template is known when it runs."""
+    (named,) = checked().calls
+    assert (named.name, named.code, named.pointer) == ("load", "unknown_definition", "/nodes/1/config/name")
+    assert checked(config={"name": "load-{{ a.result }}"}).calls == ()
