@@ -33,7 +33,7 @@ COMMANDS: Final[Mapping[bytes, Carry]] = MappingProxyType(
 
 def carry_out(space: Keyspace, args: Args) -> object:
     """The reply of one command. Raises redis.ResponseError."""
-    command = COMMANDS.get(args[0].upper())
+    command = COMMANDS.get(args[0])
     if command is None:
         raise redis.ResponseError(f"ERR unknown command '{args[0].decode(errors='replace')}'")
     return command(space, args[1:])
