@@ -157,3 +157,12 @@ def test_a_node_that_waits_is_answered_in_its_drawer(
     page = visit("/ui/system?part=limits", beside=page)
     expect(page.get_by_role("row", name="one desk")).to_contain_text("1 of 1")
     page_stack.cancel(execution)
+
+
+def test_a_result_from_the_cache_says_so(visit: Visits, page_stack: Stack) -> None:
+    """The second run of the same calls no handler, and its card and its drawer tell."""
+    document = workflow({**node("dear", "set", price=40), "cache": {"ttl_seconds": 600}}, name="kept")
+    page_stack.run(document)
+    page = visit(f"/ui/runs/{page_stack.run(document).status['execution_id']}?node=dear")
+    expect(page.locator('[data-card="dear"] .sub')).to_have_text("set · from the cache")
+    expect(page.get_by_role("complementary")).to_contain_text("its handler was not called.")

@@ -2,7 +2,7 @@
 
 /** @typedef {import("./run_store.js").Node} Node */
 
-const CLEAR = { started_at: null, finished_at: null, error: null, skipped: undefined, tolerated: undefined, waiting_for: undefined, progress: undefined, map: undefined };
+const CLEAR = { started_at: null, finished_at: null, error: null, skipped: undefined, tolerated: undefined, waiting_for: undefined, progress: undefined, map: undefined, cached: undefined };
 
 /**
  * What an event changes; null: nothing, it is older than what is known.
@@ -64,7 +64,7 @@ export function same(one, other) {
     && one.started_at === other.started_at && one.finished_at === other.finished_at && one.skipped === other.skipped
     && one.tolerated === other.tolerated && one.error?.code === other.error?.code && one.error?.message === other.error?.message
     && one.error?.caused_by === other.error?.caused_by && one.waiting_for?.until === other.waiting_for?.until
-    && one.waiting_for?.kind === other.waiting_for?.kind && one.iteration === other.iteration && one.child === other.child
+    && one.waiting_for?.kind === other.waiting_for?.kind && one.iteration === other.iteration && one.child === other.child && one.cached === other.cached
     && MAP_NUMBERS.every((name) => one.map?.[name] === other.map?.[name]);
 }
 

@@ -29,6 +29,7 @@ import { changesBy, isConsequence, same } from "./node_changes.js";
  * @property {any} [waiting_for]
  * @property {number} [iteration]
  * @property {string} [child] the execution that it runs as
+ * @property {boolean} [cached] its result was given at another time: its handler was not called
  * @property {boolean} [hook] of `on_failure` or `finally`
  * @property {import("./items/map_counts.js").MapCounts} [map] how far its items are
  * @property {{done: number, total?: number, message?: string}} [progress] as the node last told

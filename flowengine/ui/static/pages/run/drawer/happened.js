@@ -39,7 +39,7 @@ const SENTENCES = {
     follows: `${capital(waitWords(node, now))}.`,
   }),
   completed: ({ node, below, now }) => ({
-    said: node.map?.failed ? `It completed. ${mapSentence(node.map)}` : node.iteration ? `It completed with iteration ${node.iteration}.` : node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
+    said: node.cached ? "Its result was given at another time and is in the cache: its handler was not called." : node.map?.failed ? `It completed. ${mapSentence(node.map)}` : node.iteration ? `It completed with iteration ${node.iteration}.` : node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "depend" : "depends"} on it.` : "",
   }),
   failed: (known) => (isConsequence(known.node) ? notRun(known) : failedItself(known)),

@@ -92,6 +92,7 @@ function lineOf(node, now, find) {
   else if (status === "waiting" && node.waiting_for?.until) more = `try ${attempt + 1} in ${duration(at(node.waiting_for.until) - now)}`;
   else if (status === "queued" && attempt > 1) more = `queued, try ${attempt}`;
   else if (status === "running") more = `${attempt > 1 ? `try ${attempt}, ` : ""}${duration(now - at(node.started_at))}`;
+  else if (status === "completed" && node.cached) more = "from the cache";
   else if (status === "completed" && attempt > 1) more = `${attempt} tries`;
   else if (status === "completed") more = duration(Math.max(1, at(node.finished_at) - at(node.started_at ?? node.finished_at)));
   return `${cutToFit(node.handler, Math.max(8, LINE_CHARS - more.length - 3))} · ${more}`;
