@@ -77,6 +77,14 @@ def test_where_clocks_are_changed_in_berlin(cron: str, after: str, expected: lis
     assert found == [at(f"2027-{text}") for text in expected]
 
 
+def test_times_that_do_not_exist_and_fall_on_one_minute_are_one() -> None:
+    """Also among the newest of many: Debian's cron runs both at 03:00, and a time starts one execution."""
+    schedule = Schedule(cron="0,30 2 * * *", timezone="Europe/Berlin")
+    first, until = at("2027-03-27T02:00:00+01:00"), at("2027-03-29T02:00:00+02:00")
+    expected = ["27T02:00:00+01:00", "27T02:30:00+01:00", "28T03:00:00+02:00", "29T02:00:00+02:00"]
+    assert newest(schedule, 0, first, until, 9) == [at(f"2027-03-{text}") for text in expected]
+
+
 @given(
     cron=st.sampled_from(["30 2 * * *", "*/20 1-3 * * *", "0 */5 * * *", "15,45 2 * * SUN", "0 0 29 2 *"]),
     place=st.sampled_from(ZONES),
