@@ -37,7 +37,7 @@ class Ended:
     def __init__(self, loaded: LoadedFile, case: Case) -> None:
         assert loaded.plan is not None
         assert loaded.workflow is not None
-        self._document = loaded.workflow.read_text()
+        self.document = loaded.workflow.read_text()
         setting = setting_of(case, loaded.labels)
         clock = VirtualClock(setting.now)
         state = state_over(client_of(Keyspace(clock.now)), clock, Settings(), OWNER)
@@ -75,7 +75,7 @@ class Ended:
 
     def text(self, execution_id: str, /) -> str:
         """The file."""
-        return self._document
+        return self.document
 
 
 def loaded_of(workflow: Path) -> LoadedFile:
@@ -127,7 +127,8 @@ def test_answers_stand_in_what_is_recorded() -> None:
     loaded = loaded_of(EXAMPLES_FOLDER / "http_and_llm.yaml")
     assert loaded.file is not None
     ended = Ended(loaded, loaded.file.tests[1])
+    ended.document = "# {{ secrets.NAME }} in a comment\nx: {{ secrets.API }}\n"
     (recorded,) = yaml.safe_load(record(ended, ended.id, "http_and_llm.yaml"))["tests"]
-    assert recorded["secrets"] == {"SERVICE_URL": "dummy-value"}
+    assert recorded["secrets"] == {"API": "dummy-value"}
     assert recorded["mocks"]["fetch_posts"]["error"]["status_code"] == 503
     assert recorded["expect"]["error"] == "http_server_error"
