@@ -138,13 +138,6 @@ MUTANTS: Final = (
         tests=TURNS,
     ),
     Mutant(
-        "what was taken without haste is owed to nobody",
-        "flowengine/broker/turn_reader.py",
-        "            self._turns.calm()\n",
-        "",
-        tests=TURNS,
-    ),
-    Mutant(
         "one in ten is of low priority",
         "flowengine/broker/turn_reader.py",
         "OTHERS_TO_ONE_LOW: Final = 9\n",
