@@ -43,7 +43,9 @@ def routes_of(app: Litestar) -> list[tuple[str, str]]:
 
 
 def is_open(method: str, path: str) -> bool:
-    """Whether anybody may ask for this: health, and the documentation."""
+    """Whether anybody may ask for this: health, the documentation, callbacks, whose token is the right."""
+    if path.startswith("/callbacks/"):
+        return method == "POST"
     if path == "/session":
         return method in ("POST", "DELETE")
     return method == "GET" and (
