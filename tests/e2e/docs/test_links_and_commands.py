@@ -37,6 +37,7 @@ RUN_BY = {
     "flowengine fmt workflows/": "test_examples_are_in_the_one_layout",
     "flowengine fmt --check workflows/": "test_examples_are_in_the_one_layout",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",
+    "flowengine schema --tests": "test_schema_for_files_of_tests_takes_those_of_the_examples",
     "flowengine handlers --json": "test_handlers_are_listed_ones_own_included",
     "flowengine key new ci --role run --expires 90d": "test_key_is_made_listed_and_revoked",
     "flowengine key list": "test_key_is_made_listed_and_revoked",

@@ -32,6 +32,7 @@ BUILT_IN = (
     "transform",
     "aggregate",
     "set",
+    "workflow",
     "assert",
     "end",
     "wait",
@@ -142,6 +143,18 @@ def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> No
     assert list(validator.iter_errors(document)) == []
     document["nodes"][0]["config"] = {"nam": "Ada"}
     assert list(validator.iter_errors(document)) != []
+
+
+def test_schema_for_files_of_tests_takes_those_of_the_examples(clone: Path, shell: Shell) -> None:
+    """And refuses a field that there is not. Dates are texts, as editors take them."""
+    validator = jsonschema.Draft202012Validator(json.loads(shell("flowengine schema --tests").stdout))
+    tested = {
+        path.name: json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
+        for path in (clone / "workflows").glob("*.test.yaml")
+    }
+    assert len(tested) > 20
+    assert [name for name, written in tested.items() if list(validator.iter_errors(written))] == []
+    assert list(validator.iter_errors({**tested["map.test.yaml"], "test": []})) != []
 
 
 def test_handlers_are_listed_ones_own_included(shell: Shell) -> None:
@@ -267,6 +280,8 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "apply",
             "diff",
             "definitions",
+            "schedules",
+            "test",
             "approve",
             "reject",
             "skip",

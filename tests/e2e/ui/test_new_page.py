@@ -57,7 +57,9 @@ def test_a_first_run_is_two_clicks_away_from_dev(visit: Visits, tmp_path: Path) 
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(
-            lambda: any(f"{url}/ui" in line for line in dev.lines), within_s=START_S, what="the welcome"
+            lambda: any(" is up. " in line for line in dev.lines),
+            within_s=START_S,
+            what="the welcome",
         )
         page = visit("/ui", url=url)
         page.get_by_role("link", name="Try an example").click()

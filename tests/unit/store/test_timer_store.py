@@ -162,6 +162,7 @@ def test_a_kind_of_a_later_version_waits_for_its_own_processes(redis: FakeRedis,
         "hooks",
         "delivery",
         "starts",
+        "schedule",
     }
 
 
