@@ -414,7 +414,7 @@ class Orchestrator:
         """A node and the child that it stands for are to be brought in line."""
         try:
             self._children.tend(held)
-        except FlowEngineError:
+        except (ConflictError, StoreUnavailableError):
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:

@@ -32,7 +32,16 @@ def _of_caches(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, CACHES)
 
 
+CALLS: Final = ("tests/integration/engine/test_engine_call_races.py",)
+
 MUTANTS: Final = (
+    Mutant(
+        "a child that was let in before waits",
+        "flowengine/engine/advancing/steps/child_making.py",
+        "refuses=record is None",
+        "refuses=True",
+        CALLS,
+    ),
     _in(
         "only those among the first run",
         "store/limits/lines",

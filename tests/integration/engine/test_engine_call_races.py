@@ -25,7 +25,7 @@ from tests.integration.engine.test_engine_groups import (
 from tests.support.checks.invariants import check_everything
 from tests.support.child_plans import apply, calls, start
 from tests.support.group_plans import adds, group, plan_from
-from tests.support.rigs.harness import Entry, Harness
+from tests.support.rigs.harness import Entry, Harness, failing_in
 from tests.support.servers.valkey import Valkey
 
 APART = {"wait": False}
@@ -271,6 +271,33 @@ def test_a_child_that_does_not_wait_for_its_turn_fails_its_node(harness: Harness
     harness.trigger(execution)
     harness.drain()
     assert status(harness, execution).status == "completed"
+
+
+@pytest.mark.proves("call-line")
+def test_a_child_that_was_let_in_waits_when_it_begins_again(harness: Harness) -> None:
+    """Also with `on_limit: reject`, while another execution holds the place."""
+    apply(harness, "one", nodes=[adds("a")], concurrency={**ONE, "on_limit": "reject"})
+    harness.script = failing_in(1, "a")
+    execution = harness.begin(plan_from(nodes=[calls("call", "one")]))
+    harness.drain()
+    child = child_of(harness, execution, "call")
+    assert (status(harness, execution).status, status(harness, child).status) == ("failed", "failed")
+    harness.script = lambda context: None
+    holder = start(harness, "one")
+    deliver_orchestrators(harness)
+    harness.trigger(execution)
+    for _ in range(5):
+        harness.run_tasks("call")
+        deliver_orchestrators(harness)
+    shown = status(harness, child)
+    assert (shown.status, shown.run, status(harness, holder).status) == ("pending", 2, "running")
+    assert not isinstance(shown.waiting_for, msgspec.UnsetType)
+    assert (shown.waiting_for.kind, shown.waiting_for.place) == ("turn", 2)
+    assert harness.errors == []
+    harness.drain()
+    ended = [status(harness, each).status for each in (execution, child, holder)]
+    assert ended == ["completed"] * 3
+    check_everything(harness.client)
 
 
 # -- what the key that started it is for

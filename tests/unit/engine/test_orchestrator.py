@@ -1,7 +1,8 @@
-"""Which start messages begin something, over fakeredis."""
+"""Which start messages begin something, and which looks at a child are given up, over fakeredis."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -9,9 +10,17 @@ from fakeredis import FakeRedis, FakeServer
 from structlog.testing import capture_logs
 
 from flowengine.broker.streams.wire import post
-from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.advancing.orchestrator import LAST_DELIVERY, Orchestrator
+from flowengine.engine.advancing.steps.child_step import ChildStep
 from flowengine.engine.held import Held, Sink
-from flowengine.execution.messages import StartExecution
+from flowengine.errors import (
+    ConcurrencyLimitError,
+    ConflictError,
+    FlowEngineError,
+    StoreUnavailableError,
+    WrongStateError,
+)
+from flowengine.execution.messages import StartExecution, TendChild
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
@@ -87,3 +96,34 @@ def test_a_start_of_an_execution_that_does_not_run_begins_nothing(status: Execut
     """It comes a second time, say, and the execution has ended meanwhile."""
     started = Started(status=status)
     assert (started.tasks, started.settled, started.told) == (0, True, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "delivery", "raised"),
+    [
+        (ConcurrencyLimitError("it is full", retry_after_s=5), LAST_DELIVERY - 1, True),
+        (ConcurrencyLimitError("it is full", retry_after_s=5), LAST_DELIVERY, False),
+        (WrongStateError("it cannot be"), LAST_DELIVERY, False),
+        (ConflictError("it keeps changing"), LAST_DELIVERY, True),
+        (StoreUnavailableError("Redis is away"), LAST_DELIVERY, True),
+    ],
+)
+def test_a_look_at_a_child_that_is_refused_each_time_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, error: FlowEngineError, delivery: int, *, raised: bool
+) -> None:
+    """What a later delivery may get past comes again; what it may not is let go of at the last one."""
+
+    def refuse(step: ChildStep, held: Held[TendChild]) -> None:
+        raise error
+
+    monkeypatch.setattr(ChildStep, "tend", refuse)
+    redis = FakeRedis(server=FakeServer(), protocol=2)
+    orchestrator = Orchestrator(RedisSweepState(redis, post, Settings()), lease_s=12.0)
+    receipt = Receipt()
+    message = TendChild(execution="x", node="a", child="x~a", run=2, correlation_id="c")
+    expected = pytest.raises(type(error)) if raised else contextlib.nullcontext()
+    with capture_logs() as logs, expected:
+        orchestrator.tend_child(Held(message, delivery, "1-0/me", receipt))
+    assert receipt.confirmed == ([] if raised else [0])
+    assert (redis.get("acknowledged") == b"1") is not raised
+    assert [line["event"] for line in logs] == ([] if raised else ["child.tend_failed_for_good"])

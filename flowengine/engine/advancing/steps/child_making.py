@@ -181,8 +181,9 @@ class ChildMaker:
         record: ExecutionRecord | None = None,
     ) -> Sequence[Change]:
         """How a run of a child begins that has to stand in line for that: one above it may stand there for
-        it. `record`: of one that begins again. Raises ConcurrencyLimitError."""
-        place = place_of_run(self._store, plan, given.key, record, now)
+        it. `record`: of one that begins again: it was let in before, and waits whatever its `on_limit`.
+        Raises ConcurrencyLimitError, for one that begins first."""
+        place = place_of_run(self._store, plan, given.key, record, now, refuses=record is None)
         if place is None or any(
             stands_in(each.control, each.run, place.line) for each in self._above(plan.lineage)
         ):
