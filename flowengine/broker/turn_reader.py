@@ -143,6 +143,7 @@ class TurnReader:
         self._sign = sign
         self._sign_beside = SignOfLife(group, seldom(timing))
         self._exact = exact
+        self._low = beside.low
         self._turns = Turns(queue, beside)
         self._full: dict[str, None] = {}
         """The lines that had as much as was asked for when they were read last, and may have more."""
@@ -170,15 +171,37 @@ class TurnReader:
         # A read that finds something in one line is no sign of life in the others.
         for line in self._beside:
             self._sign_beside.give(line)
+        if ready := self._read_at_once(most):
+            return ready
         if not self._full:
             self._turns.calm()
-            return self._read(self._lines, most, block_ms)
+        return self._read(self._in_turn(), most, block_ms)
+
+    def _read_at_once(self, most: int) -> Found:
+        """What is there where not all lines are read together. Nothing is waited for meanwhile: it might come
+        in a line that is left out."""
+        if self._exact and most < len(self._lines):
+            # There is no room for an entry of each: one after the other has its turn.
+            left = dict.fromkeys(self._lines)
+            while left:
+                line = self._turns.next(left)
+                if found := self._read([line], most, None):
+                    return found
+                del left[line]
+        while len(self._full) > 1:
+            if found := self._read(self._in_turn(), most, None):
+                return found
+        return []
+
+    def _in_turn(self) -> list[str]:
+        """The line whose turn it is, and those of which all was read last, as they are to begin."""
+        if not self._full:
+            return list(self._lines)
         chosen = self._turns.next(self._full)
         others = [line for line in self._lines if line not in self._full]
-        first = chosen == self._lines[0]
-        return self._read([chosen, *others] if first else [*others, chosen], most, block_ms)
+        return [chosen, *others] if chosen == self._lines[0] else [*others, chosen]
 
-    def _read(self, lines: Sequence[str], most: int, block_ms: int) -> Found:
+    def _read(self, lines: Sequence[str], most: int, block_ms: int | None) -> Found:
         """What is new in these lines, to begin in their order."""
         count = max(1, most // 2) if self._exact else most
         read = self._group.read_lines(lines, count, block_ms)
@@ -201,7 +224,8 @@ class TurnReader:
         return kept
 
     def _note(self, line: str, found: Sequence[RawEntry], count: int, *, nothing: bool) -> None:
-        if len(found) >= count:
+        # What is of low priority takes turns as soon as there is any: else some would begin with each read.
+        if len(found) >= (1 if line == self._low else count):
             self._full[line] = None
         else:
             self._full.pop(line, None)

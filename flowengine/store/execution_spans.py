@@ -18,7 +18,8 @@ class ExecutionSpans:
         self._state = state
 
     def span_of(self, ended: Ended) -> Span | None:
-        """The span of the run that has ended so; None if there is no trace, or the execution is gone.
+        """The span of the run that has ended so. None: there is no trace, the execution is gone, or began
+        another run.
 
         Raises StoreUnavailableError.
         """
@@ -27,6 +28,9 @@ class ExecutionSpans:
         trace = None if record is None else trace_in(record.correlation_id)
         if record is None or trace is None or not trace.sampled:
             return None
+        if record.finished_at != ended.at:
+            return None  # another run has begun meanwhile, and has this one's times no more
+        began = record.started_at or record.created_at  # one that was cancelled in its line has never begun
         attributes: dict[str, Value] = {
             "flowengine.execution.id": execution,
             "flowengine.workflow": record.name,
@@ -46,8 +50,8 @@ class ExecutionSpans:
             span_id=trace.execution_span(execution, record.run),
             parent_id=trace.parent_id if lineage is None else self._span_around(trace, lineage.parent),
             kind="internal",
-            start_ns=record.started_at * _NS_PER_MS,
-            end_ns=max(record.started_at, ended.at) * _NS_PER_MS,
+            start_ns=began * _NS_PER_MS,
+            end_ns=max(began, ended.at) * _NS_PER_MS,
             attributes=attributes,
             error=ended.status if ended.status in ("failed", "cancelled") else None,
         )

@@ -103,12 +103,16 @@ class ConsumerGroup:
         found = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
         return cast("list[RawEntry]", found)
 
-    def read_lines(self, lines: Sequence[str], count: int, block_ms: int) -> dict[str, list[RawEntry]]:
-        """Up to `count` entries of each of these lines, never delivered before; waits for the first."""
+    def read_lines(self, lines: Sequence[str], count: int, block_ms: int | None) -> dict[str, list[RawEntry]]:
+        """Up to `count` entries of each of these lines, never delivered before.
+
+        Waits up to `block_ms` (at least 1) for the first; not at all with None.
+        """
         keys = {self.stream(line): line for line in lines}
+        blocks = () if block_ms is None else (b"BLOCK", block_ms)
         # fmt: off
         reply = self.client.execute_command(
-            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, b"BLOCK", block_ms,
+            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, *blocks,
             b"STREAMS", *keys, *(b">" for _ in keys),
         )
         # fmt: on

@@ -9,6 +9,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -21,6 +22,9 @@ log = structlog.get_logger("flowengine.tracing")
 
 Kind: TypeAlias = Literal["internal", "consumer", "client"]
 Value: TypeAlias = str | int | float | bool
+
+LAST_S: Final = 1.0
+"""So long the spans of executions that have ended are told when the process ends."""
 
 WAITING_AT_MOST: Final = 10_000
 """Ended executions whose spans are to be told; more are left out, and that is logged once."""
@@ -67,7 +71,8 @@ class _Tracing:
 
     def __init__(self) -> None:
         self.sink: Sink | None = None
-        self._ended: queue.Queue[Ended] | None = None
+        self._ended: queue.Queue[Ended | None] | None = None
+        self._telling: threading.Thread | None = None
         self._is_full = False
 
     @property
@@ -80,12 +85,20 @@ class _Tracing:
         self.sink = sink
         if span_of is not None:
             self._ended = queue.Queue(WAITING_AT_MOST)
-            told = threading.Thread(target=self._tell, args=(self._ended, span_of), daemon=True, name="spans")
-            told.start()
+            self._telling = threading.Thread(
+                target=self._tell, args=(self._ended, span_of), daemon=True, name="spans"
+            )
+            self._telling.start()
 
     def stop(self) -> None:
-        """Traces are off; what has been told is sent."""
-        sink, self.sink, self._ended = self.sink, None, None
+        """Traces are off; what has been told is sent, and what can be told in a second."""
+        waiting, telling = self._ended, self._telling
+        self._ended = self._telling = None
+        if waiting is not None and telling is not None:
+            with suppress(queue.Full):
+                waiting.put_nowait(None)
+                telling.join(LAST_S)
+        sink, self.sink = self.sink, None
         if sink is not None:
             sink.close()
 
@@ -112,12 +125,11 @@ class _Tracing:
                 self._is_full = True
                 log.warning("spans.left_out", reason="executions end faster than their spans can be told")
 
-    def _tell(self, waiting: queue.Queue[Ended], span_of: Callable[[Ended], Span | None]) -> None:
-        while self._ended is waiting:
-            ended = waiting.get()
+    def _tell(self, waiting: queue.Queue[Ended | None], span_of: Callable[[Ended], Span | None]) -> None:
+        while (ended := waiting.get()) is not None:
             try:
                 span = span_of(ended)
-            except FlowEngineError as error:
+            except (FlowEngineError, ValueError) as error:  # Redis is away, or a newer version wrote it
                 log.warning("span.left_out", execution_id=ended.execution, error=str(error))
                 continue
             if span is not None:

@@ -138,6 +138,20 @@ MUTANTS: Final = (
         tests=TURNS,
     ),
     Mutant(
+        "nothing is waited for while a line is left out",
+        "flowengine/broker/turn_reader.py",
+        "            if found := self._read(self._in_turn(), most, None):\n",
+        "            if found := self._read(self._in_turn(), most, 1000):\n",
+        tests=TURNS,
+    ),
+    Mutant(
+        "a little of low priority takes turns as well",
+        "flowengine/broker/turn_reader.py",
+        "        if len(found) >= (1 if line == self._low else count):\n",
+        "        if len(found) >= count:\n",
+        tests=TURNS,
+    ),
+    Mutant(
         "one in ten is of low priority",
         "flowengine/broker/turn_reader.py",
         "OTHERS_TO_ONE_LOW: Final = 9\n",

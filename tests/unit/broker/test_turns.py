@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from flowengine.broker.turn_reader import Beside, Turns
+from flowengine.broker.streams.sign_of_life import SignOfLife
+from flowengine.broker.timing import TIMING
+from flowengine.broker.turn_reader import Beside, TurnReader, Turns
 
 BESIDE = Beside("crowd", "high", "low")
 
@@ -72,3 +75,63 @@ def test_what_was_read_without_haste_counts_for_nobody() -> None:
     for _ in range(1000):
         turns.took("queue", 1)
     assert taken(turns, ["queue", "low"], 100)["low"] in (10, 11)
+
+
+class Lines:
+    """Stands for the consumer group: lines with entries, and the reads of them."""
+
+    def __init__(self, **entries: int) -> None:
+        self.left = {"queue": 0, "crowd": 0, "high": 0, "low": 0, **entries}
+        self.reads: list[tuple[tuple[str, ...], int | None]] = []
+        self.handed_back: list[str] = []
+
+    def read_lines(self, lines: Sequence[str], count: int, block_ms: int | None) -> dict[str, list[object]]:
+        """Up to so many of each."""
+        self.reads.append((tuple(lines), block_ms))
+        taken = {line: min(count, self.left[line]) for line in lines}
+        self.left = {line: left - taken.get(line, 0) for line, left in self.left.items()}
+        return {line: [(b"1-0", {})] * number for line, number in taken.items() if number}
+
+    def hand_back(self, line: str, counts: object, *, lapses_in_ms: int) -> int:
+        """Noted."""
+        self.handed_back.append(line)
+        return 1
+
+    def sign(self, line: str) -> None:
+        """Of no interest here."""
+
+
+def reader(lines: Lines, *, exact: bool = False) -> TurnReader:
+    """A reader of these."""
+    group: Any = lines
+    return TurnReader(group, "queue", BESIDE, SignOfLife(group, TIMING), TIMING, exact=exact)
+
+
+@pytest.mark.parametrize("beside", ["crowd", "high"])
+def test_nothing_is_waited_for_in_one_line_while_another_may_have_more(beside: str) -> None:
+    """A chain's hop in the queue does not keep what lies in the line beside it waiting."""
+    lines = Lines(queue=1, **{beside: 5})
+    turns = reader(lines)
+    assert [sum(len(entries) for _, entries in turns.read(1, 1000)) for _ in range(5)] == [2, 1, 1, 1, 1]
+    assert all(block is None or set(read) == {"queue", "crowd", "high", "low"} for read, block in lines.reads)
+
+
+def test_what_comes_of_low_priority_begins_no_sooner_for_being_little() -> None:
+    """A line of it that is shorter than a read takes turns like a long one."""
+    lines = Lines(queue=10_000)
+    turns = reader(lines)
+    begun: Counter[str] = Counter()
+    for _ in range(200):
+        lines.left["low"] += 7
+        for line, entries in turns.read(8, 1000):
+            begun[line] += len(entries)
+    assert begun["low"] < 0.15 * begun.total()
+
+
+def test_where_there_is_room_for_one_only_one_is_read() -> None:
+    """Nothing is handed back that was read in vain."""
+    lines = Lines(queue=3, crowd=3, high=3, low=3)
+    turns = reader(lines, exact=True)
+    for _ in range(12):
+        assert sum(len(entries) for _, entries in turns.read(1, 1000)) == 1
+    assert (lines.handed_back, sum(lines.left.values())) == ([], 0)

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
-from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.correlation_id import correlation_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
@@ -126,7 +126,7 @@ def trigger_route(backend: Backend) -> HTTPRouteHandler:
     async def trigger_schedule(
         request: Request[Any, Any, Any], name: FromPath[str], schedule: FromPath[str]
     ) -> Response[bytes]:
-        correlation_id = correlation_id_of(request.scope)
+        correlation_id = correlation_of(request.scope)
         with outcome_unknown(MAY_HAVE_STARTED):
             view = await backend.calls.store(
                 lambda: backend.executions.schedules.trigger(name, schedule, correlation_id)
