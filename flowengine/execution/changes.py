@@ -146,8 +146,9 @@ class Begin(msgspec.Struct, frozen=True):
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
-    the first run. `by`: the id of the key of who has triggered it first, which is for the
-    definitions that fit `allowed`, if there are some. `nests`: it may have children.
+    the first run. `by`: the id of the key of who has triggered it first. `allowed`: the patterns of the
+    definitions that the key of who asks for this run is for, none: all; None: as before. `nests`: it may have
+    children.
     `copied`: it is a fork, and begins with what it has copied.
     `calls_back`: its nodes wait for callbacks, so that it needs a seed for their tokens.
     """
@@ -173,7 +174,7 @@ class Begin(msgspec.Struct, frozen=True):
     nests: bool = False
     copied: bool = False
     calls_back: bool = False
-    allowed: tuple[str, ...] = ()
+    allowed: tuple[str, ...] | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

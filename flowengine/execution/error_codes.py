@@ -211,7 +211,7 @@ UNKNOWN_DEFINITION: Final = ErrorCode(
 )
 DEFINITION_NOT_ALLOWED: Final = ErrorCode(
     "definition_not_allowed",
-    "The key that started the execution is not for the definition, which no applied definition names.",
+    "The key that asked for the run is not for the definition, which no applied definition names.",
     permanent=True,
 )
 CHILD_INPUTS_INVALID: Final = ErrorCode(

@@ -421,8 +421,9 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
     `callback_url`. `started_by`: the id of the key of who has triggered it first;
-    `allowed`: the patterns of the definitions that this key was for, none: all. `line`: where it stands for
-    its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
+    `allowed`: the patterns of the definitions that the key of who has asked for its last run is for, none:
+    all. `line`: where it stands for its turn to run, until it has ended. `version`: of its definition; None:
+    its document was posted.
     `origin`: of a fork, what it was made of. It has no run until it has begun.
     `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of.
     `begun_by`: the execution of which a node has begun it, without waiting for it.

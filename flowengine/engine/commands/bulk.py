@@ -30,7 +30,8 @@ def start_bulk(store: BulkCommands, bulk: Bulk) -> BulkView:
     now = store.now()
     wanted = None if bulk.wanted is None else _by(bulk.wanted, now)
     who = acting_actor()
-    bulk = replace(bulk, created_at=now, wanted=wanted, by=who.key, key_made_at=who.made_at)
+    bulk = replace(bulk, created_at=now, wanted=wanted)
+    bulk = replace(bulk, by=who.key, key_made_at=who.made_at, allowed=who.definitions)
     return bulk_view(store.create(bulk), bulk, Progress(1, ""))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.access.acting import acting_key
+from flowengine.access.acting import acting_key, acting_patterns
 from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.limits.turn import place_of_run
 from flowengine.engine.ports import Admitting
@@ -194,7 +194,8 @@ def rerun(
             unit.abandon()
             raise
         why = Why("rerun", asked.wanted.mode, acting_key())
-        again = Again("rerun", token, found.rerun, why, _told(why, unit.now), found.given, asked.said)
+        told, may = _told(why, unit.now), acting_patterns()
+        again = Again("rerun", token, found.rerun, why, told, found.given, asked.said, allowed=may)
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
         if place is not None:
             run = Run(execution, found.record.run + 1, found.record.correlation_id)

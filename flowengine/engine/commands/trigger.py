@@ -217,7 +217,7 @@ def _changes_of_retry(
     # Read without WATCH: while control says that it has ended, nothing changes a node.
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
     why = Why("trigger", by=acting_key())
-    return retry_failed(execution, plan, record, stored, token, now, why)
+    return retry_failed(execution, plan, record, stored, token, now, why, allowed=acting_patterns())
 
 
 def _applied(store: CommandStore, execution: str, token: str) -> _Begun | None:

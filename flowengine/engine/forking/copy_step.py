@@ -161,7 +161,16 @@ class CopyStep:
         asked = "" if why.by is None else f" {why.by}"
         told = Event("execution_rerun", now, detail=f"{why.mode}{asked}")
         kept = {name: copied(name, record).record for name, record in records.items()}
-        again = Again("trigger", secrets.token_hex(8), made.rerun, why, told, run=FORK_RUN, copied=True)
+        again = Again(
+            "trigger",
+            secrets.token_hex(8),
+            made.rerun,
+            why,
+            told,
+            run=FORK_RUN,
+            copied=True,
+            allowed=made.fork.allowed,
+        )
         changes = begin_again(made.execution, plan, made.record, kept, again, now)
         place = place_of_run(self._store, plan, made.fork.key, None, now, refuses=False)
         if place is not None:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.access.acting import acting_key, explain
+from flowengine.access.acting import acting_key, acting_patterns, explain
 from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.commands.create import id_of_new
 from flowengine.engine.commands.rerun import (
@@ -129,7 +129,8 @@ def fork(
     place_of_run(store, plan, found.key, None, now)
     why = Why("rerun", asked.wanted.mode, acting_key())
     reset, skipped = sorted(found.rerun.reset), sorted(found.rerun.skipped)
-    kept = Fork(Origin(execution, found.record.run), tuple(reset), tuple(skipped), why, found.key)
+    origin, may = Origin(execution, found.record.run), acting_patterns()
+    kept = Fork(origin, tuple(reset), tuple(skipped), why, found.key, may)
     encoded, correlation_id = encode_plan(plan), without_trace(found.record.correlation_id)
     create = Create(
         plan.name,

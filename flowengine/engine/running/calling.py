@@ -74,8 +74,8 @@ def _refuse_unallowed(store: CallStore, task: RunNode, name: str, *, is_literal:
         return
     patterns = ", ".join(f"'{pattern}'" for pattern in root.allowed)
     text = (
-        f"the key '{root.started_by}' that started the execution is for the definitions {patterns} only, and "
-        f"not for '{name}': an applied definition may name it without a template"
+        f"the key that asked for this run is for the definitions {patterns} only, and not for '{name}': an "
+        "applied definition may name it without a template"
     )
     raise HandlerError(codes.DEFINITION_NOT_ALLOWED.code, text, permanent=True)
 

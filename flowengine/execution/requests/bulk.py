@@ -33,7 +33,8 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `dry_run`: nothing is done, and counted what would be. `reason`: of a cancel. `mode`: of a rerun. `force`:
     a delete cancels first. `by`: the id of the key of who asked; `key_made_at`: when that was made, if Redis
-    holds it: then the bulk ends with it. `created_at` and `key_made_at` in milliseconds since the epoch.
+    holds it: then the bulk ends with it. `allowed`: the patterns of the definitions that this key is for,
+    none: all. `created_at` and `key_made_at` in milliseconds since the epoch.
     """
 
     action: BulkAction
@@ -47,6 +48,7 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: BulkMode = "failed"
     by: str | None = None
     key_made_at: int | None = None
+    allowed: tuple[str, ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ class Fork(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is to be done before a fork begins: it is there until then, and does not change.
 
     `reset` and `skipped`: main nodes, by their index in the fork's plan; all others are copied. `why` the
-    fork was made. `key`: that of its `concurrency`, where it had to be made.
+    fork was made. `key`: that of its `concurrency`, where it had to be made. `allowed`: the patterns of the
+    definitions that the key of who asked for it is for, none: all.
     """
 
     origin: Origin
@@ -20,3 +21,4 @@ class Fork(msgspec.Struct, frozen=True, omit_defaults=True):
     skipped: tuple[int, ...]
     why: Why
     key: str | None = None
+    allowed: tuple[str, ...] = ()

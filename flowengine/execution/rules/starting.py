@@ -114,7 +114,7 @@ def first_run(
         had_inputs=had_inputs,
         by=by,
         calls_back=plan.calls_back,
-        allowed=allowed,
+        allowed=allowed or None,
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)
@@ -134,9 +134,13 @@ def retry_failed(
     token: str,
     now: int,
     why: Why = BY_TRIGGER,
+    *,
+    allowed: tuple[str, ...] | None = None,
 ) -> list[Change]:
-    """A trigger of an ended execution: what has failed or was stopped begins again, the rest stays."""
-    again = Again("trigger", token, rerun_of(plan, records_of(stored)), why)
+    """A trigger of an ended execution: what has failed or was stopped begins again, the rest stays.
+
+    `allowed`: as in `Again`."""
+    again = Again("trigger", token, rerun_of(plan, records_of(stored)), why, allowed=allowed)
     return begin_again(execution, plan, record, stored, again, now)
 
 
@@ -144,7 +148,8 @@ class Again(msgspec.Struct, frozen=True):
     """How an ended execution begins again, and why. `told`: what the events tell of it, besides that it
     begins. `inputs`: what it is given from now on; None: as before. `said`: what an operator says of nodes
     with whose end it begins, by their ids. `run`: its number; None: the next one. `copied`: it is a fork that
-    has copied what it reuses, and begins for the first time."""
+    has copied what it reuses, and begins for the first time. `allowed`: the patterns of the definitions that
+    the key of who asks for it is for, none: all; None: nobody asks, and it stays for what it was for."""
 
     step: ExecutionStep
     token: str
@@ -155,6 +160,7 @@ class Again(msgspec.Struct, frozen=True):
     said: Mapping[str, Overruling] = {}
     run: int | None = None
     copied: bool = False
+    allowed: tuple[str, ...] | None = None
 
 
 def begin_again(
@@ -224,6 +230,7 @@ def begin_again(
         had_inputs=again.copied,
         by=again.why.by if again.copied else None,
         calls_back=plan.calls_back,
+        allowed=again.allowed,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)

@@ -701,6 +701,8 @@ def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command
         commands.append(("HDEL", names.counts(execution), keys.FIRST_FAILED, keys.MAIN_FAILED))
     if change.was_stopped or change.was_closing:
         commands.append(("HDEL", names.control(execution), "stop", "closing"))
+    if change.run > 1 and change.allowed == () and not change.copied:
+        commands.append(("HDEL", names.control(execution), keys.ALLOWED))
     if change.was_closing:
         commands.append(("HDEL", names.inputs(execution), keys.OUTCOME))
     return commands

@@ -8,9 +8,12 @@ import pytest
 from flowengine.access.acting import Note, acting
 from flowengine.access.records import Actor
 from flowengine.broker.streams.wire import decode, post
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.definitions.definitions import Start
+from flowengine.execution.requests.bulk import Bulk
 from flowengine.execution.requests.listing import Wanted as ListWanted
 from flowengine.execution.rules.children.opening import is_child
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import TriggerView
 from flowengine.settings import Settings
 from tests.integration.engine.test_engine_calls import below, levels
@@ -319,6 +322,53 @@ def test_a_key_for_some_definitions_runs_others_only_where_they_are_named(
     harness.drain()
     errors = harness.api.executions.results(execution).errors
     assert (errors["call"].code if errors else status(harness, execution).status) == says
+
+
+def asks_again(harness: Harness, execution: str, way: str) -> str:
+    """Ask for another run of it in this way; returns the execution that has run."""
+    executions = harness.api.executions
+    asked = RerunAsked(Wanted("all"), inputs={"which": "etl-load"})
+    if way == "trigger":
+        harness.trigger(execution)
+    elif way == "rerun":
+        executions.rerun(execution, asked)
+    elif way == "fork":
+        execution = executions.fork(execution, asked).execution_id
+    else:
+        bulk = Bulk(action="rerun", created_at=0, correlation_id="c1", ids=(execution,))
+        executions.start_bulk(bulk)
+    return execution
+
+
+@pytest.mark.parametrize("way", ["trigger", "rerun", "fork", "bulk"])
+def test_who_asks_for_another_run_is_who_it_runs_definitions_for(harness: Harness, way: str) -> None:
+    """A key for some definitions runs no others through what a key for all has started; that one does again,
+    and so does one for others."""
+    apply(
+        harness, "report", nodes=[calls("call", "{{ inputs.which }}")], inputs={"which": {"type": "string"}}
+    )
+    which = "etl-load" if way in ("trigger", "bulk") else "nothing"
+    execution = start(harness, "report", which=which)
+    harness.drain()
+    assert harness.api.executions.results(execution).errors["call"].code == "unknown_definition"
+    apply(harness, "etl-load", nodes=[adds("a")])
+    narrow = Actor(key="k1", definitions=("rep*",))
+    with acting(Note(action="rerun", actor=narrow)):
+        run = asks_again(harness, execution, way)
+    harness.drain()
+    assert harness.api.executions.results(run).errors["call"].code == "definition_not_allowed"
+    with acting(Note(action="rerun", actor=Actor(key="k2"))):
+        run = asks_again(harness, execution, way)
+    harness.drain()
+    assert status(harness, run).status == "completed"
+    with acting(Note(action="rerun", actor=narrow)):
+        run = asks_again(harness, run, "rerun")
+    harness.drain()
+    assert harness.api.executions.results(run).errors["call"].code == "definition_not_allowed"
+    with acting(Note(action="rerun", actor=Actor(key="k3", definitions=("etl-*",)))):
+        run = asks_again(harness, run, "rerun")
+    harness.drain()
+    assert status(harness, run).status == "completed"
 
 
 def test_a_secret_goes_into_an_input_only_that_is_secret(harness: Harness) -> None:

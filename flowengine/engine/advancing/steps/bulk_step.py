@@ -188,7 +188,8 @@ class BulkStep:
             walk.look([execution for execution, _ in batch.executions], passes_over=passes_over)
         else:
             # The audit has been told once, of the whole; what the events tell of each is who asked for it.
-            note = Note(action="start_bulk", actor=Actor(key=bulk.by), written=True)
+            who = Actor(key=bulk.by, definitions=bulk.allowed)
+            note = Note(action="start_bulk", actor=who, written=True)
             with acting(note):
                 for execution, reached in batch.executions:
                     walk.deal_with(execution, reached, passes_over=passes_over)
