@@ -48,9 +48,6 @@ class FakeScheduleStore:
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         raise NotImplementedError("no message is in hand")
 
-    def look_at(self, name: str, schedule: str, due: int, acknowledge: Acknowledge) -> None:
-        raise NotImplementedError("no message is in hand")
-
     def page(self, after: tuple[str, str], limit: int, name: str | None = None) -> tuple[list[Listed], bool]:
         there = sorted(
             (of, one)

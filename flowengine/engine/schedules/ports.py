@@ -53,9 +53,6 @@ class ScheduleStore(Protocol):
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         """Acknowledge a message that needs nothing else."""
 
-    def look_at(self, name: str, schedule: str, due: int, acknowledge: Acknowledge) -> None:
-        """Have somebody look at it then, and acknowledge the message in hand."""
-
 
 class Listed(msgspec.Struct, frozen=True):
     """A schedule in a list, with its newest outcomes."""

@@ -34,7 +34,7 @@ from flowengine.errors import (
 )
 from flowengine.execution.messages import ScheduleDue
 from flowengine.execution.schedules.records import Outcome, ScheduleRecord
-from flowengine.execution.schedules.rules import Look, look, started
+from flowengine.execution.schedules.rules import Look, look, put_off, started
 from flowengine.execution.status import is_over
 from flowengine.observability.metrics import counted
 from flowengine.workflow.problems import Problem
@@ -102,9 +102,23 @@ class ScheduleStep:
             return self._carry_out(unit, looked, held)
         except (TooManyExecutionsError, StoreFullError) as error:
             unit.abandon()
-            log.warning("schedule.put_off", name=due.name, schedule=due.schedule, reason=error.code)
-            self._schedules.look_at(due.name, due.schedule, unit.now + AGAIN_MS, held.acknowledge)
-            return True
+            if self._put_off(record, held):
+                log.warning("schedule.put_off", name=due.name, schedule=due.schedule, reason=error.code)
+                return True
+            return False
+
+    def _put_off(self, record: ScheduleRecord, held: Held[ScheduleDue]) -> bool:
+        """Whether somebody looks again later; False: the schedule has changed meanwhile.
+
+        The unit of the look may have been refused as a whole, and WATCHes nothing then: this is another one.
+        """
+        due = held.payload
+        unit = self._schedules.begin(due.name, due.schedule)
+        if unit.record != record:
+            unit.abandon()
+            return False
+        move = Move(put_off(record, due.noticed), due=unit.now + AGAIN_MS)
+        return unit.commit(move, held.acknowledge)
 
     def _ended(self, record: ScheduleRecord) -> set[str]:
         """Those of its executions that have ended, or are gone."""

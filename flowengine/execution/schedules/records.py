@@ -41,6 +41,8 @@ class ScheduleRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     from when `every_seconds` counts. `next`: the first time that nothing has been decided about; None: there
     is none. `word`: the operator's. `waiting`: the time whose execution starts once those that run have
     ended. `running`: those of its executions that had not ended when it was last looked at, oldest first.
+    `noticed`: when somebody has seen first that `next` has come, if no execution could begin then; None: it
+    was not put off.
     """
 
     schedule: Schedule
@@ -50,6 +52,7 @@ class ScheduleRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     word: Word | None = None
     waiting: int | None = None
     running: tuple[Started, ...] = ()
+    noticed: int | None = None
 
     @property
     def is_paused(self) -> bool:

@@ -52,12 +52,13 @@ def arm(schedule: Schedule, version: int, before: ScheduleRecord | None, now: in
     following = before.next
     if schedule.timing != before.schedule.timing:
         following = next_after(schedule, before.armed_at, now)
+        before = replace(before, noticed=None)
     word = before.word
     if word is not None and word.said == "resumed" and schedule.paused != before.schedule.paused:
         word = None
     armed = replace(before, schedule=schedule, version=version, next=following, word=word)
     if before.is_paused and not armed.is_paused:
-        return replace(armed, next=next_after(schedule, armed.armed_at, now), waiting=None)
+        return replace(armed, next=next_after(schedule, armed.armed_at, now), waiting=None, noticed=None)
     return armed
 
 
@@ -74,7 +75,7 @@ def resume(record: ScheduleRecord, now: int, by: str | None) -> Look:
     if not record.is_paused:
         return Look(record)
     following = next_after(record.schedule, record.armed_at, now)
-    resumed = replace(record, word=Word("resumed", now, by), waiting=None, next=following)
+    resumed = replace(record, word=Word("resumed", now, by), waiting=None, next=following, noticed=None)
     return Look(resumed, outcomes=_dropped(record, now))
 
 
@@ -94,18 +95,30 @@ def look(record: ScheduleRecord, ended: Container[str], now: int, noticed: int |
     if noticed is None or due is None or due > now:
         return Look(record, cancels=_cancelled(record))
     outcomes: tuple[Outcome, ...] = ()
-    if min(noticed, now) - due > GRACE_MS:
+    if min(_first_noticed(record, noticed), now) - due > GRACE_MS:
         planned, until = _caught_up(record, due, now)
         if until is not None:
             outcomes = (Outcome("missed", due, now, until=None if until == due else until),)
         if planned is None:
             assert until is not None, "what is not caught up was missed"
             following = next_after(record.schedule, record.armed_at, until)
-            return Look(replace(record, next=following), cancels=_cancelled(record), outcomes=outcomes)
+            record = replace(record, next=following, noticed=None)
+            return Look(record, cancels=_cancelled(record), outcomes=outcomes)
         due = planned
-    record = replace(record, next=next_after(record.schedule, record.armed_at, due))
+    record = replace(record, next=next_after(record.schedule, record.armed_at, due), noticed=None)
     decided = _decide(record, due, now)
     return replace(decided, outcomes=(*outcomes, *decided.outcomes))
+
+
+def put_off(record: ScheduleRecord, noticed: int | None) -> ScheduleRecord:
+    """How it stands where no execution can begin now: as before, but for when its time was noticed."""
+    if noticed is None or record.next is None or noticed < record.next:
+        return record
+    return replace(record, noticed=_first_noticed(record, noticed))
+
+
+def _first_noticed(record: ScheduleRecord, noticed: int) -> int:
+    return noticed if record.noticed is None else min(record.noticed, noticed)
 
 
 def started(record: ScheduleRecord, execution: str, planned: int) -> ScheduleRecord:
@@ -146,11 +159,14 @@ def _cancelled(record: ScheduleRecord) -> tuple[str, ...]:
 
 
 def _caught_up(record: ScheduleRecord, due: int, now: int) -> tuple[int | None, int | None]:
-    """The first of the missed times that is caught up, and the last one that is not; None: there is none."""
+    """The first of the missed times that is caught up, and the last one that is not; None: there is none.
+
+    Where the tz database has changed meanwhile, the time that is due may be none any more: it counts still.
+    """
     schedule, anchor = record.schedule, record.armed_at
     match schedule.catch_up:
         case "none":
-            until = newest(schedule, anchor, due, now - GRACE_MS - 1, 1)[-1]
+            until = (newest(schedule, anchor, due, now - GRACE_MS - 1, 1) or [due])[-1]
             following = next_after(schedule, anchor, until)
             return (following if following is not None and following <= now else None), until
         case "latest":
@@ -160,6 +176,8 @@ def _caught_up(record: ScheduleRecord, due: int, now: int) -> tuple[int | None, 
         case _ as never:
             assert_never(never)
     most = 1 if schedule.catch_up == "latest" else CAUGHT_UP
+    if not found:
+        return due, None
     if len(found) > most:
         return found[-most], found[-most - 1]
     return found[0], None

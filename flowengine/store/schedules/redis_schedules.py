@@ -23,7 +23,6 @@ from flowengine.store.schedules.schedule_commands import (
     parse_outcomes,
     parse_schedule,
     telling,
-    timing,
 )
 from flowengine.store.state import RedisState
 
@@ -67,13 +66,6 @@ class RedisSchedules:
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         """Acknowledge a message that needs nothing else."""
         self._state.acknowledge(acknowledge)
-
-    def look_at(self, name: str, schedule: str, due: int, acknowledge: Acknowledge) -> None:
-        """Have somebody look at it then, and acknowledge the message in hand."""
-        commands = Commands([timing(self._keys, name, schedule, due)])
-        acknowledge(commands)
-        self._state.sessions.here().write(commands)
-        self._state.on_armed(due)
 
     def page(self, after: tuple[str, str], limit: int, name: str | None = None) -> tuple[list[Listed], bool]:
         """At most so many behind this name and id, of one definition or of all; whether there are more."""

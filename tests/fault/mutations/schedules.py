@@ -68,13 +68,13 @@ MUTANTS: Final = (
     _in(
         "a time that was noticed late was missed",
         "execution/schedules/rules",
-        "min(noticed, now) - due > GRACE_MS",
-        "min(noticed, now) - due > 1000 * GRACE_MS",
+        "noticed), now) - due > GRACE_MS",
+        "noticed), now) - due > 1000 * GRACE_MS",
     ),
     _in(
         "a long queue is no outage",
         "execution/schedules/rules",
-        "min(noticed, now) - due > GRACE_MS",
+        "min(_first_noticed(record, noticed), now) - due > GRACE_MS",
         "now - due > GRACE_MS",
         RULES,
     ),
@@ -94,8 +94,8 @@ MUTANTS: Final = (
     _in(
         "what came while it was paused is not caught up",
         "execution/schedules/rules",
-        "waiting=None, next=following)",
-        "waiting=None)",
+        "waiting=None, next=following, noticed=None)",
+        "waiting=None, noticed=None)",
     ),
     _in(
         "what is taken out of a document is disarmed",
@@ -139,8 +139,22 @@ MUTANTS: Final = (
     _in(
         "when no new work may come in, a time comes again",
         "engine/schedules/schedule_step",
-        "unit.now + AGAIN_MS, held.acknowledge",
-        "unit.now + 1000 * AGAIN_MS, held.acknowledge",
+        "due=unit.now + AGAIN_MS)",
+        "due=unit.now + 1000 * AGAIN_MS)",
         YEAR,
+    ),
+    _in(
+        "a time that is put off was noticed",
+        "engine/schedules/schedule_step",
+        "Move(put_off(record, due.noticed), ",
+        "Move(record, ",
+        YEAR,
+    ),
+    _in(
+        "a time that was decided about says nothing of the next one",
+        "execution/schedules/rules",
+        "armed_at, due), noticed=None)",
+        "armed_at, due))",
+        RULES,
     ),
 )

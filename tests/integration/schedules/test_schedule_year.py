@@ -108,3 +108,26 @@ def test_a_time_comes_again_when_no_new_work_may_come_in(
     rig.pass_time(1_000)
     assert rig.kinds() == ["started"]
     assert rig.outcomes()[0].execution_id is not None
+
+
+@pytest.mark.proves("schedule-full")
+def test_a_time_that_was_noticed_is_not_missed_however_long_it_is_put_off(
+    rig: ScheduleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `catch_up: none`, and longer than the time within which it has to be noticed."""
+    rig.apply(Schedule(cron="0 * * * *", catch_up="none"))
+
+    def refuse(state: RedisApiState, size: int) -> None:
+        raise StoreFullError("there is no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RedisApiState, "letting_in", refuse)
+        rig.pass_time(60 * MINUTE)
+        for _ in range(12):
+            rig.pass_time(5_000)
+    assert (rig.kinds(), rig.record().noticed) == ([], BEGIN + 60 * MINUTE)
+    rig.pass_time(5_000)
+    (outcome,) = rig.outcomes()
+    assert outcome.outcome == "started"
+    assert _planned(rig, outcome.execution_id or "") == BEGIN + 60 * MINUTE
+    assert (rig.record().noticed, rig.record().next) == (None, BEGIN + 120 * MINUTE)

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from flowengine.execution.schedules.records import MAX_RUNNING, Outcome, ScheduleRecord
-from flowengine.execution.schedules.rules import GRACE_MS, arm, look, pause, resume, started
-from flowengine.workflow.schedules.declared import Overlap, Schedule
+from flowengine.execution.schedules.rules import GRACE_MS, arm, look, pause, put_off, resume, started
+from flowengine.workflow.schedules.declared import CatchUp, Overlap, Schedule
 
 MINUTE = 60_000
 EVERY = Schedule(every_s=60)
@@ -32,6 +32,40 @@ def test_what_was_noticed_in_time_is_not_missed_however_long_its_message_waits()
         50 * MINUTE,
         (Outcome("missed", MINUTE, 50 * MINUTE + 1, until=49 * MINUTE),),
     )
+
+
+def test_what_is_put_off_stays_noticed_until_it_is_decided() -> None:
+    """Nothing is known of the time after it, nor of another one that takes its place."""
+    record = armed(changed(catch_up="none"))
+    for noticed in (MINUTE + 5, 40 * MINUTE):
+        record = put_off(record, noticed)
+        assert (record.noticed, record.next) == (MINUTE + 5, MINUTE)
+    found = look(record, (), 50 * MINUTE, 50 * MINUTE)
+    assert (found.starts, found.outcomes, found.record.noticed) == (MINUTE, (), None)
+    assert look(found.record, (), 50 * MINUTE + 1, 50 * MINUTE + 1).outcomes[0].kind == "missed"
+    assert arm(changed(every_s=50), 2, record, 90_000).noticed is None
+    assert arm(changed(catch_up="all"), 2, record, 90_000).noticed == MINUTE + 5
+    assert resume(pause(record, 90_000, None).record, 95_000, None).record.noticed is None
+
+
+def test_what_is_put_off_before_its_next_time_was_not_noticed() -> None:
+    """What waits for another execution is put off too, by the message of an end or by a timer."""
+    record = msgspec.structs.replace(armed(changed(overlap="queue")), waiting=MINUTE, next=2 * MINUTE)
+    assert put_off(record, None) == record
+    assert put_off(record, 2 * MINUTE - 1) == record
+    assert put_off(record, 2 * MINUTE).noticed == 2 * MINUTE
+
+
+@pytest.mark.parametrize("catch_up", ["none", "latest", "all"])
+def test_a_time_that_the_clocks_do_not_name_any_more_is_decided_about(catch_up: CatchUp) -> None:
+    """The tz database has changed since it was found, and there is no other time until now."""
+    schedule = Schedule(cron="0 3 1 1 *", catch_up=catch_up)
+    record = msgspec.structs.replace(armed(schedule), next=40 * MINUTE)
+    now = 41 * MINUTE
+    found = look(record, (), now, now)
+    missed = (Outcome("missed", 40 * MINUTE, now),)
+    expected = (None, missed) if catch_up == "none" else (40 * MINUTE, ())
+    assert (found.starts, found.outcomes, found.record.next) == (*expected, 180 * MINUTE)
 
 
 def test_an_end_starts_what_waits_and_decides_about_no_time() -> None:
