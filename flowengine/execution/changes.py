@@ -66,7 +66,8 @@ class Create(msgspec.Struct, frozen=True):
     which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
     `callback_url`: where its results are sent; `version`: of its definition; `fork`: what is to be done
     before it begins by itself; `schedule`: the id of the schedule that starts it, and `scheduled_at` the time
-    that it is of. `begun_by`: the execution whose node begins it, which is nobody's child.
+    that it is of, which a fork has of its origin without a schedule. `begun_by`: the execution whose node
+    begins it, which is nobody's child.
     """
 
     name: str

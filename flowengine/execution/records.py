@@ -425,7 +425,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     all. `line`: where it stands for its turn to run, until it has ended. `version`: of its definition; None:
     its document was posted.
     `origin`: of a fork, what it was made of. It has no run until it has begun.
-    `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of.
+    `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of; a fork
+    has that of its origin, and no schedule.
     `begun_by`: the execution of which a node has begun it, without waiting for it.
     """
 

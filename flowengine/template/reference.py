@@ -41,7 +41,8 @@ EXECUTION_FIELDS = (
     "version",
     "group_id",
 )
-"""What `execution` has. `scheduled_at`: the time of the schedule that has started it, null without one.
+"""What `execution` has. `scheduled_at`: the time of the schedule that has started it, or the one that a rerun
+has made it of; null without one.
 `group_id`: the id of the child execution that reads it, null outside of groups."""
 
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")

@@ -143,6 +143,7 @@ def fork(
         made.version.document,
         version=made.version.version,
         fork=kept,
+        scheduled_at=found.record.scheduled_at,
     )
     message = CopyResults(execution=new, first=0, correlation_id=correlation_id)
     explain(reason=f"a new execution of '{execution}'")
@@ -228,7 +229,7 @@ def _find(
     plan = version.plan
     # Read without WATCH: what has ended does not change in this run, and what has not is not reused.
     stored = store.read_nodes(execution, [node.id for node in was.nodes])
-    given = _given(store, execution, _Occasion(record, was, plan, asked.inputs, new, store.now()))
+    given = _given(store, execution, _Occasion(record, was, version, asked.inputs, new, store.now()))
     wanted = replace(asked.wanted, readers=given.readers)
     forking = fork_of(was, plan, stored, wanted)
     as_it_was = plan is was and record.status == "completed" and wanted == RETRY
@@ -259,19 +260,26 @@ class _Values(msgspec.Struct, frozen=True):
 
 
 class _Occasion(msgspec.Struct, frozen=True):
-    """What is looked at: an execution by the plan `was`, and a new one by `plan` that is given this patch."""
+    """What is looked at: an execution by the plan `was`, and a new one by `version` that is given this
+    patch."""
 
     record: ExecutionRecord
     was: Plan
-    plan: Plan
+    version: _Version
     patch: Mapping[str, JsonValue]
     new: str
     now: int
 
     @property
+    def plan(self) -> Plan:
+        """That of the new execution."""
+        return self.version.plan
+
+    @property
     def fields(self) -> dict[str, JsonValue]:
         """What the new execution says of itself."""
-        begun = replace(self.record, created_at=self.now, started_at=self.now)
+        version = self.version.version
+        begun = replace(self.record, created_at=self.now, started_at=self.now, version=version)
         return execution_fields(self.new, begun, FORK_RUN)
 
 

@@ -469,7 +469,9 @@ class ChangeEncoder:
         if change.begun_by is not None:
             fields[keys.BEGUN_BY] = change.begun_by
         if change.schedule is not None:
-            fields |= {keys.SCHEDULE: change.schedule, keys.SCHEDULED_AT: change.scheduled_at}
+            fields[keys.SCHEDULE] = change.schedule
+        if change.scheduled_at is not None:
+            fields[keys.SCHEDULED_AT] = change.scheduled_at
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),

@@ -7,20 +7,27 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import ScheduleNotFoundError
+from flowengine.execution.limits.lines import shown_key
 from flowengine.execution.messages import ScheduleDue
 from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import moment
+from flowengine.jsonvalue import JsonValue
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
+from flowengine.settings import Limits
 from flowengine.store.connection.sessions import Commands
+from flowengine.workflow import check_document
 from flowengine.workflow.inputs.declared import Input
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.schedules.declared import CatchUp, Overlap, Schedule
 from tests.integration.schedules.schedule_rig import BEGIN, MINUTE, NAME, ScheduleRig
 from tests.support.checks.invariants import check_everything
-from tests.support.rigs.harness import plan_of
+from tests.support.rigs.harness import plan_of, registry
 from tests.support.servers.valkey import Valkey
 
 MINUTELY = Schedule(cron="* * * * *", overlap="allow")
@@ -109,6 +116,47 @@ def test_a_schedule_that_is_applied_is_shown_with_its_next_times(rig: ScheduleRi
     )
     assert [str(time)[:16] for time in shown.next_times] == [f"2031-01-0{day}T01:00" for day in range(1, 6)]
     assert (shown.last, shown.running, shown.waiting, shown.every_seconds) == ((), (), None, None)
+
+
+def dated(at: str) -> Plan:
+    """A workflow that reads of which time it is, and by which version it runs."""
+    document: JsonValue = {
+        "name": NAME,
+        "vars": {"of": "{{ execution.version * " + at + " }}"},
+        "concurrency": {"key": "{{ execution.scheduled_at }} v{{ execution.version }}", "limit": 1},
+        "nodes": [
+            {
+                "id": "a",
+                "handler": "sum",
+                "config": {
+                    "inputs": ["{{ execution.scheduled_at | date_format('%Y') | int }}", "{{ vars.of }}"]
+                },
+            }
+        ],
+    }
+    checked = check_document(document, registry(), Limits())
+    assert checked.plan is not None, checked.problems
+    return checked.plan
+
+
+def test_a_rerun_as_a_new_execution_is_of_the_same_time(rig: ScheduleRig) -> None:
+    """No schedule has started it, and what is made anew for it goes by its own version."""
+    rig.apply(MINUTELY, plan=dated("10"))
+    rig.pass_time(MINUTE)
+    rig.harness.drain()
+    (origin,) = rig.outcomes()
+    assert origin.execution_id is not None
+    rig.apply(MINUTELY, plan=dated("100"))
+    asked = RerunAsked(Wanted("all"))
+    made = rig.harness.api.executions.fork(origin.execution_id, asked, "latest").execution_id
+    rig.harness.drain()
+    (record,) = rig.harness.api.state.read_executions([made])
+    assert record is not None
+    assert (record.status, record.schedule, record.scheduled_at) == ("completed", None, BEGIN + MINUTE)
+    assert record.line is not None
+    assert shown_key(record.line.line) == f"{moment(BEGIN + MINUTE)} v2"
+    assert rig.harness.results(origin.execution_id) == {"a": 2031 + 10 + 1}
+    assert rig.harness.results(made) == {"a": 2031 + 200 + 1}
 
 
 def test_a_message_that_comes_again_starts_nothing_more(rig: ScheduleRig) -> None:
