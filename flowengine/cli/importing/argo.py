@@ -8,11 +8,14 @@ from typing import Final
 
 from flowengine.cli.importing.curl import curl_call
 from flowengine.cli.importing.expressions import Expressions
+from flowengine.cli.importing.foreign_text import UnreadableError
 from flowengine.cli.importing.translated import (
+    MAX_NODES,
     Node,
     Translated,
     as_list,
     as_object,
+    check_size,
     http_node,
     objects,
     placeholder,
@@ -28,6 +31,10 @@ from flowengine.jsonvalue import JsonValue
 
 PLACEHOLDER: Final = re.compile(r"\{\{=?(.*?)\}\}")
 MAX_DEPTH: Final = 8
+MOST_CALLS: Final = 10 * MAX_NODES
+"""So often are templates called: one without a step makes no node, however often it is."""
+
+MOST_ITEMS: Final = 1000
 _OUTPUT: Final = re.compile(r"(?:tasks|steps)\.([\w-]+)\.outputs\.(?:result|parameters\.([\w-]+))")
 _STATUS: Final = re.compile(r"(?:tasks|steps)\.([\w-]+)\.status")
 _DEPENDS: Final = re.compile(r"([\w-]+)(?:\.(\w+))?")
@@ -52,6 +59,7 @@ class _Argo:
             self._made.note(f"its schedule: {text_of(spec.get('schedule')) or spec.get('schedules')}")
             spec = as_object(spec.get("workflowSpec"))
         self._spec = spec
+        self._calls = 0
         self._templates = {text_of(each.get("name")): each for each in objects(spec.get("templates"))}
 
     def translated(self) -> Translated:
@@ -95,10 +103,11 @@ class _Argo:
         depth: int,
     ) -> list[Node]:
         ends: dict[str, list[Node]] = {}
+        check_size(len(tasks))
         waiting = list(tasks)
         waited: set[str] = set()
         while waiting:
-            ready = [task for task in waiting if set(_named(task)) <= {*ends}]
+            ready = [task for task in waiting if ends.keys() >= set(_named(task))]
             if not ready:
                 self._made.note(f"dependencies that lead nowhere or round in a circle: {_names(waiting)}")
                 ready = waiting
@@ -140,6 +149,9 @@ class _Argo:
         depth: int,
     ) -> list[Node]:
         """A task of a graph, or a step."""
+        self._calls += 1
+        if self._calls > MOST_CALLS:
+            raise UnreadableError(f"templates are called more than {MOST_CALLS} times: import its parts")
         name = text_of(task.get("name"), "step")
         step = f"{prefix}_{name}" if prefix else name
         siblings = {other: nodes[-1].id for other, nodes in ends.items() if nodes}
@@ -183,8 +195,7 @@ class _Argo:
         elif "withParam" in task:
             items = expressions.text(text_of(task["withParam"]))
         elif "withSequence" in task:
-            count = as_object(task["withSequence"]).get("count")
-            items = list(range(int(text_of(count)))) if text_of(count).isdigit() else None
+            items = _sequence(text_of(as_object(task["withSequence"]).get("count")))
             if items is None:
                 refuse(node, "its withSequence")
         if items is not None:
@@ -255,6 +266,7 @@ class _Argo:
                 headers={name: expressions.value(value) for name, value in call.headers.items()},
                 body=expressions.value(call.body),
                 dependencies=before,
+                notes=call.notes,
             )
         kind = next(
             (
@@ -314,6 +326,13 @@ def _as_expression(text: str) -> str:
         )
         or "''"
     )
+
+
+def _sequence(count: str) -> JsonValue:
+    """The numbers below a count. None for what is no count, or too large to be written out."""
+    if not count.isdecimal() or len(count) > len(str(MOST_ITEMS)) or int(count) > MOST_ITEMS:
+        return None
+    return list(range(int(count)))
 
 
 def _when(task: Mapping[str, JsonValue], node: Node, expressions: Expressions) -> None:

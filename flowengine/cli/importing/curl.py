@@ -11,26 +11,31 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue
 
-_IGNORED: Final = frozenset({"-s", "-S", "-sS", "-f", "-L", "-fsSL", "-sSL", "-sf", "-fsS", "-k"})
+_IGNORED: Final = frozenset({"-s", "-S", "-sS", "-f", "-L", "-fsSL", "-sSL", "-sf", "-fsS"})
 _IGNORED_TOO: Final = frozenset(
     {"--silent", "--show-error", "--fail", "--location", "--compressed", "-v", "--verbose"}
 )
-_WITH_VALUE: Final = frozenset({"-o", "--output", "-m", "--max-time", "--retry", "--connect-timeout", "-w"})
+_UNCHECKED: Final = frozenset({"-k", "--insecure"})
+_TO_FILE: Final = frozenset({"-o", "--output"})
+_WITH_VALUE: Final = frozenset({"-m", "--max-time", "--retry", "--connect-timeout", "-w"})
 _KEPT: Final = re.compile("\1(\\d+)\1")
-_SHELL: Final = frozenset("|;&><`$(")
+_SHELL: Final = frozenset("|;&><")
+_EXPANDED: Final = frozenset("`$")
+"""A shell puts something else in the place of these."""
 
 
 class Call(msgspec.Struct):
-    """What it calls."""
+    """What it calls. `notes`: what it says beside that, and has no counterpart."""
 
     url: str = ""
     method: str = ""
     headers: dict[str, JsonValue] = {}
     body: JsonValue = None
+    notes: list[str] = []
 
 
 def curl_call(command: str | list[str], placeholder: re.Pattern[str]) -> Call | None:
-    """The call, or None where the command is more than that: pipes, files, options unknown here.
+    """The call, or None where the command is more than that: pipes, files, variables, options unknown here.
 
     `placeholder`: what stays in it as it is, with its spaces.
     """
@@ -40,7 +45,14 @@ def curl_call(command: str | list[str], placeholder: re.Pattern[str]) -> Call | 
         kept.append(found[0])
         return f"\1{len(kept) - 1}\1"
 
-    words = _words(placeholder.sub(keep, command) if isinstance(command, str) else command)
+    if "\1" in "".join(command):
+        return None
+    if isinstance(command, str):
+        words = _words(placeholder.sub(keep, command))
+    else:
+        words = [placeholder.sub(keep, word) for word in command]
+    if any(_EXPANDED & set(word) for word in words):
+        return None
     return _call([_KEPT.sub(lambda found: kept[int(found[1])], word) for word in words])
 
 
@@ -52,7 +64,11 @@ def _call(words: list[str]) -> Call | None:
     for word in rest:
         if word in _IGNORED or word in _IGNORED_TOO:
             continue
-        if word in _WITH_VALUE:
+        if word in _UNCHECKED:
+            call.notes.append(f"NOT TRANSLATED: {word} of curl. The certificate is checked here.")
+        elif word in _TO_FILE:
+            _note_file(call, f"{word} {next(rest, '')}")
+        elif word in _WITH_VALUE:
             next(rest, "")
         elif word in ("-X", "--request"):
             call.method = next(rest, "")
@@ -75,9 +91,12 @@ def _call(words: list[str]) -> Call | None:
     return call
 
 
-def _words(command: str | list[str]) -> list[str]:
-    if isinstance(command, list):
-        return command
+def _note_file(call: Call, said: str) -> None:
+    if not said.endswith(" /dev/null"):
+        call.notes.append(f"NOT TRANSLATED: {said} of curl. The answer is the node's result, and in no file.")
+
+
+def _words(command: str) -> list[str]:
     lines = [line for line in command.replace("\\\n", " ").splitlines() if line.strip()]
     if len(lines) != 1:
         return []
@@ -87,7 +106,7 @@ def _words(command: str | list[str]) -> list[str]:
         words = list(lexer)
     except ValueError:
         return []
-    return [] if any(set(word) <= _SHELL or "`" in word or "$(" in word for word in words) else words
+    return [] if any(set(word) <= _SHELL for word in words) else words
 
 
 def _body(text: str, call: Call) -> JsonValue:

@@ -166,6 +166,7 @@ class _Dagu:
                 headers=headers,
                 body=body,
                 dependencies=before,
+                notes=call.notes,
             )
         told = next((field for field in ("run", "call", "script", "command") if step.get(field)), "step")
         why = {"run": "it runs another DAG", "call": "it runs another DAG"}.get(

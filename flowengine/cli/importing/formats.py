@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from flowengine.cli.importing import argo, conductor, dagu, github_actions, kestra
 from flowengine.cli.importing.foreign_text import UnreadableError, documents
-from flowengine.cli.importing.translated import MAX_NODES, Translated
+from flowengine.cli.importing.translated import Translated
 from flowengine.jsonvalue import JsonValue
 
 _Document = Mapping[str, JsonValue]
@@ -42,8 +42,6 @@ def translate(body: bytes, name: str | None) -> tuple[Format, Translated]:
                 made = each.translate(document)
                 if not made.nodes:
                     raise UnreadableError(f"as a workflow of {each.title} it has no steps")
-                if sum(len(nodes) for _, nodes in made.lists()) > MAX_NODES:
-                    raise UnreadableError(f"it has more than {MAX_NODES} steps: import its parts")
                 return each, made
     titles = ", ".join(each.title for each in FORMATS.values())
     raise UnreadableError(f"this looks like none of {titles}; say which it is with --from")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import Final
 
 from flowengine.cli.importing.curl import curl_call
@@ -14,6 +14,7 @@ from flowengine.cli.importing.translated import (
     Translated,
     as_list,
     as_object,
+    check_size,
     http_node,
     objects,
     placeholder,
@@ -41,6 +42,7 @@ _NO_SERVICE: Final = (
     "permissions",
     "defaults",
     "outputs",
+    "env",
 )
 
 
@@ -76,9 +78,10 @@ class _Actions:
         for name, value in as_object(self._document.get("env")).items():
             self._made.variables[_name(name)] = Expressions(PLACEHOLDER, self._outer).value(value)
         jobs = {name: as_object(job) for name, job in as_object(self._document.get("jobs")).items()}
+        check_size(len(jobs))
         waiting = dict(jobs)
         while waiting:
-            ready = [name for name, job in waiting.items() if not set(_needs(job)) & set(waiting)] or list(
+            ready = [name for name, job in waiting.items() if waiting.keys().isdisjoint(_needs(job))] or list(
                 waiting
             )
             for name in ready:
@@ -97,7 +100,8 @@ class _Actions:
         ):
             if job.get(field) or "." in field:
                 self._made.note(f"jobs.{name}.{field}")
-        combinations = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+        products = islice(product(*axes.values()), MOST_COMBINATIONS + 1)
+        combinations = [dict(zip(axes, values, strict=True)) for values in products]
         if len(combinations) > MOST_COMBINATIONS:
             self._made.note(f"jobs.{name}.strategy.matrix: only the first {MOST_COMBINATIONS} combinations")
         ends: list[str] = []
@@ -119,7 +123,7 @@ class _Actions:
             return [self._made.add(placeholder(self._made.new_id(prefix), why, dict(job), before)).id]
         last, by_id = list(before), dict[str, str]()
         for number, step in enumerate(steps, 1):
-            expressions = Expressions(PLACEHOLDER, lambda inner: self._resolve(inner, matrix, by_id))
+            expressions = self._expressions(job, step, matrix, by_id)
             own = text_of(step.get("id")) or text_of(step.get("name")) or f"step_{number}"
             node = self._work(step, self._made.new_id(f"{prefix}_{own}"), last, expressions)
             if step.get("id"):
@@ -127,6 +131,8 @@ class _Actions:
             said = [text_of(job.get("if")) if number == 1 else "", text_of(step.get("if"))]
             _when([each for each in said if each], node, expressions)
             timeout(node, _minutes(step.get("timeout-minutes")))
+            if step.get("env"):
+                node.notes.append("NOT TRANSLATED: its env.")
             if step.get("continue-on-error") is True or job.get("continue-on-error") is True:
                 node.fields["on_error"] = "continue"
             refuse_placeholders(node, expressions.untranslated)
@@ -158,11 +164,25 @@ class _Actions:
                 headers={name: expressions.value(value) for name, value in call.headers.items()},
                 body=expressions.value(call.body),
                 dependencies=before,
+                notes=call.notes,
             )
         why = (
             f"it uses the action {text_of(step['uses'])}" if "uses" in step else "it runs a script in a shell"
         )
         return placeholder(node_id, why, dict(step), before)
+
+    def _expressions(
+        self,
+        job: Mapping[str, JsonValue],
+        step: Mapping[str, JsonValue],
+        matrix: Mapping[str, JsonValue],
+        by_id: Mapping[str, str],
+    ) -> Expressions:
+        """Of a step: what its own `env` or its job's sets is not what the workflow's sets."""
+        own = {f"env.{name}" for each in (job, step) for name in as_object(each.get("env"))}
+        return Expressions(
+            PLACEHOLDER, lambda inner: None if inner in own else self._resolve(inner, matrix, by_id)
+        )
 
     def _outer(self, inner: str) -> str | None:
         found = re.fullmatch(r"(?:inputs|github\.event\.inputs)\.([\w-]+)", inner)

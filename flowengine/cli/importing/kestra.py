@@ -213,6 +213,8 @@ class _Kestra:
                 seconds(policy.get("maxInterval")),
             )  # fmt: skip
         timeout(node, task.get("timeout"))
+        if task.get("env"):
+            node.notes.append("NOT TRANSLATED: its env.")
         if task.get("allowFailure") is True:
             node.fields["on_error"] = "continue"
         if task.get("disabled") is True:
@@ -259,6 +261,7 @@ class _Kestra:
                 headers={name: expressions.value(value) for name, value in call.headers.items()},
                 body=expressions.value(call.body),
                 dependencies=before,
+                notes=call.notes,
             )
         return placeholder(
             node_id, f"its type is {text_of(task.get('type'), 'not told')}", dict(task), before

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from flowengine.cli.importing.foreign_text import UnreadableError
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import RESERVED_NAMES
 
@@ -48,18 +49,19 @@ class Translated(msgspec.Struct):
     on_failure: list[Node] = []
     at_end: list[Node] = []
     notes: list[str] = []
-    _ids: dict[str, str] = {}
+    _ids: set[str] = set()
 
     def new_id(self, wanted: str) -> str:
-        """An id like this that no node has yet."""
+        """An id like this that no node has yet. Raises UnreadableError where there are too many of them."""
+        check_size(len(self._ids) + 1)
         plain = _NO_ID.sub("_", wanted).strip("_")[:_LONGEST_ID] or "step"
         if plain[0].isdigit() or plain in RESERVED_NAMES:
             plain = f"step_{plain}"
         found, number = plain, 1
-        while found in self._ids.values():
+        while found in self._ids:
             number += 1
             found = f"{plain}_{number}"
-        self._ids[found] = found
+        self._ids.add(found)
         return found
 
     def add(self, node: Node, to: list[Node] | None = None) -> Node:
@@ -79,6 +81,12 @@ class Translated(msgspec.Struct):
             yield "on_failure", self.on_failure
         if self.at_end:
             yield "finally", self.at_end
+
+
+def check_size(steps: int) -> None:
+    """Raise UnreadableError for so many steps, before they are made."""
+    if steps > MAX_NODES:
+        raise UnreadableError(f"it has more than {MAX_NODES} steps: import its parts")
 
 
 def placeholder(node_id: str, why: str, original: JsonValue, dependencies: Sequence[str]) -> Node:
@@ -123,6 +131,7 @@ def http_node(
     headers: Mapping[str, JsonValue] | None = None,
     body: JsonValue = None,
     dependencies: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Node:
     """A call of a service."""
     config: dict[str, JsonValue] = {"url": url}
@@ -134,7 +143,7 @@ def http_node(
         }
     if body is not None:
         config["body"] = body
-    return Node(node_id, "http_request", config, list(dependencies))
+    return Node(node_id, "http_request", config, list(dependencies), notes=list(notes))
 
 
 def as_object(value: JsonValue) -> dict[str, JsonValue]:

@@ -144,6 +144,137 @@ def test_step_whose_condition_means_nothing_here_fails_when_it_runs() -> None:
     assert "https://x.example.com/delete" in text
 
 
+def step(run: str, **fields: JsonValue) -> tuple[str, dict[str, Any]]:
+    """What a step with this command becomes: the whole text, and its node."""
+    flow = {"jobs": {"a": {"steps": [{"run": run, **fields}]}}}
+    text = imported("-", given=json.dumps(flow)).stdout
+    (node,) = yaml.safe_load(text)["nodes"]
+    return text, node
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        'curl -X DELETE "https://x.example.com/items/$ID"',
+        "curl https://x.example.com/${ID}",
+        "curl https://x.example.com/$(id)",
+        "curl https://x.example.com/`id`",
+        "curl https://x.example.com -H 'X-Token: $TOKEN'",
+        "curl https://x.example.com/\x010\x01",
+        "curl https://x.example.com/\x017\x01",
+    ],
+)
+def test_call_with_what_a_shell_puts_in_is_no_call(run: str) -> None:
+    """A variable would be called by its name."""
+    assert step(run)[1]["config"]["code"] == NOT_TRANSLATED
+
+
+def test_call_of_a_container_with_a_variable_is_no_call() -> None:
+    """Its words are a list, in which placeholders are no variables."""
+    for url, handler in (("https://x.example.com/$(ID)", "assert"), ("{{workflow.uid}}", "http_request")):
+        container: JsonValue = {"command": ["curl"], "args": [url]}
+        document = argo({"name": "main", "container": container})
+        (node,) = yaml.safe_load(imported("-", given=document).stdout)["nodes"]
+        assert node["handler"] == handler
+
+
+def test_placeholders_in_a_call_are_no_variables() -> None:
+    """They are translated as anywhere else."""
+    _, node = step("curl https://x.example.com/${{ github.run_id }}?key=${{ secrets.KEY }}")
+    assert node["config"] == {"url": "https://x.example.com/{{ execution.id }}?key={{ secrets.KEY }}"}
+
+
+def test_options_of_a_call_without_a_counterpart_are_told() -> None:
+    """Above the node, which calls."""
+    text, node = step("curl -k -o out.json https://x.example.com/")
+    assert node["config"] == {"url": "https://x.example.com/"}
+    assert "# NOT TRANSLATED: -k of curl. The certificate is checked here." in text
+    assert "# NOT TRANSLATED: -o out.json of curl. The answer is the node's result, and in no file." in text
+    assert "NOT TRANSLATED" not in step("curl -s -o /dev/null https://x.example.com/")[0]
+
+
+def test_variables_of_a_step_and_of_a_job_are_told() -> None:
+    """A value of the workflow's does not stand in for them."""
+    call = {"run": "curl https://x.example.com/${{ env.DAY }}"}
+    flow = {
+        "env": {"DAY": "monday"},
+        "jobs": {
+            "outer": {"steps": [call]},
+            "job": {"env": {"DAY": "today"}, "steps": [call]},
+            "step": {"steps": [{**call, "env": {"DAY": "today"}}]},
+        },
+    }
+    text = imported("-", given=json.dumps(flow)).stdout
+    nodes = by_id(yaml.safe_load(text))
+    assert nodes["outer_step_1"]["config"] == {"url": "https://x.example.com/{{ vars.DAY }}"}
+    assert missing(nodes) == {"job_step_1", "step_step_1"}
+    assert "# - jobs.job.env" in text
+    assert "# NOT TRANSLATED: its env." in text
+
+
+def argo(*templates: JsonValue) -> str:
+    """A workflow that begins with the first of these templates."""
+    main = templates[0]
+    assert isinstance(main, dict)
+    spec = {"entrypoint": main["name"], "templates": list(templates)}
+    return json.dumps({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": spec})
+
+
+def test_matrix_is_not_multiplied_out() -> None:
+    """Ten axes of ten values are ten to the power of ten jobs: the first are taken."""
+    matrix = {f"axis_{number}": list(range(10)) for number in range(10)}
+    job = {"strategy": {"matrix": matrix}, "steps": [{"run": "make"}]}
+    text = imported("-", given=json.dumps({"jobs": {"a": job}})).stdout
+    assert len(yaml.safe_load(text)["nodes"]) == 20
+    assert "jobs.a.strategy.matrix: only the first 20 combinations" in text
+
+
+@pytest.mark.parametrize("last", [{"suspend": {"duration": "1s"}}, {"steps": []}])
+def test_templates_that_call_each_other_are_not_written_out_without_end(last: dict[str, JsonValue]) -> None:
+    """Seven templates that call the next ten times each: they end with a refusal, with and without nodes."""
+    templates: list[JsonValue] = [
+        {
+            "name": f"t{level}",
+            "dag": {"tasks": [{"name": f"x{number}", "template": f"t{level + 1}"} for number in range(10)]},
+        }
+        for level in range(7)
+    ]
+    refused = imported("-", given=argo(*templates, {"name": "t7", **last}), code=2)
+    assert "import its parts" in refused.stderr
+    assert refused.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "items"),
+    [
+        ("3", [0, 1, 2]),
+        (3, [0, 1, 2]),
+        ("9999999999", None),
+        ("\u00b2", None),
+        ("9" * 5000, None),
+        ("1001", None),
+    ],
+)
+def test_count_of_a_sequence_is_a_small_number(count: JsonValue, items: list[int] | None) -> None:
+    """One that is none, or too large to be written out, is not translated."""
+    task: JsonValue = {"name": "each", "template": "call", "withSequence": {"count": count}}
+    document = argo(
+        {"name": "main", "dag": {"tasks": [task]}},
+        {"name": "call", "http": {"url": "https://x.example.com/{{item}}"}},
+    )
+    (node,) = yaml.safe_load(imported("-", given=document).stdout)["nodes"]
+    assert node.get("map") == (None if items is None else {"items": items})
+    assert (node["config"].get("code") == NOT_TRANSLATED) == (items is None)
+
+
+def test_more_steps_than_a_workflow_may_have_are_refused() -> None:
+    """One after the other, or in many jobs, each of which waits for the next."""
+    flow = {"jobs": {"a": {"steps": [{"run": "make"}] * 1001}}}
+    assert "more than 1000 steps" in imported("-", given=json.dumps(flow), code=2).stderr
+    jobs = {f"j{at}": {"needs": f"j{at + 1}", "steps": [{"run": "make"}]} for at in range(5000)}
+    assert "more than 1000 steps" in imported("-", given=json.dumps({"jobs": jobs}), code=2).stderr
+
+
 def test_what_is_of_no_known_format_is_refused() -> None:
     """With the names of those that are known, and exit code 2."""
     for given_text, words in (
