@@ -7,6 +7,7 @@ Nothing is deleted, since a file that is renamed or moved is gone for a moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from flowengine.workflow.problems import Problem
 
 _NO_KEY: Final = (401, 403)
+_PASSING: Final = (409, 429)
+"""A definition was changed by another at the same moment, or too much is asked: the next try may pass."""
 
 
 class FolderApplier:
@@ -36,9 +39,13 @@ class FolderApplier:
         self._unapplied: frozenset[Path] = frozenset()
         self._has_applied = False
         self._was_wrong = False
+        self._has_told_of_waiting = False
 
     def look(self) -> None:
-        """Apply, if files have changed since the last look. Where nobody answers, the next look does it."""
+        """Apply, if files have changed since the last look.
+
+        The next look does it where nobody answers, and where an answer says nothing about the files.
+        """
         changed = self._files.changed()
         if changed is not None:
             self._unapplied |= changed
@@ -49,11 +56,20 @@ class FolderApplier:
         except UnreachableError:
             return
         except RefusedError as error:
+            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in _PASSING:
+                self._tell_of_waiting(error)
+                return
             hint = " Set FLOWENGINE_KEY to a key with the role admin." if error.status in _NO_KEY else ""
             self._say(f"not applied: {error.detail}{hint}")
         except FlowEngineError as error:
             self._say(f"not applied: {error}")
         self._unapplied = frozenset()
+        self._has_told_of_waiting = False
+
+    def _tell_of_waiting(self, error: RefusedError) -> None:
+        if not self._has_told_of_waiting:
+            self._has_told_of_waiting = True
+            self._say(f"not applied yet, and tried again until it is: {error.detail}")
 
     def _find(self) -> list[Path]:
         return list(dict.fromkeys(find_files(self._paths, _pass_over)))

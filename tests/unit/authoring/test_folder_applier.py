@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -102,6 +103,54 @@ def test_file_that_goes_deletes_nothing(api: ServedApi) -> None:
         Path("flows/two.yaml").unlink()
         assert applying.look() == []
     assert applied(api) == {"one", "two"}
+
+
+class Busy(httpx.HTTPTransport):
+    """Answers each PUT with `status` for as long as it is set."""
+
+    status: int | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it, or answer it."""
+        if self.status is None or request.method != "PUT":
+            return super().handle_request(request)
+        problem = {"status": self.status, "code": "busy", "detail": "not now", "title": "Busy"}
+        return httpx.Response(
+            self.status, json=problem, headers={"Content-Type": "application/problem+json"}, request=request
+        )
+
+
+@pytest.mark.parametrize("status", [409, 429, 500, 503])
+def test_answer_that_says_nothing_of_the_files_is_asked_for_again(api: ServedApi, status: int) -> None:
+    """That is said once, until it has been applied."""
+    write("one")
+    busy = Busy()
+    waiting = "not applied yet, and tried again until it is: not now"
+    with Client(f"http://127.0.0.1:{api.port}", transport=busy) as client:
+        applying = Applying(client)
+        busy.status = status
+        assert applying.look() == [waiting]
+        assert applying.look() == []
+        busy.status = None
+        assert applying.look() == ["applied: 1 new"]
+        write("one", text="yy")
+        busy.status = status
+        assert applying.look() == [waiting]
+    assert applied(api) == {"one"}
+
+
+def test_answer_that_stays_as_it_is_is_not_asked_for_again(api: ServedApi) -> None:
+    """Until a file changes."""
+    write("one")
+    busy = Busy()
+    with Client(f"http://127.0.0.1:{api.port}", transport=busy) as client:
+        applying = Applying(client)
+        busy.status = 403
+        assert applying.look() == ["not applied: not now Set FLOWENGINE_KEY to a key with the role admin."]
+        busy.status = None
+        assert applying.look() == []
+        write("one", text="yy")
+        assert applying.look() == ["applied: 1 new"]
 
 
 def test_stack_that_does_not_answer_is_asked_again(api: ServedApi) -> None:
