@@ -19,6 +19,7 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.views.executions import ExecutionView, NodeDetailView, NodeView, ResultsView
 from flowengine.execution.views.maps import ItemView
 from flowengine.jsonvalue import JsonValue, decode
+from flowengine.plaintext import plain_text
 from flowengine.testing.running.mocked_handlers import COMPUTING
 from flowengine.workflow.children.group import GROUP
 
@@ -57,10 +58,15 @@ def record(executions: RecordedExecutions, execution: str, workflow: str) -> str
     if mocks:
         case["mocks"] = mocks
     case["expect"] = _expected(view, results)
-    written: str = yaml.safe_dump(
-        {"workflow": workflow, "tests": [case]}, sort_keys=False, allow_unicode=True, width=_WIDTH
-    )
-    return written
+    file: JsonValue = {"workflow": workflow, "tests": [case]}
+    text = _written(file, escaped=False)
+    # What is not safe to show is escaped by YAML itself, so that it is read back as it was.
+    return text if plain_text(text, keep_lines=True) == text else _written(file, escaped=True)
+
+
+def _written(file: JsonValue, *, escaped: bool) -> str:
+    text: str = yaml.safe_dump(file, sort_keys=False, allow_unicode=not escaped, width=_WIDTH)
+    return text
 
 
 def _expected(view: ExecutionView, results: ResultsView) -> JsonValue:

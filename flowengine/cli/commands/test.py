@@ -60,9 +60,9 @@ def run_tests(
     outcomes = _run(loaded, registry, settings, wanted)
     if coverage:
         _print_coverage(loaded, outcomes)
+    _sum_up(outcomes, len(wrong), time.perf_counter() - began)
     if junit is not None:
         _write_junit(junit, loaded, outcomes)
-    _sum_up(outcomes, len(wrong), time.perf_counter() - began)
     if wrong or not outcomes:
         ctx.exit(INVALID)
     if not all(outcome.passed for outcome in outcomes):

@@ -19,7 +19,7 @@ def junit(loaded: Sequence[LoadedFile], outcomes: Sequence[CaseOutcome]) -> byte
         suite = ElementTree.SubElement(
             suites,
             "testsuite",
-            name=str(file.path),
+            name=plain_text(str(file.path)),
             tests=str(len(own) + bool(file.problems)),
             failures=str(failures),
             errors=str(int(bool(file.problems))),
@@ -29,7 +29,7 @@ def junit(loaded: Sequence[LoadedFile], outcomes: Sequence[CaseOutcome]) -> byte
             _add(suite, outcome)
         if file.problems:
             case = ElementTree.SubElement(
-                suite, "testcase", classname=str(file.path), name="the file is right"
+                suite, "testcase", classname=plain_text(str(file.path)), name="the file is right"
             )
             text = "\n".join(plain_text(f"{each.path}: {each.problem.message}") for each in file.problems)
             ElementTree.SubElement(case, "error", message=f"{len(file.problems)} problems").text = text
@@ -41,9 +41,9 @@ def _add(suite: ElementTree.Element, outcome: CaseOutcome) -> None:
     case = ElementTree.SubElement(
         suite,
         "testcase",
-        classname=str(outcome.path),
+        classname=plain_text(str(outcome.path)),
         name=plain_text(outcome.case.name),
-        file=str(outcome.path),
+        file=plain_text(str(outcome.path)),
         line=str(outcome.line),
         time=f"{outcome.took_s:.3f}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -157,6 +158,21 @@ def test_junit_is_written(folder: Path) -> None:
     assert "nodes.total.result  4         3" in (failure.text or "")
     result = run_tests("--junit", "nowhere/out.xml")
     assert (result.exit_code, "cannot write nowhere/out.xml" in result.stderr) == (3, True)
+    assert "1 passed, 1 failed, 1 problem in files" in result.stderr
+
+
+def test_junit_is_xml_whatever_a_file_is_called(folder: Path) -> None:
+    """Characters that XML cannot carry, and bytes that are no UTF-8, are escaped."""
+    name = os.fsdecode(b"od\xff\x1bd.test.yaml")
+    (folder / name).write_text(PASSES)
+    (folder / f"wrong{name}").write_text("workflow: nothere.yaml\ntests: [{name: a}]\n")
+    assert run_tests("--junit", "out.xml").exit_code == 2
+    suites = list(ElementTree.parse(folder / "out.xml").getroot())
+    escaped = "od\\udcff\\x1bd.test.yaml"
+    assert [suite.get("name") for suite in suites] == [escaped, f"wrong{escaped}"]
+    cases = [case for suite in suites for case in suite.iter("testcase")]
+    assert [case.get("classname") for case in cases] == [escaped, f"wrong{escaped}"]
+    assert cases[0].get("file") == escaped
 
 
 def test_schema_of_files_of_tests_is_printed() -> None:

@@ -13,6 +13,7 @@ from flowengine.execution.views.executions import ExecutionView, NodeDetailView,
 from flowengine.execution.views.maps import ItemView
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
+from flowengine.plaintext import plain_text
 from flowengine.settings import Settings
 from flowengine.testing.case_files import LoadedFile, load, run_loaded, setting_of
 from flowengine.testing.cases.case_file import Case
@@ -132,3 +133,21 @@ def test_answers_stand_in_what_is_recorded() -> None:
     assert recorded["secrets"] == {"API": "dummy-value"}
     assert recorded["mocks"]["fetch_posts"]["error"]["status_code"] == 503
     assert recorded["expect"]["error"] == "http_server_error"
+
+
+@pytest.mark.parametrize("comment", ["\u200fnot \u061cyet", "not\x85 yet\u2028", "grün"])
+def test_what_is_recorded_is_safe_to_show_and_read_back_as_it_was(comment: str, tmp_path: Path) -> None:
+    """Characters that turn the reading order or start a line are escaped by YAML itself; no others are."""
+    (tests,) = find_case_files([EXAMPLES_FOLDER / "approval.yaml"], lambda link: None)
+    (tmp_path / "approval.yaml").write_text((EXAMPLES_FOLDER / "approval.yaml").read_text())
+    path = tmp_path / "approval.test.yaml"
+    path.write_text(tests.read_text().replace("not yet", yaml.safe_dump(comment, width=1000).strip()))
+    loaded = load(path, catalog(), Settings())
+    assert loaded.file is not None, loaded.problems
+    rejected = next(case for case in loaded.file.tests if "rejects" in case.name)
+    ended = Ended(loaded, rejected)
+    text = record(ended, ended.id, "approval.yaml")
+    assert plain_text(text, keep_lines=True) == text
+    assert ("grün" in text) == (comment == "grün")
+    (recorded,) = yaml.safe_load(text)["tests"]
+    assert recorded["mocks"]["release"]["comment"] == comment
