@@ -64,7 +64,7 @@ def run_stack(
     port = _free_port(settings.api_port if port is None else port)
     applied = _applied(given is None if apply is None else apply, paths)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
-        click.echo(f"http://{HOST}:{port}/ui  is the page, in a moment")
+        click.echo(f"http://{HOST}:{port}/ui  will be the page: the stack is starting, it is not up yet")
         served = stack.enter_context(DemoService()) if demo else None
         if served is not None:
             environment |= demo_environment(served.url)
