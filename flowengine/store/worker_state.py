@@ -289,7 +289,7 @@ class RedisWorkerState:
         commands: list[Command] = []
         if INPUTS in task.given or VARS in task.given:
             commands.append(("HMGET", self._keys.inputs(task.home), *_GIVEN_FIELDS))
-        if EXECUTION in task.given:
+        if _reads_execution(task):
             commands.append(self._state.execution_read(task.home))
         if OUTCOME in task.given:
             commands.append(("HGET", self._keys.inputs(task.home), keys.OUTCOME))
@@ -374,6 +374,11 @@ class _Asked:
         )
 
 
+def _reads_execution(task: RunNode) -> bool:
+    """Whether the task needs its execution's own record: its templates, or to whom belongs what is kept."""
+    return EXECUTION in task.given or task.cache is not None
+
+
 def _given(task: RunNode, replies: list[Any]) -> Given:
     """What the replies to `given_reads` say."""
     reads = INPUTS in task.given or VARS in task.given
@@ -383,7 +388,7 @@ def _given(task: RunNode, replies: list[Any]) -> Given:
         vars=made,
         late=late,
         secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
-        execution=parse_execution(replies.pop(0)) if EXECUTION in task.given else None,
+        execution=parse_execution(replies.pop(0)) if _reads_execution(task) else None,
         outcome=replies.pop(0) if OUTCOME in task.given else None,
         seed=replies.pop(0) if task.calls_back is not None else None,
     )

@@ -56,23 +56,26 @@ class Program(msgspec.Struct, frozen=True):
     pieces: Pieces | None = None
 
 
-def reads_secret(value: JsonValue, given: Container[tuple[str, str]] = ()) -> bool:
-    """Whether a template in the value reads a secret, or a secret one of what is given (`inputs`, its name).
+def reads_secret(
+    value: JsonValue, given: Container[tuple[str, str]] = (), *, of_workers: bool = True
+) -> bool:
+    """Whether a template in the value reads a secret `of_workers`, or a secret one of what is given
+    (`inputs`, its name).
 
     Raises TemplateError for a wrong template.
     """
     pending = [value]
     for item in pending:
         if isinstance(item, str):
-            if is_template(item) and _tells_secret(analyse(item), given):
+            if is_template(item) and _tells_secret(analyse(item), given, of_workers=of_workers):
                 return True
         elif isinstance(item, dict | list):
             pending.extend(item.values() if isinstance(item, dict) else item)
     return False
 
 
-def _tells_secret(analysis: Analysis, given: Container[tuple[str, str]]) -> bool:
-    return bool(analysis.secrets) or any(read in given for read in analysis.given)
+def _tells_secret(analysis: Analysis, given: Container[tuple[str, str]], *, of_workers: bool = True) -> bool:
+    return (of_workers and bool(analysis.secrets)) or any(read in given for read in analysis.given)
 
 
 def refuse_altered_given(text: str, secret: Container[tuple[str, str]]) -> None:

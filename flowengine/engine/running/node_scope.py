@@ -129,7 +129,7 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
         found[INPUTS] = _object(given.inputs)
     if VARS in task.given:
         found[VARS] = _object(given.vars)
-    if given.execution is not None:
+    if EXECUTION in task.given and given.execution is not None:
         # In a group the document's execution is meant, and its run.
         run = given.execution.run if task.chain else task.run
         fields = execution_fields(task.home, given.execution, run)

@@ -205,7 +205,7 @@ class Outcomes:
         # Imported where there are such nodes: few workers see any.
         from flowengine.engine.running.caching.entry_keys import entry_of
 
-        entry = entry_of(task, said, handler, scope, config, self._limits.max_rendered_chars)
+        entry = entry_of(task, said, handler, scope, config, start.given, self._limits.max_rendered_chars)
         if entry is None:
             return None
         if hand is not None:

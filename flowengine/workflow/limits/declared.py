@@ -61,8 +61,9 @@ CACHE_FIELD: Final = "cache"
 class CachePolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the node has given is given again, for so long, to who asks for the same.
 
-    `owner`: the workflow, the groups and the node, to which entries belong. `key`: a template that says what
-    is the same; None: the rendered config does.
+    `owner`: the workflow, the groups and the node, to which entries belong: those of applied definitions
+    stand apart from those of posted documents. `key`: a template that says what is the same; None: the
+    rendered config does.
     """
 
     ttl_s: int

@@ -285,8 +285,20 @@ MUTANTS: Final = (
     _of_caches(
         "an entry belongs to one node of one workflow",
         "engine/running/caching/entry_keys",
-        "[said.owner, handler.name,",
+        "[owner, handler.name,",
         "[handler.name,",
+    ),
+    _of_caches(
+        "a posted document has no entry of an applied one",
+        "engine/running/caching/entry_keys",
+        '["applied" if applied else "posted", said.owner]',
+        "[said.owner]",
+    ),
+    _of_caches(
+        "what reads a secret input has no entry",
+        "engine/running/caching/entry_keys",
+        "    if _reads_secret_input(task, given):\n        return None\n",
+        "",
     ),
     _of_caches(
         "nothing is kept where new work would be refused",

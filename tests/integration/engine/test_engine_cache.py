@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.engine.ports import NOTHING_GIVEN, Given
 from flowengine.engine.running.caching.entry_keys import entry_of
 from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.steering.rerunning import Wanted
@@ -19,6 +20,8 @@ from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
 from tests.support.checks.invariants import check_everything
+from tests.support.child_plans import apply, start
+from tests.support.group_plans import adds, plan_from
 from tests.support.rigs.harness import Harness, plan_of, registry
 
 TTL_S = 600
@@ -191,11 +194,17 @@ TASK = RunNode(
 )
 
 
-def named(secret: str, task: RunNode = TASK, handler: Handler = HANDLER) -> str | None:
+def named(
+    secret: str,
+    task: RunNode = TASK,
+    handler: Handler = HANDLER,
+    given: Given = NOTHING_GIVEN,
+    key: str | None = None,
+) -> str | None:
     """The name of the entry where the secret is this one."""
     scope = Scope(outputs={}, primaries={}, secrets=lambda name: secret)
     config = {"url": f"http://x/{secret}"}
-    return entry_of(task, CachePolicy(5, "o"), handler, scope, config, 10_000)  # type: ignore[arg-type]
+    return entry_of(task, CachePolicy(5, "o", key), handler, scope, config, given, 10_000)  # type: ignore[arg-type]
 
 
 @pytest.mark.proves("cache-secrets")
@@ -209,3 +218,28 @@ def test_no_secret_goes_into_the_name_of_an_entry() -> None:
 def test_another_version_of_the_handler_is_given_nothing() -> None:
     """What it gave before may be wrong now."""
     assert named("one") != named("one", handler=replace(HANDLER, version="2"))
+
+
+@pytest.mark.proves("cache-secrets")
+@pytest.mark.parametrize("key", [None, "the same"])
+def test_what_reads_a_secret_input_has_no_entry(key: str | None) -> None:
+    """With a key neither: another execution would be given what was made with this one's secret."""
+    task = replace(TASK, config=msgspec.Raw(b'{"url":"http://x/{{ inputs.token }}"}'))
+    assert named("one", task, given=Given(secret=("token",)), key=key) is None
+    assert named("one", task, given=Given(secret=("other",)), key="the same") is not None
+    assert named("one", given=Given(secret=("token",)), key=key) is not None
+
+
+@pytest.mark.proves("cache-hit")
+def test_a_posted_document_is_given_nothing_of_an_applied_one(harness: Harness) -> None:
+    """Nor gives it any: everybody who may post can take the name."""
+    cached = {**adds("a"), "cache": {"ttl_seconds": TTL_S}}
+    apply(harness, "prices", nodes=[cached])
+    for count in (1, 1):
+        start(harness, "prices")
+        harness.drain()
+        assert calls(harness) == count
+    posted = plan_from(name="prices", nodes=[cached])
+    for count in (2, 2):
+        run(harness, posted)
+        assert calls(harness) == count

@@ -76,12 +76,16 @@ def test_what_it_cannot_be_together_with_is_refused(
     assert (code, f"/nodes/0/{pointer}") in problems(checked(node({"ttl_seconds": 5}, **fields)))
 
 
-def test_a_config_with_a_secret_input_needs_a_key() -> None:
-    """What is given for one secret would be given for another. Those of workers are the same for all."""
+def test_a_config_with_a_secret_input_has_no_cache() -> None:
+    """What is given for one secret would be given for another, with a key too. Those of workers are the same
+    for all."""
     reads: JsonValue = {"url": "http://a.test/{{ inputs.token }}"}
     found = checked(node({"ttl_seconds": 5}, config=reads), inputs=SECRET)
     assert problems(found) == [("secret_not_allowed", "/nodes/0/config/url")]
     keyed: JsonValue = {"ttl_seconds": 5, "key": "{{ inputs.day }}"}
-    assert not checked(node(keyed, config=reads), inputs=SECRET).problems
+    assert problems(checked(node(keyed, config=reads), inputs=SECRET)) == [
+        ("secret_not_allowed", "/nodes/0/config/url")
+    ]
+    assert not checked(node(keyed), inputs=SECRET).problems
     wide: JsonValue = {"url": "http://a.test/{{ secrets.token }}"}
     assert not checked(node({"ttl_seconds": 5}, config=wide)).problems

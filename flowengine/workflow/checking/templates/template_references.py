@@ -200,10 +200,10 @@ class TemplateCheck:
 
     def _refuse_cached_secret(self, read: _Read, node: NodeFields, where: Where) -> None:
         """Report what another execution, with another secret, would be given the result of."""
-        if node.cache is not None and node.cache.key is None and self._given.reads_secret(read.analysis):
+        if node.cache is not None and self._given.reads_secret(read.analysis):
             message = (
                 "the node has a 'cache', and what it gives for this execution's secret would be given to "
-                "others: say in 'cache.key' what is the same, or take 'cache' out"
+                "others: take 'cache' out"
             )
             self._refuse("secret_not_allowed", where, message)
 
