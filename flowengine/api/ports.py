@@ -210,6 +210,9 @@ class Executions(Protocol):
         Raises SignalNotFoundError, PayloadInvalidError, WrongStateError, SignalsFullError.
         """
 
+    def was_given_out(self, token: str) -> bool:
+        """Whether this is the token of a callback URL, of an execution that is kept."""
+
     def call_back(self, token: str, carried: Carried) -> CalledBackView:
         """Let the node take a callback whose token this is.
 

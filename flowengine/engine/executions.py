@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from flowengine.engine import history, map_items, queries, waiting_nodes
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
-from flowengine.engine.commands.call_back import Carried, call_back
+from flowengine.engine.commands.call_back import Carried, call_back, was_given_out
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
 from flowengine.engine.commands.decide import decide
@@ -237,6 +237,10 @@ class StoredExecutions:
     def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
         """Send it what one of its nodes waits for."""
         return send_signal(self._store, _checked(execution_id), name, payload)
+
+    def was_given_out(self, token: str) -> bool:
+        """Whether this is the token of a callback URL, of an execution that is kept."""
+        return was_given_out(self._store, token)
 
     def call_back(self, token: str, carried: Carried) -> CalledBackView:
         """Let the node take a callback whose token this is."""

@@ -140,6 +140,7 @@ class RedisApiState:
 
     def seed(self, execution: str) -> bytes | None:
         """That of the tokens of its callbacks, if it has one."""
+        self.ensure_fit()
         return self._state.seed(execution)
 
     def letting_in(self, size: int) -> AbstractContextManager[None]:

@@ -360,6 +360,10 @@ class FakeExecutions:
         status = STATUS_OF[type(said.word)]
         return OverruledView(execution_id=execution_id, node=node, status=status, run=found.run, attempt=0)
 
+    def was_given_out(self, token: str) -> bool:
+        """Whether it is one of those that wait here, or have waited."""
+        return token in self.callbacks
+
     def call_back(self, token: str, carried: Carried) -> CalledBackView:
         """Takes it, if the token is one of those that wait here; a second one comes too late."""
         if token not in self.callbacks:

@@ -32,8 +32,9 @@ class AddressLimits:
         return 0.0 if left >= 1 else (1 - left) / self._per_s
 
     def spend(self, address: str, cost: float = 1) -> None:
-        """It has called. What it costs may be more than what is left."""
-        left = self._now_left(address) - cost
+        """It has called. What it costs may be more than what is left; it owes as much as it may spend at once
+        at most, so that it never waits longer than for that."""
+        left = max(self._now_left(address) - cost, -self._at_once)
         self._left[address] = left, self._clock()
         self._left.move_to_end(address)
         if len(self._left) > MOST_ADDRESSES:

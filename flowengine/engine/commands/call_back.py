@@ -26,6 +26,7 @@ from flowengine.workflow.plan import Plan
 
 TRIES: Final = 50
 HIDDEN: Final = b"***"
+NOBODY_WAITS: Final = "nobody waits at this URL, or what waited has expired"
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -42,6 +43,14 @@ class Carried(msgspec.Struct, frozen=True):
         return Carried(error=replace(self.error, message=self.error.message.replace(token, HIDDEN.decode())))
 
 
+def was_given_out(store: CommandStore, text: str) -> bool:
+    """Whether this is the token of a callback URL, of an execution that is kept: one read. Raises
+    StoreUnavailableError."""
+    token = read_token(text)
+    seed = None if token is None else store.seed(token.execution)
+    return token is not None and seed is not None and is_genuine(token, seed)
+
+
 def call_back(store: CommandStore, text: str, carried: Carried) -> CalledBackView:
     """Let the node take it whose token this is.
 
@@ -52,7 +61,7 @@ def call_back(store: CommandStore, text: str, carried: Carried) -> CalledBackVie
     plan = None if token is None or record is None else store.plan(token.execution)
     seed = None if token is None or plan is None else store.seed(token.execution)
     if token is None or record is None or plan is None or seed is None or not is_genuine(token, seed):
-        raise CallbackNotFoundError("nobody waits at this URL, or what waited has expired")
+        raise CallbackNotFoundError(NOBODY_WAITS)
     attempt = _Attempt(store, plan, record, token, carried.without(text))
     for _ in range(TRIES):
         if attempt.carry_out():

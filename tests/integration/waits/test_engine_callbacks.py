@@ -131,6 +131,23 @@ def test_what_does_not_match_the_schema_is_refused_and_not_kept(harness: Harness
 
 
 @pytest.mark.proves("callback-token")
+def test_a_token_that_was_given_out_is_known_before_and_after_its_callback(harness: Harness) -> None:
+    """None that is like it is, nor one of an execution that is gone."""
+    execution = begin(harness)
+    executions = harness.api.executions
+    token = tokens(harness)[-1]
+    assert executions.was_given_out(token)
+    other = token[:-1] + ("A" if token[-1] != "A" else "B")
+    assert [executions.was_given_out(text) for text in (other, "x", f"x{token}", "")] == [False] * 4
+    call_back(harness)
+    settle(harness)
+    assert executions.was_given_out(token)
+    harness.delete(execution)
+    harness.drain()
+    assert not executions.was_given_out(token)
+
+
+@pytest.mark.proves("callback-token")
 def test_tokens_that_were_never_given_out_are_unknown(harness: Harness) -> None:
     """Neither a changed one, nor that of another execution, nor of one that is not there."""
     execution = begin(harness)

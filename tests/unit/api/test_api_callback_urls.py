@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.address_limits import AddressLimits
 from flowengine.api.access.host_rules import with_public_url
+from flowengine.api.routes.waits import call_back
 from flowengine.engine.commands.call_back import Carried
 from flowengine.execution.records import NodeError
 from flowengine.settings import Limits, Settings
@@ -88,13 +89,29 @@ def test_no_key_is_asked_for_and_any_site_and_host_may_call() -> None:
 
 
 def test_unknown_tokens_are_limited_by_address(api: ServedApi) -> None:
-    """404, some times; then 429 with a time to wait, also for a right one."""
+    """404, some times; then 429 with a time to wait, which a right one need not wait."""
     answers = [api.client.post(f"/callbacks/x{number}") for number in range(40)]
     codes = [answer.json()["code"] for answer in answers]
     assert set(codes) == {"callback_not_found", "too_many_callbacks"}
     assert codes[0] == "callback_not_found"
     assert int(answers[-1].headers["retry-after"]) >= 1
-    assert api.client.post(PATH).status_code == 429
+    assert api.client.post(PATH).status_code == 202
+
+
+def test_a_right_token_is_refused_for_what_right_ones_have_spent_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unknown ones cost it nothing, whatever their bodies are: those are not read."""
+    monkeypatch.setattr(call_back, "CALLS_AT_ONCE", 2)
+    monkeypatch.setattr(call_back, "CALLS_PER_S", 0.001)
+    monkeypatch.setattr(call_back, "UNKNOWN_PER_S", 0.001)
+    odd = {"Content-Type": "text/yaml"}
+    with served_api() as served:
+        served.store.callbacks[TOKEN] = None
+        for number in range(30):
+            answer = served.client.post(f"/callbacks/x{number}", content=b"a: 1", headers=odd)
+            assert answer.status_code == (404 if number < 20 else 429)
+        assert [served.client.post(PATH).status_code for _ in range(3)] == [202, 410, 429]
 
 
 @pytest.mark.proves("callback-hidden")
@@ -119,7 +136,7 @@ def test_what_a_service_sends_back_is_kept_without_the_token() -> None:
 
 
 def test_an_address_gets_back_what_it_has_spent_with_time() -> None:
-    """And no more than it may spend at once; others have their own."""
+    """And no more than it may spend at once; others have their own. It owes no more than that either."""
     now = [100.0]
     limits = AddressLimits(3, 0.5, clock=lambda: now[0])
     for _ in range(3):
@@ -129,8 +146,10 @@ def test_an_address_gets_back_what_it_has_spent_with_time() -> None:
     assert not limits.wait_s("b")
     now[0] += 2
     assert not limits.wait_s("a")
-    limits.spend("a", 5)
-    assert limits.wait_s("a") == 10.0
+    limits.spend("a", 3)
+    assert limits.wait_s("a") == 6.0
+    limits.spend("a", 500)
+    assert limits.wait_s("a") == 8.0
     now[0] += 1000
     assert not limits.wait_s("a")
 

@@ -27,7 +27,7 @@ from flowengine.api.openapi.operation import (
 from flowengine.api.openapi.schemas import CALLED_BACK
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.workflow_body import refused
-from flowengine.engine.commands.call_back import Carried
+from flowengine.engine.commands.call_back import NOBODY_WAITS, Carried
 from flowengine.errors import CallbackNotFoundError
 from flowengine.execution.callback_tokens import MAX_TOKEN_CHARS
 from flowengine.execution.records import NodeError
@@ -38,8 +38,9 @@ from flowengine.workflow.posting.answers import PostedCallback, read_callback
 MOST_BYTES: Final = 64 * 1024
 CALLS_AT_ONCE: Final = 1000
 CALLS_PER_S: Final = 100
-COST_OF_UNKNOWN: Final = 50
-"""An unknown token counts as so many calls more: 20 of them at once, two a second after that."""
+UNKNOWN_AT_ONCE: Final = 20
+UNKNOWN_PER_S: Final = 2
+"""Unknown tokens are counted apart: behind a proxy, strangers have the address of the services."""
 
 UNKNOWN_OUTCOME: Final = (
     "It may have been taken, or may still be. Sent again, it is answered 410 in that case."
@@ -90,24 +91,25 @@ CALL_BACK: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
     executions = backend.executions
-    limits = AddressLimits(CALLS_AT_ONCE, CALLS_PER_S)
+    known = AddressLimits(CALLS_AT_ONCE, CALLS_PER_S)
+    unknown = AddressLimits(UNKNOWN_AT_ONCE, UNKNOWN_PER_S)
 
     @post("/callbacks/{token:str}", opt={OPERATION: CALL_BACK, NEEDS_NO_KEY: True})
     async def call_back(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         address = "" if request.client is None else request.client.host
+        was_given_out = await backend.calls.store(lambda: executions.was_given_out(token))
+        limits = known if was_given_out else unknown
         wait_s = limits.wait_s(address)
         if wait_s:
             raise RefusalError("too_many_callbacks", headers={"Retry-After": str(math.ceil(wait_s))})
         limits.spend(address)
+        if not was_given_out:
+            raise CallbackNotFoundError(NOBODY_WAITS)
         carried = await _read(request, backend)
-        try:
-            with outcome_unknown(UNKNOWN_OUTCOME):
-                data = await backend.calls.store(
-                    lambda: msgspec.json.encode(executions.call_back(token, carried))
-                )
-        except CallbackNotFoundError:
-            limits.spend(address, COST_OF_UNKNOWN)
-            raise
+        with outcome_unknown(UNKNOWN_OUTCOME):
+            data = await backend.calls.store(
+                lambda: msgspec.json.encode(executions.call_back(token, carried))
+            )
         return json_response(data, 202)
 
     return call_back
