@@ -223,7 +223,7 @@ class NodeRecord(
     `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
     waits to start, and, in flight, as what its start is counted. `called`: the callback that has come while
     its task is on its way or runs. `cached`: its result was given at another time; False: it is not to be,
-    as a rerun has asked for a new one.
+    nor that of a node below it, as a rerun has asked for a new one.
     """
 
     status: StoredNodeStatus = "pending"

@@ -221,6 +221,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
     lineage = plan.lineage
     if policy is PLAIN and not unseen and lineage is None:
         return core
+    fresh = queued.cached is False or (lineage is not None and lineage.fresh)
     full = replace(
         core,
         when=_condition_of(policy, queued),
@@ -238,7 +239,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         opens=policy.group is not None,
         calls_back=_callback_of(plan, name, policy),
         cache=policy.cache,
-        fresh=policy.cache is not None and queued.cached is False,
+        fresh=policy.cache is not None and fresh,
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 

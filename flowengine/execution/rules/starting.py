@@ -51,6 +51,7 @@ from flowengine.execution.status import (
 )
 from flowengine.execution.views.executions import counts_of
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.policy import Policy
 
 EVENTS_ANEW_EVERY: Final = 10
 """Runs of an execution after which its event stream begins anew: it must not grow with each retry."""
@@ -149,7 +150,8 @@ class Again(msgspec.Struct, frozen=True):
     begins. `inputs`: what it is given from now on; None: as before. `said`: what an operator says of nodes
     with whose end it begins, by their ids. `run`: its number; None: the next one. `copied`: it is a fork that
     has copied what it reuses, and begins for the first time. `allowed`: the patterns of the definitions that
-    the key of who asks for it is for, none: all; None: nobody asks, and it stays for what it was for."""
+    the key of who asks for it is for, none: all; None: nobody asks, and it stays for what it was for.
+    `fresh`: a rerun has reset the node that it stands for."""
 
     step: ExecutionStep
     token: str
@@ -161,6 +163,12 @@ class Again(msgspec.Struct, frozen=True):
     run: int | None = None
     copied: bool = False
     allowed: tuple[str, ...] | None = None
+    fresh: bool = False
+
+    @property
+    def gives_anew(self) -> bool:
+        """Whether what it resets is given nothing that was kept at another time."""
+        return self.step == "rerun" or self.copied or self.fresh
 
 
 def begin_again(
@@ -193,7 +201,7 @@ def begin_again(
             writes[position] = _reset(
                 node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on, keeps=keeps
             )
-            if policy.cache is not None and again.step == "rerun":
+            if again.gives_anew and _may_use_cache(policy):
                 pending = replace(writes[position].record, cached=False)
                 writes[position] = replace(writes[position], record=pending)
             freed += 0 if goes_on or keeps else before.counted
@@ -238,6 +246,11 @@ def begin_again(
     kept = keep_children(plan, Run(execution, run, record.correlation_id))
     changes = [begin, *writes.values(), *freeing, *happened, *timer, *stopped, *kept]
     return [*changes, _start(execution, record, run)]
+
+
+def _may_use_cache(policy: Policy) -> bool:
+    """Whether the node, or one below it, may be given what was kept."""
+    return policy.cache is not None or policy.group is not None or policy.calls is not None
 
 
 def _stopped_by_hand(

@@ -17,7 +17,8 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     `root`: the execution at the top. `parent` and `node`: the node that it stands for. `chain`: the
     executions around it whose nodes its templates may read, the one of its document first, its parent last;
     none: it has a document of its own. `unseen`: the nodes there that had not ended when it was made. `item`:
-    the key of a map's item. `depth`: how many executions it stands in.
+    the key of a map's item. `depth`: how many executions it stands in. `fresh`: a rerun has reset a node
+    around it, so that its nodes are given nothing that was kept.
     """
 
     root: str
@@ -27,6 +28,7 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     unseen: tuple[str, ...] = ()
     item: str | None = None
     depth: int = 1
+    fresh: bool = False
 
     @property
     def is_called(self) -> bool:

@@ -74,6 +74,20 @@ MUTANTS: Final = (
         CALL_RACES,
     ),
     _in(
+        "who asks for another run is who it runs definitions for",
+        "execution/rules/starting",
+        "        allowed=again.allowed,\n",
+        "",
+        CALL_RACES,
+    ),
+    _in(
+        "a key for all takes away what a run was for",
+        "store/committing/encode_changes",
+        "if change.run > 1 and change.allowed == () and not change.copied:",
+        "if False:",
+        CALL_RACES,
+    ),
+    _in(
         "a secret goes only into an input that is secret",
         "engine/running/calling",
         "if (known is None or not known.secret) and reads_secret(value, secret):",

@@ -289,6 +289,24 @@ MUTANTS: Final = (
         "[handler.name,",
     ),
     _of_caches(
+        "what is made for a node that a rerun resets is fresh",
+        "engine/advancing/steps/child_making",
+        "opened.node.cached is False or (above is not None and above.fresh)",
+        "False",
+    ),
+    _of_caches(
+        "a fork is given nothing that was kept",
+        "execution/rules/starting",
+        'self.step == "rerun" or self.copied or self.fresh',
+        'self.step == "rerun" or self.fresh',
+    ),
+    _of_caches(
+        "a child that goes on for a rerun is given nothing that was kept",
+        "engine/advancing/steps/child_step",
+        "            fresh=look.node.cached is False,\n",
+        "",
+    ),
+    _of_caches(
         "a posted document has no entry of an applied one",
         "engine/running/caching/entry_keys",
         '["applied" if applied else "posted", said.owner]',

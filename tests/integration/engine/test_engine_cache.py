@@ -21,8 +21,9 @@ from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
 from tests.support.checks.invariants import check_everything
 from tests.support.child_plans import apply, start
-from tests.support.group_plans import adds, plan_from
-from tests.support.rigs.harness import Harness, plan_of, registry
+from tests.support.child_plans import calls as runs
+from tests.support.group_plans import adds, group, plan_from
+from tests.support.rigs.harness import Harness, failing_in, plan_of, registry
 
 TTL_S = 600
 
@@ -147,6 +148,57 @@ def test_a_rerun_misses_on_purpose_and_keeps_what_it_gives(harness: Harness) -> 
     assert shown(harness, execution) is msgspec.UNSET
     assert shown(harness, run(harness)) is True
     check_everything(harness.client)
+
+
+@pytest.mark.proves("cache-rerun")
+def test_a_fork_misses_on_purpose(harness: Harness) -> None:
+    """As a rerun of the execution itself does."""
+    execution = run(harness)
+    fork = harness.api.executions.fork(execution, RerunAsked(Wanted("all"))).execution_id
+    harness.drain()
+    assert (calls(harness), shown(harness, fork)) == (2, msgspec.UNSET)
+    assert shown(harness, run(harness)) is True
+
+
+@pytest.mark.proves("cache-rerun")
+@pytest.mark.parametrize("as_new", [False, True])
+def test_nodes_below_what_a_rerun_resets_miss_on_purpose(harness: Harness, *, as_new: bool) -> None:
+    """In groups, in groups of groups, and in executions of definitions; a first run finds what they gave."""
+    cached = {**adds("a"), "cache": {"ttl_seconds": TTL_S}}
+    apply(harness, "inner", nodes=[cached])
+    inside = group("outer", group("pair", cached), runs("call", "inner"))
+    made = plan_from(nodes=[inside])
+    execution = run(harness, made)
+    assert calls(harness) == 2
+    asked = RerunAsked(Wanted("all"))
+    if as_new:
+        harness.api.executions.fork(execution, asked)
+    else:
+        harness.api.executions.rerun(execution, asked)
+    harness.drain()
+    assert calls(harness) == 4
+    run(harness, made)
+    assert calls(harness) == 4
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("cache-rerun")
+@pytest.mark.parametrize(("again", "called"), [("rerun", 1), ("trigger", 0)])
+def test_a_child_that_goes_on_misses_where_a_rerun_asks(harness: Harness, again: str, called: int) -> None:
+    """A trigger of what has failed finds what another execution has given meanwhile."""
+    harness.script = failing_in(1, "a")
+    made = plan_from(nodes=[group("pair", {**adds("a"), "cache": {"ttl_seconds": TTL_S}})])
+    execution = run(harness, made)
+    harness.script = lambda context: None
+    run(harness, made)
+    before = calls(harness)
+    if again == "rerun":
+        harness.api.executions.rerun(execution, RerunAsked(Wanted("failed")))
+    else:
+        harness.trigger(execution)
+    harness.drain()
+    assert harness.statuses(execution) == {"pair": "completed"}
+    assert calls(harness) == before + called
 
 
 @pytest.mark.proves("cache-hit")

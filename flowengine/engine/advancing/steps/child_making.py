@@ -116,7 +116,7 @@ class ChildMaker:
         above, node = parent.plan.lineage, parent.plan.nodes[parent.position].id
         unseen = tuple([parent.plan.nodes[at].id for at in opened.node.unseen])
         lineage = replace(
-            self._lineage(message, parent),
+            self._lineage(opened, parent),
             node=node,
             chain=(*(() if above is None else above.chain), message.execution),
             unseen=(*(() if above is None else above.unseen), *unseen),
@@ -136,10 +136,11 @@ class ChildMaker:
         begun = first_run(message.child, plan, record, _token(message), opened.now, NOTHING)
         return _with_node(opened, [made, *begun])
 
-    def _lineage(self, message: TendChild, parent: _Parent) -> Lineage:
-        above = parent.plan.lineage
+    def _lineage(self, opened: Opened, parent: _Parent) -> Lineage:
+        message, above = opened.message, parent.plan.lineage
         depth = 1 if above is None else above.depth + 1
-        return Lineage(parent.root, message.execution, message.node, (), depth=depth)
+        fresh = opened.node.cached is False or (above is not None and above.fresh)
+        return Lineage(parent.root, message.execution, message.node, (), depth=depth, fresh=fresh)
 
     # -- an execution of a definition
 
@@ -148,7 +149,7 @@ class ChildMaker:
     ) -> Made | Outcome:
         message = opened.message
         own = _within(found.plan, parent.calls.timeout_ms)
-        called = CalledPlan(self._lineage(message, parent), msgspec.Raw(encode_plan(own)))
+        called = CalledPlan(self._lineage(opened, parent), msgspec.Raw(encode_plan(own)))
         plan = own.within(Reference(called.lineage, ()))
         made = MakeChild(
             found.name,

@@ -151,6 +151,7 @@ class ChildStep:
             rerun_of(plan, records_of(stored), wanted),
             CONTINUED,
             run=awaited.run,
+            fresh=look.node.cached is False,
         )
         begun = begin_again(message.child, plan, record, stored, again, now)
         run = Run(message.child, awaited.run, message.correlation_id)
