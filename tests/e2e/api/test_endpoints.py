@@ -110,6 +110,8 @@ def test_status_of_a_completed_execution_has_every_field(stack: Stack) -> None:
         "labels",
         "counts",
         "nodes",
+        "priority",
+        "trigger",
     }
     assert (status["status"], status["run"], status["correlation_id"]) == ("completed", 1, "order-2")
     assert status["counts"]["completed"] == status["counts"]["total"] == 1

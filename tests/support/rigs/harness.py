@@ -736,7 +736,7 @@ class Harness:
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
         for line in (*QUEUES, LINE) if groups else ():
             self.client.xgroup_create(self.stream(line), GROUP, id="0", mkstream=True)
-            for beside in (crowd_line, high_line, low_line):
+            for beside in (crowd_line,) if line == ORCHESTRATOR_QUEUE else (crowd_line, high_line, low_line):
                 key = self.stream(beside(line))
                 self.client.xgroup_create(key, GROUP, id="0", mkstream=True)
                 self.client.xgroup_createconsumer(key, GROUP, CONSUMER)  # it is read, as the queue is

@@ -21,7 +21,7 @@ from flowengine.api.routes.executions.execution_id import (
     call_about,
 )
 from flowengine.execution.records import ExecutionError
-from flowengine.execution.views.executions import ExecutionView, NodeView, counts_of
+from flowengine.execution.views.executions import ExecutionView, NodeView, TriggerView, counts_of
 
 _FETCHED: Final = NodeView(
     id="fetch_data",
@@ -57,6 +57,7 @@ RUNNING: Final = ExecutionView(
     labels=example.LABELS,
     counts=counts_of(["completed", "running"]),
     nodes=(_FETCHED, _ANALYSING),
+    trigger=TriggerView(kind="api"),
 )
 COMPLETED: Final = replace(
     RUNNING,
