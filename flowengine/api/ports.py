@@ -57,7 +57,7 @@ from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.requests.rerun import ORIGINAL, Version
+from flowengine.workflow.requests.chosen_version import ORIGINAL, Version
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 Labels: TypeAlias = "Mapping[str, str] | None"

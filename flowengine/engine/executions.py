@@ -68,7 +68,7 @@ from flowengine.settings import Limits
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.requests.rerun import ORIGINAL, Version
+from flowengine.workflow.requests.chosen_version import ORIGINAL, Version
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 """What a caller gives an execution, by name."""

@@ -80,7 +80,7 @@ from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.requests.rerun import ORIGINAL, Version
+from flowengine.workflow.requests.chosen_version import ORIGINAL, Version
 from tests.support.fake_definitions import FakeDefinitions, FakeDefinitionStore
 from tests.support.fake_operations import FakeOperations
 from tests.support.fake_schedules import FakeSchedules

@@ -39,7 +39,8 @@ from flowengine.workflow.definitions.document_set import MAX_DOCUMENTS
 from flowengine.workflow.policy_schema import priority as priority_schema
 from flowengine.workflow.posting.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.requests.rerun import LATEST, MAX_NODES, MAX_VERSION, MODES, ORIGINAL, WORDS
+from flowengine.workflow.requests.chosen_version import LATEST, ORIGINAL
+from flowengine.workflow.requests.rerun import MAX_NODES, MAX_VERSION, MODES, WORDS
 from flowengine.workflow.schema import labels_schema
 
 WORKFLOW: Final = "Workflow"

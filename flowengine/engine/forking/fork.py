@@ -49,7 +49,7 @@ from flowengine.jsonvalue import JsonValue, decode
 from flowengine.observability.tracing.trace_text import without_trace
 from flowengine.workflow.plan import Plan, encode_plan
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.requests.rerun import LATEST, ORIGINAL, Version
+from flowengine.workflow.requests.chosen_version import LATEST, ORIGINAL, Version
 
 TRIES: Final = 50
 

@@ -12,6 +12,7 @@ from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
+from flowengine.workflow.requests.chosen_version import LATEST, ORIGINAL, Version
 from flowengine.workflow.validation import Form, read_text
 
 Mode: TypeAlias = Literal["failed", "from", "all"]
@@ -20,15 +21,10 @@ FIELDS: Final = ("mode", "from", "skip", "inputs", "version", "as", "preview", "
 FUTURE_FIELDS: Final = ("items",)
 MODES: Final[tuple[Mode, ...]] = ("failed", "from", "all")
 MAX_NODES: Final = 1000
-ORIGINAL: Final = "original"
-LATEST: Final = "latest"
 SAME: Final = "same"
 NEW: Final = "new"
 WORDS: Final = (SAME, NEW)
 MAX_VERSION: Final = 2**31 - 1
-
-Version: TypeAlias = Literal["original", "latest"] | int
-"""Of the definition: that of the execution, the one in force, or this one."""
 
 
 class PostedRerun(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ from flowengine.workflow.limits.declared import Concurrency
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument
-from flowengine.workflow.requests.rerun import Version
+from flowengine.workflow.requests.chosen_version import Version
 from tests.integration.engine.test_engine_maps import failing_items, map_plan, output
 from tests.support.checks.invariants import CheckEverything, check
 from tests.support.checks.reference_model import Graph

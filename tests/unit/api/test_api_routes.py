@@ -158,7 +158,7 @@ def test_status_and_results_have_the_specified_shape(api: ServedApi) -> None:
     status = api.client.get(f"/workflows/{execution_id}").json()
     assert list(status) == [
         "execution_id", "name", "status", "run", "created_at", "started_at", "finished_at",
-        "correlation_id", "labels", "counts", "nodes",
+        "correlation_id", "labels", "counts", "nodes", "priority",
     ]  # fmt: skip
     assert status["nodes"][0] == {
         "id": "a", "handler": "echo", "status": "pending", "attempt": 0, "dependencies": [],

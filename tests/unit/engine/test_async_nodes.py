@@ -68,6 +68,7 @@ class Store:
         callbacks: Sequence[Callback],
         acknowledge: Acknowledge,
         said: object = (),
+        kept: object = (),
         *,
         crowd: bool = False,
     ) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from flowengine.engine.held import Held
-from flowengine.engine.ports import Acknowledge, RunningStore, Start
+from flowengine.engine.ports import Acknowledge, KeptResult, RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroup, QuickGroups
 from flowengine.engine.running.runner import Runner
@@ -105,6 +105,7 @@ class Store:
         callbacks: Sequence[Callback],
         acknowledge: Acknowledge,
         said: Sequence[Said] = (),
+        kept: Sequence[KeptResult] = (),
         *,
         crowd: bool = False,
     ) -> None:

@@ -120,6 +120,7 @@ def test_templates_read_what_the_execution_says_of_itself() -> None:
         "labels": {"team": "data"},
         "version": None,
         "group_id": None,
+        "scheduled_at": None,
     }
 
 

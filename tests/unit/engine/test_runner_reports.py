@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flowengine.engine.held import Held
-from flowengine.engine.ports import Invoker, Redactor, RunningStore, Start
+from flowengine.engine.ports import Invoker, KeptResult, Redactor, RunningStore, Start
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.runner import MOST_ERRORS, Patience, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -37,6 +37,7 @@ class Outage:
         callbacks: Sequence[Callback],
         acknowledge: object,
         said: Sequence[Said] = (),
+        kept: Sequence[KeptResult] = (),
         *,
         crowd: bool = False,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from flowengine.engine.held import Held
-from flowengine.engine.ports import Invoker, RunningStore, Start
+from flowengine.engine.ports import Invoker, KeptResult, RunningStore, Start
 from flowengine.engine.running.runner import Runner
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import Callback, RunNode
@@ -36,6 +36,7 @@ class Store:
         callbacks: Sequence[Callback],
         acknowledge: object,
         said: Sequence[Said] = (),
+        kept: Sequence[KeptResult] = (),
         *,
         crowd: bool = False,
     ) -> None:
