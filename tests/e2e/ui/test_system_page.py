@@ -55,8 +55,9 @@ def test_each_part_is_readable_everywhere(visit: Visits) -> None:
     page.route("**/queues", lambda route: route.abort())
     expect(page.get_by_text("The newest state of queues could not be had.")).to_be_visible()
     expect(row).to_be_visible()
+    # It is asked again without it too, and then there is no button any more.
+    page.get_by_role("button", name="Try again").first.dispatch_event("click")
     page.unroute("**/queues")
-    page.get_by_role("button", name="Try again").first.click()
     expect(page.get_by_text("The newest state of queues")).to_have_count(0)
 
 
