@@ -2,7 +2,7 @@
 would do.
 
 One transaction stores the new execution, says there what it is to copy, and sends the message of the first
-step (`engine.forking.copy_step`): whoever dies afterwards, it goes on. Nothing of the other execution is
+step (`engine.forking.copy_step`): it goes on if a process dies afterwards. Nothing of the other execution is
 written, and none of it is WATCHed: the steps copy of the run that was looked at, or fail.
 """
 

@@ -1,7 +1,7 @@
 """What becomes of a schedule when it is applied, steered, and when its times come. Pure: time is an argument.
 
 `next` only moves forward, in the transaction that does what its time asks for. So each time is decided once,
-whoever looks and how often, and also where the clock is set back.
+however many processes look and how often, and also where the clock is set back.
 """
 
 from __future__ import annotations

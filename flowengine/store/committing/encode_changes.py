@@ -542,7 +542,7 @@ class ChangeEncoder:
         if change.inputs is not None:
             self._give(execution, change.inputs)
         if change.calls_back:
-            # The only random number that is drawn here: whoever begins a run, its seed cannot be guessed.
+            # The only random number that is drawn here: no seed of a run can be guessed.
             seed = secrets.token_hex(SEED_BYTES)
             self.commands.append(("HSETNX", self._keys.inputs(execution), keys.SEED, seed))
         self.commands += _history(self._keys.runs(execution), change)

@@ -47,7 +47,7 @@ class _InHand:
         return False
 
     def hand_back(self, entries: Sequence[int]) -> None:
-        """Nothing is: whoever has it in hand ends with it."""
+        """Nothing is: the one that has it in hand ends with it."""
         raise AssertionError("nothing is handed back in one process")
 
     def pass_on(self, entries: Sequence[int]) -> None:
