@@ -16,7 +16,7 @@ from flowengine.engine.history import no_such_node
 from flowengine.engine.node_store import NodeStore, Readable, StoredNode
 from flowengine.engine.ports import Given, Start
 from flowengine.engine.queries import known, node_view, shown_inputs, shown_status
-from flowengine.engine.running.node_scope import node_scope
+from flowengine.engine.running.rendering.node_scope import node_scope
 from flowengine.execution.messages import OUTCOME, RunNode
 from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of
 from flowengine.execution.rules.dispatching import Run, not_ended, readable, task_of

@@ -144,7 +144,7 @@ def _checked(plan: Plan, position: int, said: Overruling) -> Overruling:
         return msgspec.structs.replace(said, word=Complete(whole))
     if policy.output_schema is not None:
         # Imported where there is a schema: few nodes have one.
-        from flowengine.engine.running.output_check import refuse_misfits
+        from flowengine.engine.running.rendering.output_check import refuse_misfits
         from flowengine.plugin import HandlerError
 
         try:

@@ -10,7 +10,7 @@ import structlog
 
 from flowengine.engine.ports import Given
 from flowengine.engine.running.node_identity import traceparent_of
-from flowengine.engine.running.node_scope import callback_url, idempotency_key
+from flowengine.engine.running.rendering.node_scope import callback_url, idempotency_key
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
 from flowengine.observability.tracing.trace_text import without_trace

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.ports import EncodedOutput, Given, Redactor, RunningStore, Start
-from flowengine.engine.running.conditions import holds
 from flowengine.engine.running.node_context import Environment, node_context
-from flowengine.engine.running.node_scope import node_scope, secret_reads
-from flowengine.engine.running.output_check import refuse_misfits
+from flowengine.engine.running.rendering.conditions import holds
+from flowengine.engine.running.rendering.node_scope import node_scope, secret_reads
+from flowengine.engine.running.rendering.output_check import refuse_misfits
 from flowengine.engine.running.repeating.iterations import Iterations
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
@@ -134,7 +134,7 @@ class Outcomes:
     def expanded(self, task: RunNode, start: Start) -> Outcome:
         """The outcome of the task that says what the items of a map are. Raises what `failed` takes."""
         # Imported where there are maps: few workers see any.
-        from flowengine.engine.running.expanding import rendered_map
+        from flowengine.engine.running.rendering.expanding import rendered_map
 
         self._refuse_oversized(start)
         max_chars = self._limits.max_rendered_chars

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Invoker, KeptResult, Redactor, RunningStore, Start
-from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.node_identity import identity_of, tell_delivery
-from flowengine.engine.running.node_scope import node_scope, texts_to_hide
 from flowengine.engine.running.outcomes import Call, Outcomes, shortened
 from flowengine.engine.running.outputs import Outputs
+from flowengine.engine.running.rendering.conditions import holds, scope_after
+from flowengine.engine.running.rendering.node_scope import node_scope, texts_to_hide
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.stop_notices import StopNotices
 from flowengine.engine.running.task_in_hand import TaskInHand

@@ -1,4 +1,4 @@
-"""Commands of streams, without groups: the loop that drives the engine knows by itself what it has in hand."""
+"""Commands of streams, without groups: the loop that drives the engine knows what it has in hand."""
 
 from __future__ import annotations
 

@@ -502,7 +502,7 @@ ATTEMPTS: Final = (
 CONDITIONS: Final = (
     Mutant(
         "a text is neither true nor false",
-        "flowengine/engine/running/conditions.py",
+        "flowengine/engine/running/rendering/conditions.py",
         "    if value is None or isinstance(value, bool):\n        return bool(value)\n",
         "    if True:\n        return bool(value)\n",
         CONDITION_TESTS,
@@ -529,7 +529,7 @@ CONDITIONS: Final = (
         "what had not ended at the dispatch is undefined",
         "        unseen=task.unseen,\n",
         "",
-        module="node_scope",
+        module="rendering/node_scope",
     ),
 )
 

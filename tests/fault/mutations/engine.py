@@ -36,14 +36,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a worker renders with the moment of the task",
-        _in("running/node_scope"),
+        _in("running/rendering/node_scope"),
         "moment=task.moment or start.now",
         "moment=start.now",
         tests=RENDERING,
     ),
     Mutant(
         "a worker renders with the seed of the idempotency key",
-        _in("running/node_scope"),
+        _in("running/rendering/node_scope"),
         "seed=idempotency_key(task)",
         'seed=f"{idempotency_key(task)}-{start.now}"',
         tests=RENDERING,

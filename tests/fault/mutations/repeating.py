@@ -93,7 +93,7 @@ MUTANTS: Final = (
     ),
     _engine(
         "each iteration has an idempotency key of its own",
-        "engine/running/node_scope",
+        "engine/running/rendering/node_scope",
         "{task.answered + 1}.{task.repeated.number}-",
         "{task.answered + 1}-",
     ),

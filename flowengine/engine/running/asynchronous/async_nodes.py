@@ -21,8 +21,8 @@ from flowengine.engine.running.asynchronous.async_reporter import AsyncReporter
 from flowengine.engine.running.asynchronous.kept_memory import kept_bytes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_identity import identity_of
-from flowengine.engine.running.node_scope import texts_to_hide
 from flowengine.engine.running.outcomes import Call
+from flowengine.engine.running.rendering.node_scope import texts_to_hide
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.ports import Given
-from flowengine.engine.running.node_scope import secret_reads
+from flowengine.engine.running.rendering.node_scope import secret_reads
 from flowengine.execution.messages import RunNode
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Handler

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.ports import RunningStore
-from flowengine.engine.running.conditions import holds
+from flowengine.engine.running.rendering.conditions import holds
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
 from flowengine.execution.reports import Again, Completed

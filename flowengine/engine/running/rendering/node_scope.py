@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.ports import Given, Start
-from flowengine.engine.running.conditions import shown_error
+from flowengine.engine.running.rendering.conditions import shown_error
 from flowengine.execution.callback_tokens import Token, token_of, url_of
 from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.messages import EXECUTION, INPUTS, VARS, RunNode
