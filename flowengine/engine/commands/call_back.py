@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.engine.commands.ending_below import end_with_all_below
 from flowengine.engine.commands.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import CallbackGoneError, CallbackNotFoundError, StoreUnavailableError
@@ -17,11 +18,9 @@ from flowengine.execution.callback_tokens import Token, is_genuine, read_token
 from flowengine.execution.changes import Change, Send
 from flowengine.execution.messages import NodeOverruled
 from flowengine.execution.records import UNTOUCHED, CalledBack, Control, ExecutionRecord, NodeError
-from flowengine.execution.rules.dispatching import SIZES, Run
-from flowengine.execution.rules.finishing import finish
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.waits.calling_back import called_back, kept, meaning, received
 from flowengine.execution.views.executions import CalledBackView
-from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
 TRIES: Final = 50
@@ -120,28 +119,10 @@ class _Attempt:
         return (told, *self._ends(unit, control, called), Send(message))
 
     def _ends(self, unit: DecidingUnit, control: Control, called: CalledBack) -> tuple[Change, ...]:
-        """Decide, and read and WATCH more of what is below until the decision holds."""
+        """What follows from its end."""
         execution, name = self._execution, self._name
         before = unit.nodes[execution, name]
         # Of one dispatch it never changes, and the transaction is refused if the node has another one.
         response = self._store.response(execution, name) if before.waits is not None else None
         callback = called_back(self._plan, self._position, self._run, before, called, response)
-        read, most = {name}, BELOW_AT_FIRST
-        while True:
-            decision = finish(
-                self._plan,
-                control,
-                lambda other: unit.nodes.get((execution, other), UNTOUCHED),
-                callback,
-                unit.now,
-                SIZES,
-                SIZES.transaction_bytes,
-                read,
-                dispatches=False,
-            )
-            if not decision.unread:
-                return decision.changes
-            fresh = decision.unread[:most]
-            unit.extend([(execution, other) for other in fresh])
-            read.update(fresh)
-            most *= BELOW_GROWS
+        return end_with_all_below(self._plan, unit, control, callback).changes

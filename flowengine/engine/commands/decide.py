@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.ending_below import end_with_all_below
 from flowengine.engine.commands.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import (
@@ -20,12 +21,11 @@ from flowengine.errors import (
 from flowengine.execution.changes import Change, Send, Write
 from flowengine.execution.messages import NodeOverruled
 from flowengine.execution.records import COUNTED_RESULT_BYTES, UNTOUCHED, Control, Decided, ExecutionRecord
-from flowengine.execution.rules.dispatching import SIZES, Run
-from flowengine.execution.rules.finishing import Decision, finish
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.finishing import Decision
 from flowengine.execution.rules.waits.deciding import Answer, decided, first_decision, refusal
 from flowengine.execution.status import NodeStatus, shown
 from flowengine.execution.views.executions import DecidedView, DecisionView, decision_view
-from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import OUTPUTS_NODE
 
@@ -135,30 +135,13 @@ class _Attempt:
             )
 
     def _decide(self, unit: DecidingUnit, control: Control) -> tuple[Decision, Decided]:
-        """Decide, and read and WATCH more of what is below until the decision holds."""
+        """What follows from its end, and what is told of it."""
         execution, name, by = self._execution, self._name, acting_key()
         run = Run(execution, control.run, self._record.correlation_id)
         before = unit.nodes[execution, name]
         callback = decided(self._plan, self._position, run, before, self._answer, by, unit.now)
-        read, most = {name}, BELOW_AT_FIRST
-        while True:
-            decision = finish(
-                self._plan,
-                control,
-                lambda other: unit.nodes.get((execution, other), UNTOUCHED),
-                callback,
-                unit.now,
-                SIZES,
-                SIZES.transaction_bytes,
-                read,
-                dispatches=False,
-            )
-            if not decision.unread:
-                return decision, Decided(self._answer.approved, unit.now, by, self._answer.comment)
-            fresh = decision.unread[:most]
-            unit.extend([(execution, other) for other in fresh])
-            read.update(fresh)
-            most *= BELOW_GROWS
+        decision = end_with_all_below(self._plan, unit, control, callback)
+        return decision, Decided(self._answer.approved, unit.now, by, self._answer.comment)
 
     def _written(self, changes: tuple[Change, ...]) -> tuple[NodeStatus, int]:
         """The status and the attempt that the node has now."""
