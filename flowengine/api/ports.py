@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
 from flowengine.api.definition_ports import Definitions
 from flowengine.api.schedule_ports import Schedules
-from flowengine.engine.commands.call_back import Carried
+from flowengine.engine.commands.answering.call_back import Carried
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen

@@ -9,16 +9,16 @@ from typing import Final, Protocol, TypeAlias
 from msgspec.structs import replace
 
 from flowengine.engine import history, map_items, queries, waiting_nodes
+from flowengine.engine.commands.answering.call_back import Carried, call_back, was_given_out
+from flowengine.engine.commands.answering.decide import decide
+from flowengine.engine.commands.answering.send_signal import send_signal
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
-from flowengine.engine.commands.call_back import Carried, call_back, was_given_out
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
-from flowengine.engine.commands.decide import decide
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.overrule import overrule_node
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
-from flowengine.engine.commands.send_signal import send_signal
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from flowengine.engine.commands.call_back import Carried
+from flowengine.engine.commands.answering.call_back import Carried
 from flowengine.errors import CallbackGoneError, StoreUnavailableError, WrongStateError
 from flowengine.execution.callback_tokens import token_of
 from flowengine.execution.records import NodeError

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
-from flowengine.engine.commands.call_back import Carried
-from flowengine.engine.commands.decide import AlreadyDecidedError
+from flowengine.engine.commands.answering.call_back import Carried
+from flowengine.engine.commands.answering.decide import AlreadyDecidedError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.definitions.definitions import Start
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs

@@ -15,8 +15,8 @@ import structlog
 from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
-from flowengine.engine.commands.decide import AlreadyDecidedError
-from flowengine.engine.commands.payload_check import PayloadInvalidError
+from flowengine.engine.commands.answering.decide import AlreadyDecidedError
+from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import ConcurrencyLimitError, FlowEngineError, TooManyExecutionsError
 from flowengine.execution.views.executions import DecisionView

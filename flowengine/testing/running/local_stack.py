@@ -15,8 +15,8 @@ import redis
 
 from flowengine.bootstrap import posting_to
 from flowengine.engine.advancing.orchestrator import Orchestrator
-from flowengine.engine.commands.call_back import Carried
-from flowengine.engine.commands.payload_check import PayloadInvalidError
+from flowengine.engine.commands.answering.call_back import Carried
+from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Redactor

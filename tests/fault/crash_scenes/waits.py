@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from flowengine.engine.commands.call_back import Carried
+from flowengine.engine.commands.answering.call_back import Carried
 from flowengine.errors import CallbackGoneError, WrongStateError
 from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.plugin import Context, Later

@@ -112,7 +112,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what is being stopped takes no signals",
-        "flowengine/engine/commands/send_signal.py",
+        "flowengine/engine/commands/answering/send_signal.py",
         "if not control.lets_decide:",
         'if control.status == "pending":',
         SIGNALS,
@@ -140,7 +140,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a decision counts once",
-        "flowengine/engine/commands/decide.py",
+        "flowengine/engine/commands/answering/decide.py",
         "if first is not None and before.run == control.run:",
         "if False:",
         APPROVALS,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from flowengine.engine.commands.decide import AlreadyDecidedError
-from flowengine.engine.commands.payload_check import PayloadInvalidError
+from flowengine.engine.commands.answering.decide import AlreadyDecidedError
+from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import BadCursorError, NodeNotFoundError, WrongStateError
 from flowengine.execution.messages import NodeOverruled

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flowengine.engine.commands.call_back import Carried
-from flowengine.engine.commands.payload_check import PayloadInvalidError
+from flowengine.engine.commands.answering.call_back import Carried
+from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import CallbackGoneError, CallbackNotFoundError
 from flowengine.execution.records import NodeError

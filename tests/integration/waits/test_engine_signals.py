@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flowengine.engine.commands.payload_check import PayloadInvalidError
+from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import SignalNotFoundError, SignalsFullError, WrongStateError
 from flowengine.execution.rules.steering.rerunning import Wanted

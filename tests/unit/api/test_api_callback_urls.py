@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from flowengine.api.access.address_limits import AddressLimits
 from flowengine.api.access.host_rules import with_public_url
 from flowengine.api.routes.waits import call_back
-from flowengine.engine.commands.call_back import Carried
+from flowengine.engine.commands.answering.call_back import Carried
 from flowengine.execution.records import NodeError
 from flowengine.settings import Limits, Settings
 from tests.support.servers.served_api import ServedApi, served_api

@@ -27,7 +27,7 @@ from flowengine.api.openapi.operation import (
 from flowengine.api.openapi.schemas import CALLED_BACK
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.workflow_body import refused
-from flowengine.engine.commands.call_back import NOBODY_WAITS, Carried
+from flowengine.engine.commands.answering.call_back import NOBODY_WAITS, Carried
 from flowengine.errors import CallbackNotFoundError
 from flowengine.execution.callback_tokens import MAX_TOKEN_CHARS
 from flowengine.execution.records import NodeError

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from flowengine.access.acting import acting_key
-from flowengine.engine.commands.payload_check import check_payload
+from flowengine.engine.commands.answering.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import (
     ExecutionNotFoundError,

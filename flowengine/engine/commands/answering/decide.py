@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from flowengine.access.acting import acting_key
-from flowengine.engine.commands.ending_below import end_with_all_below
-from flowengine.engine.commands.payload_check import check_payload
+from flowengine.engine.commands.answering.ending_below import end_with_all_below
+from flowengine.engine.commands.answering.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import (
     ExecutionNotFoundError,

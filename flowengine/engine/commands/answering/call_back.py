@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.engine.commands.ending_below import end_with_all_below
-from flowengine.engine.commands.payload_check import check_payload
+from flowengine.engine.commands.answering.ending_below import end_with_all_below
+from flowengine.engine.commands.answering.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import CallbackGoneError, CallbackNotFoundError, StoreUnavailableError
 from flowengine.execution.callback_tokens import Token, is_genuine, read_token

@@ -1,0 +1,1 @@
+"""Commands that answer what a node waits for: a signal, a decision, a callback."""
