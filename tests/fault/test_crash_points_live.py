@@ -120,8 +120,8 @@ class Reference:
         # In this order: a task that moves on between two looks is seen where it has gone.
         return not any(
             (
-                self.client.xlen("fe:q:worker"),
-                self.client.xlen("fe:q:worker:async"),
+                self.client.xlen("fe:q:worker:async"),  # from here a stranger moves it into the queue
+                self.client.xlen("fe:q:worker"),  # and from there into its handler's line
                 self.client.exists("fe:handlers:worker"),
                 self.client.xlen("fe:q:orchestrator"),
             )
