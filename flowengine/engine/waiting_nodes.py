@@ -13,6 +13,7 @@ import msgspec
 
 from flowengine.execution.messages import WaitOver
 from flowengine.execution.records import ExecutionRecord, NodeRecord, WaitKind
+from flowengine.execution.rules.waits.beginning import what_is_said
 from flowengine.execution.status import takes_reports
 from flowengine.execution.views.executions import (
     WaitingItemView,
@@ -73,8 +74,8 @@ def _waits(waiter: Waiter, execution: ExecutionRecord, plan: Plan, record: NodeR
 
 def _item(waiter: Waiter, execution: ExecutionRecord, plan: Plan, record: NodeRecord) -> WaitingItemView:
     timer, waits = waiter.timer, record.waits
-    said = plan.policy(plan.index[timer.node]).waits
-    schema = None if said is None else said.schema
+    policy = plan.policy(plan.index[timer.node])
+    said, schema = what_is_said(policy, record), None if policy.waits is None else policy.waits.schema
     return WaitingItemView(
         execution_id=timer.execution,
         name=execution.name,

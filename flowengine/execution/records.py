@@ -21,6 +21,7 @@ from flowengine.execution.status import (
 )
 from flowengine.plugin.errors import AttemptError, ModelCall
 from flowengine.workflow.stages import Stage
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 COUNTED_RESULT_BYTES: Final = 4096
 """Results under this are not counted towards an execution's limit: a thousand of them fit."""
@@ -117,15 +118,17 @@ class Waits(
     msgspec.Struct,
     frozen=True,
     omit_defaults=True,
-    rename={"kind": "k", "since": "s", "prompt": "p", "decided": "d"},
+    rename={"kind": "k", "since": "s", "prompt": "p", "decided": "d", "said": "w"},
 ):
     """What a waiting node waits for, and since when, in milliseconds since the epoch. `prompt`: what a person
-    is asked. `decided`: what a person has answered, of a node that waits no more."""
+    is asked. `decided`: what a person has answered, of a node that waits no more. `said`: what its handler
+    has said, where that goes before its policy."""
 
     kind: WaitKind
     since: int
     prompt: str | None = None
     decided: Decided | None = None
+    said: WaitPolicy | None = None
 
 
 class CalledBack(

@@ -10,6 +10,7 @@ import msgspec
 
 from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import Decided, NodeError, WaitKind
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 
 class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome", omit_defaults=True):
@@ -46,8 +47,8 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", o
     """The handler has returned, and the node waits: no worker holds it.
 
     `until`: for this time, in milliseconds since the epoch. `after_ms`: for so long. Neither: for what its
-    policy says. `prompt`: what a person is asked. `response`: what the handler has given, of a node that
-    waits for a callback, as JSON.
+    policy says, or `said`, what it has returned. `prompt`: what a person is asked. `response`: what the
+    handler has given, of a node that waits for a callback, as JSON.
     """
 
     kind: WaitKind
@@ -55,6 +56,7 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", o
     after_ms: int | None = None
     prompt: str | None = None
     response: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    said: WaitPolicy | None = None
 
 
 Exhausted: TypeAlias = Literal["max_iterations", "max_seconds"]

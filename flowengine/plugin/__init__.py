@@ -16,6 +16,7 @@ from flowengine.plugin.context import Cancellation, Context, Log
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, Later, ModelCall
 from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import AnyObject, Handler, Registry, handler
+from flowengine.plugin.waiting import Wait
 from flowengine.settings.model import HttpSettings, LlmSettings
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "Log",
     "ModelCall",
     "Registry",
+    "Wait",
     "handler",
 ]

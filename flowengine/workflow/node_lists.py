@@ -34,12 +34,14 @@ from flowengine.workflow.kinds.all_kinds import (
     waits_for_callback,
 )
 from flowengine.workflow.kinds.document_context import CompiledGroup, DocumentContext
+from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.maps.reading import refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
 from flowengine.workflow.waits.callback_reading import callback_output
+from flowengine.workflow.waits.handler_signals import waiting_by_handler
 from flowengine.workflow.waits.reading import check_signals
 
 NO_CONFIG = msgspec.Raw(b"{}")
@@ -68,6 +70,7 @@ class CompiledList(msgspec.Struct, frozen=True):
 def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTHING_AROUND) -> CompiledList:
     """The nodes of a plan. `around`: what is outside of the group that the list belongs to."""
     registry, report = whole.registry, whole.report
+    nodes = [_with_signals(node, whole) for node in nodes]
     fields = [node.fields for node in nodes]
     links = link(fields, report, around)
     own = [
@@ -125,6 +128,15 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
         ),
         context,
     )
+
+
+def _with_signals(node: DraftNode, whole: Whole) -> DraftNode:
+    """The node, with what its handler says that it may wait for."""
+    name = node.work.handler if isinstance(node.work, TaskDraft) else None
+    handler = None if name is None else whole.registry.get(name)
+    if handler is None or handler.signals is None:
+        return node
+    return msgspec.structs.replace(node, fields=waiting_by_handler(node.fields, handler, whole.report))
 
 
 def stages_of(nodes: Sequence[DraftNode], hooks_timeout_ms: int = DEFAULT_HOOKS_TIMEOUT_MS) -> Stages:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from flowengine.plugin import AttemptError, Context, HandlerError, Later, ModelCall, handler
+from flowengine.plugin import AttemptError, Context, HandlerError, Later, ModelCall, Wait, handler
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -98,6 +98,12 @@ def pid(config: Given, context: Context) -> object:
 def later(config: Given, context: Context) -> object:
     """Asks to be called again."""
     raise Later(90)
+
+
+@handler("isolated_wait", isolated=True, signals=["paid", "refused"])
+def wait(config: Given, context: Context) -> Wait:
+    """Has its node wait for signals."""
+    return Wait(["paid", "refused"], f"pay {config.given}", 90, "continue")
 
 
 @handler("isolated_ask", isolated=True)

@@ -41,7 +41,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
-from flowengine.plugin.waiting import RunWorkflow, Wait
+from flowengine.plugin.waiting import RunWorkflow, Wait, WaitAsSaid
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 from flowengine.workflow.children.group import GROUP
@@ -166,8 +166,10 @@ class Outcomes:
             return Child()
         if (time.monotonic() if ended_at is None else ended_at) > call.context.deadline:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
-        if isinstance(output, Wait):
+        if isinstance(output, WaitAsSaid):
             return self._waiting(task, output)
+        if isinstance(output, Wait):
+            return self._waiting(task, WaitAsSaid(kind="signal", prompt=output.prompt), call.handler, output)
         if isinstance(output, RunWorkflow):
             return self._child(task, start, output)
         # What is kept of the iterations before makes room for what this one gives.
@@ -223,7 +225,10 @@ class Outcomes:
             return None
         return Completed(msgspec.Raw(result), cached=True)
 
-    def _waiting(self, task: RunNode, wait: Wait) -> Waiting:
+    def _waiting(
+        self, task: RunNode, wait: WaitAsSaid, handler: Handler | None = None, asked: Wait | None = None
+    ) -> Waiting:
+        """`asked`: what the handler has returned that is none of FlowEngine's."""
         if task.repeat is not None:
             text = "a node with `repeat` cannot wait for an event yet: take one of the two out"
             raise HandlerError(codes.INVALID_REPEAT.code, text, permanent=True)
@@ -234,7 +239,12 @@ class Outcomes:
             raise HandlerError(codes.INVALID_CONFIG.code, text, permanent=True)
         after_ms = None if wait.seconds is None else round(wait.seconds * 1000)
         prompt = None if wait.prompt is None else self._secrets.redact(wait.prompt)
-        return Waiting(wait.kind, wait.until_ms, after_ms, prompt)
+        if handler is None or asked is None:
+            return Waiting(wait.kind, wait.until_ms, after_ms, prompt)
+        # Imported where handlers ask for it: few workers know such.
+        from flowengine.engine.running.awaited_signals import policy_of
+
+        return Waiting(wait.kind, prompt=prompt, said=policy_of(task.node, handler, asked))
 
     def failed(self, task: RunNode, start: Start, error: BaseException) -> Failed | Waiting:
         """The outcome of whatever was raised. Raises nothing."""

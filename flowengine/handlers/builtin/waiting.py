@@ -16,7 +16,7 @@ from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import handler
-from flowengine.plugin.waiting import Wait
+from flowengine.plugin.waiting import WaitAsSaid
 from flowengine.workflow.waits.wait_policy import MAX_TIMEOUT_S
 
 _ONE_OF_BOTH: Final = "a `wait` has `seconds` or `until`, and one of them only"
@@ -68,17 +68,17 @@ class WaitResult(msgspec.Struct, frozen=True):
 
 
 @handler("wait", primary="result", secrets=False, output=WaitResult)
-def wait(config: WaitConfig, context: Context) -> Wait:
+def wait(config: WaitConfig, context: Context) -> WaitAsSaid:
     """Waits for a while, or until a time, up to 30 days, and holds no worker meanwhile.
 
     Raises HandlerError: `invalid_config`.
     """
     if config.seconds is not None and config.until is None:
-        return Wait(kind="wait", seconds=config.seconds)
+        return WaitAsSaid(kind="wait", seconds=config.seconds)
     if config.until is None or config.seconds is not None:
         raise HandlerError(INVALID_CONFIG.code, f"config: {_ONE_OF_BOTH}")
     try:
-        return Wait(kind="wait", until_ms=_milliseconds(config.until))
+        return WaitAsSaid(kind="wait", until_ms=_milliseconds(config.until))
     except (ValueError, OverflowError) as error:
         raise HandlerError(INVALID_CONFIG.code, f"config.until: {_NO_TIME}") from error
 
@@ -113,9 +113,9 @@ class SignalResult(msgspec.Struct, frozen=True):
 
 
 @handler("signal", primary="result", secrets=False, output=SignalResult)
-def signal(config: SignalConfig, context: Context) -> Wait:
+def signal(config: SignalConfig, context: Context) -> WaitAsSaid:
     """Waits for a signal, up to 30 days, and gives what it carries."""
-    return Wait(kind="signal", prompt=config.prompt or None)
+    return WaitAsSaid(kind="signal", prompt=config.prompt or None)
 
 
 class ApprovalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,6 +152,6 @@ class ApprovalResult(msgspec.Struct, frozen=True):
 
 
 @handler("approval", primary="result", secrets=False, output=ApprovalResult)
-def approval(config: ApprovalConfig, context: Context) -> Wait:
+def approval(config: ApprovalConfig, context: Context) -> WaitAsSaid:
     """Waits for a person to approve or reject, up to 30 days; a timeout never approves."""
-    return Wait(kind="approval", prompt=config.prompt or None)
+    return WaitAsSaid(kind="approval", prompt=config.prompt or None)

@@ -23,6 +23,7 @@ from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_CRASHED
 from flowengine.execution.history.spoken import Line
 from flowengine.handlers.isolated.frames import (
     FRAME_MARGIN,
+    Asked,
     Began,
     BrokenFrameError,
     Cancel,
@@ -38,6 +39,7 @@ from flowengine.handlers.isolated.frames import (
 from flowengine.observability.node_output import LINE_BYTES, NodeOutput, Step, Taken
 from flowengine.plugin.context import Cancellation
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, Later
+from flowengine.plugin.waiting import Wait
 
 LATE_S: Final = 0.15
 """A handler that heeds its deadline says more of it than its death would: so long it is waited for."""
@@ -83,7 +85,7 @@ class ChildProcess:
         deadline: float,
         cancellation: Cancellation,
         output: NodeOutput | None,
-    ) -> EncodedOutput:
+    ) -> EncodedOutput | Wait:
         """What the handler gives. `job` makes the job, once the process takes one, of its number.
 
         Raises HandlerError, HandlerTimeoutError, and GoneError if the handler has not begun.
@@ -151,7 +153,7 @@ class ChildProcess:
             raise GoneError("it took no job") from error
         return given
 
-    def _outcome(self, job: Job, until: float, output: NodeOutput | None) -> EncodedOutput:
+    def _outcome(self, job: Job, until: float, output: NodeOutput | None) -> EncodedOutput | Wait:
         began = False
         while True:
             try:
@@ -182,6 +184,9 @@ class ChildProcess:
                 case Delayed(seconds=seconds):
                     self._end()
                     raise self._later(job, seconds)
+                case Asked():
+                    self._end()
+                    return self._wait(job, frame)
                 case _ as never:
                     assert_never(never)
 
@@ -208,6 +213,13 @@ class ChildProcess:
         except ValueError as error:
             self.kill()
             return self._crashed(job, f"it has asked for what is no time: {error}")
+
+    def _wait(self, job: Job, asked: Asked) -> Wait:
+        try:
+            return Wait(asked.signal, asked.prompt, asked.timeout_seconds, asked.on_timeout)
+        except ValueError as error:
+            self.kill()
+            raise self._crashed(job, f"it has asked for what is no wait: {error}") from error
 
     def _hear(self, job: Job, spoke: Spoke, output: NodeOutput | None) -> None:
         if output is None:

@@ -21,6 +21,7 @@ from flowengine import jsonvalue
 from flowengine.execution.error_codes import UNENCODABLE_RESULT, UNKNOWN_HANDLER
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.isolated.frames import (
+    Asked,
     Began,
     Delayed,
     FromChild,
@@ -38,6 +39,7 @@ from flowengine.observability.node_output import NodeOutput, heard_by
 from flowengine.plugin.context import Cancellation, Context, Log
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, Later, ResultTooLargeError
 from flowengine.plugin.registry import Registry
+from flowengine.plugin.waiting import Wait
 
 IDLE_S: Final = 300.0
 """A child that has had nothing to do for so long ends."""
@@ -114,7 +116,7 @@ class ChildSide:
             output.tell(last=True)
         self._send(ended)
 
-    def _ended(self, job: Job, output: NodeOutput) -> Returned | Raised | Delayed:
+    def _ended(self, job: Job, output: NodeOutput) -> Returned | Raised | Delayed | Asked:
         handler = self._registry.get(job.handler)
         try:
             if handler is None:
@@ -122,6 +124,8 @@ class ChildSide:
             config = jsonvalue.decode(job.config)
             with heard_by(output):
                 returned = self._invoker.invoke(handler, config, self._context(job, output))
+                if isinstance(returned, Wait):
+                    return self._asked(job, returned)
                 data = jsonvalue.encode_unruly(returned)
             if len(data) > self._max_result_bytes:
                 raise ResultTooLargeError(len(data), self._max_result_bytes)
@@ -133,6 +137,11 @@ class ChildSide:
             return self._raised(job, error)
         except Later as later:
             return Delayed(job.number, float(later.seconds))
+
+    def _asked(self, job: Job, wait: Wait) -> Asked:
+        names = wait.signal if isinstance(wait.signal, str) or wait.signal is None else tuple(wait.signal)
+        prompt = None if wait.prompt is None else self._secrets.redact(wait.prompt)
+        return Asked(job.number, names, prompt, wait.timeout_seconds, wait.on_timeout)
 
     def _raised(self, job: Job, error: HandlerError) -> Raised:
         wait_s = error.retry_after_s

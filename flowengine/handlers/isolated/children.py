@@ -23,6 +23,7 @@ from flowengine.observability.node_output import NodeOutput, heard_by
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import Handler
+from flowengine.plugin.waiting import Wait
 
 STARTED_WITHIN_S: Final = 30.0
 """To make a process takes some milliseconds: a system that takes longer is out of something."""
@@ -59,7 +60,7 @@ class Children:
         with self._guard:
             self._idle.append(child)
 
-    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> EncodedOutput:
+    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> EncodedOutput | Wait:
         """What the handler returns in a child process.
 
         Raises HandlerError: `handler_crashed` if the process ends, else what the handler has failed with, and

@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import time
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -108,7 +108,17 @@ class Delayed(msgspec.Struct, frozen=True, tag=True):
     seconds: float
 
 
-FromChild: TypeAlias = Ready | Began | Spoke | Returned | Raised | Delayed
+class Asked(msgspec.Struct, frozen=True, tag=True):
+    """The handler has its node wait for a signal. The fields are those of Wait."""
+
+    number: int
+    signal: str | tuple[str, ...] | None
+    prompt: str | None
+    timeout_seconds: float | None
+    on_timeout: Literal["fail", "continue"]
+
+
+FromChild: TypeAlias = Ready | Began | Spoke | Returned | Raised | Delayed | Asked
 
 FrameT = TypeVar("FrameT")
 

@@ -236,7 +236,7 @@ class _Reader:
             self._check_said(reply, said, handler, pointer)
 
     def _check_said(self, reply: Reply, said: str, handler: Handler, pointer: str) -> None:
-        wanted = ANSWERS_TO.get(handler.name)
+        wanted = ANSWERS_TO.get("signal" if handler.signals is not None else handler.name)
         if said in ("approved", "payload") and said != wanted:
             more = f": it takes `{wanted}`" if wanted is not None else ""
             message = f"handler '{handler.name}' waits for no such answer{more}"

@@ -169,6 +169,8 @@ class LocalStack:
     def _signal_of(self, question: Question) -> str:
         if question.reply.signal is not msgspec.UNSET:
             return question.reply.signal
+        if question.signal:
+            return question.signal
         plan = self.state.plan(question.execution)
         waits = None if plan is None else plan.policy(plan.index[question.node]).waits
         return question.node if waits is None or not waits.names else waits.names[0]

@@ -17,14 +17,15 @@ import msgspec
 from msgspec import UNSET
 
 from flowengine.engine.ports import Invoker
+from flowengine.engine.running.awaited_signals import policy_of
 from flowengine.engine.running.node_context import Environment
 from flowengine.execution.error_codes import HTTP_CLIENT_ERROR, HTTP_SERVER_ERROR, NOT_MOCKED
 from flowengine.execution.messages import RunNode
 from flowengine.handlers.invoking.invoker import typed_config
 from flowengine.handlers.secrets.shown_text import MASK
 from flowengine.jsonvalue import JsonValue, decode, encode
-from flowengine.plugin import Context, Handler, HandlerError
-from flowengine.plugin.waiting import Wait
+from flowengine.plugin import Context, Handler, HandlerError, Wait
+from flowengine.plugin.waiting import WaitAsSaid
 from flowengine.testing.running.addresses import Address, Addresses
 from flowengine.testing.running.mocks import Mock, MockedError, OutOfAnswersError, Reply, reply_of
 from flowengine.workflow.children.group import GROUP
@@ -63,7 +64,7 @@ class Unmocked(msgspec.Struct, frozen=True):
 
 class Question(msgspec.Struct, frozen=True):
     """A node waits for a decision, a signal or a callback, and its mock has one. `at`: when it begins to
-    wait. `token`: that of its callback URL."""
+    wait. `token`: that of its callback URL. `signal`: the name of the signal, where its handler says it."""
 
     execution: str
     node: str
@@ -71,6 +72,7 @@ class Question(msgspec.Struct, frozen=True):
     reply: Reply
     at: int
     token: str = ""
+    signal: str = ""
 
 
 class MockedHandlers:
@@ -127,19 +129,36 @@ class MockedHandlers:
             typed_config(handler, config)
             waits = context.callback_url is not None
             return _given(reply, handler.primary if waits else self._primaries.get(address.node))
-        if handler.name not in COMPUTING and address.node not in self._real:
+        is_real = handler.name in COMPUTING or address.node in self._real
+        if not is_real and handler.signals is not None and reply is not None and reply.kinds:
+            typed_config(handler, config)
+            several = reply.signal is not UNSET
+            wait = Wait() if several else Wait((handler.signals or (self.current.node,))[0])
+            return self._answered(wait, handler, reply, made)
+        if not is_real:
             self._refuse(made, f"handler '{handler.name}' would run, and it has no mock")
         output = self._own.invoke(handler, config, context)
-        if isinstance(output, Wait) and reply is not None:
-            wanted = ANSWERS_TO[output.kind]
-            if reply.kinds != (wanted,):
-                self._refuse(made, f"it waits for what a mock says with `{wanted}`")
-            self._ask(output.kind, reply)
+        if isinstance(output, Wait | WaitAsSaid) and reply is not None:
+            return self._answered(output, handler, reply, made)
         return output
 
-    def _ask(self, kind: str, reply: Reply, url: str = "") -> None:
+    def _answered(
+        self, output: Wait | WaitAsSaid, handler: Handler, reply: Reply, made: CallMade
+    ) -> Wait | WaitAsSaid:
+        """What a node waits for, for which its mock has an answer."""
+        kind = output.kind if isinstance(output, WaitAsSaid) else "signal"
+        wanted = ANSWERS_TO[kind]
+        if reply.kinds != (wanted,):
+            self._refuse(made, f"it waits for what a mock says with `{wanted}`")
+        name = ""
+        if isinstance(output, Wait):
+            name = policy_of(self.current.node, handler, output).names[0]
+        self._ask(kind, reply, signal=name)
+        return output
+
+    def _ask(self, kind: str, reply: Reply, url: str = "", signal: str = "") -> None:
         task, token = self.current, url.rpartition("/")[2]
-        self.questions.append(Question(task.execution, task.node, kind, reply, self._now(), token))
+        self.questions.append(Question(task.execution, task.node, kind, reply, self._now(), token, signal))
 
     def environment(self, settings: Mapping[str, str]) -> Environment:
         """What handlers that run as they are get from the process: settings, and no network."""

@@ -27,6 +27,7 @@ from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import Task
 from flowengine.workflow.problems import did_you_mean, quoted
+from flowengine.workflow.waits.handler_signals import signal_output
 
 FIELDS: Final = ("handler", "config")
 MAX_LISTED: Final = 20
@@ -96,6 +97,8 @@ def declared_output(
     handler = None if task.handler is None else registry.get(task.handler)
     if handler is None:
         return None
+    if handler.signals is not None:
+        return signal_output(handler)
     known = None if schema is None else schema.schema
     return DeclaredOutput(handler.name, handler.output_type, handler.primary, known)
 

@@ -5,11 +5,11 @@ Names, schemas and choices are literals: they hold for every execution of the do
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.plugin.registry import SIGNAL_NAME
 from flowengine.template import is_template
 from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.checking.node_fields import NodeFields, read_timeout
@@ -28,8 +28,6 @@ from flowengine.workflow.waits.wait_policy import (
 )
 
 MAX_NAMES: Final = 20
-SIGNAL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
-"""What a signal may be called. The id of a node is such a name."""
 SCHEMA: Final = "schema"
 BOUNDS: Final = (MIN_TIMEOUT_S, MAX_TIMEOUT_S)
 

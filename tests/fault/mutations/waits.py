@@ -9,6 +9,7 @@ from tests.fault.mutations.mutant import Mutant
 APPROVALS: Final = ("tests/integration/waits/test_engine_approvals.py",)
 SIGNALS: Final = ("tests/integration/waits/test_engine_signals.py",)
 WAITS: Final = ("tests/integration/waits/test_engine_waits.py",)
+HANDLERS: Final = ("tests/integration/waits/test_engine_handler_waits.py",)
 CALLBACKS: Final = ("tests/integration/waits/test_engine_callbacks.py",)
 
 
@@ -20,7 +21,35 @@ def _in(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, WAITS)
 
 
+def _handler(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, HANDLERS)
+
+
 MUTANTS: Final = (
+    _handler(
+        "a node waits for no signal that its handler has not declared",
+        "execution/rules/waits/beginning",
+        "if name not in known), None)",
+        "if name is known), None)",
+    ),
+    _handler(
+        "what a handler says of a wait goes before what its document says",
+        "execution/rules/waits/beginning",
+        "    return said or policy.waits\n",
+        "    return policy.waits or said\n",
+    ),
+    _handler(
+        "the time that a handler names counts",
+        "execution/rules/waits/beginning",
+        "said = waiting.said or policy.waits",
+        "said = policy.waits or waiting.said",
+    ),
+    _handler(
+        "without names a node waits for all that its handler declares",
+        "engine/running/awaited_signals",
+        "names = declared if given is None else",
+        "names = declared[:1] if given is None else",
+    ),
     _in(
         "a wait that is reported during a stop does not begin",
         "execution/rules/finishing",

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.isolated.children import Children
 from flowengine.handlers.loading import load_registry
+from flowengine.jsonvalue import JsonValue
 from flowengine.observability.node_output import NodeOutput
-from flowengine.plugin import Cancellation, Context, HandlerError, HandlerTimeoutError, Later, Registry
+from flowengine.plugin import Cancellation, Context, HandlerError, HandlerTimeoutError, Later, Registry, Wait
 from flowengine.worker.process import ISOLATED_PROGRAM
 from tests.support.rigs.handler_runs import RecordedLog
 from tests.support.waiting import wait_until
@@ -55,6 +56,12 @@ class Calls:
             cancellation=Cancellation(),
             output=NodeOutput(1_000_000),
         )
+
+    def wait_of(self, name: str, **config: JsonValue) -> object:
+        """What a handler returns that has its node wait."""
+        handler = self.registry.get(name)
+        assert handler is not None
+        return self.invoker.invoke(handler, config, self.context())
 
     def call(self, name: str, context: Context | None = None, **config: object) -> dict[str, object]:
         """What the handler returns."""
@@ -116,6 +123,14 @@ def test_handler_may_ask_to_be_called_later(calls: Calls) -> None:
     with pytest.raises(Later) as caught:
         calls.call("isolated_later")
     assert caught.value.seconds == 90
+    assert calls.call("isolated_pid")["result"] == kept
+
+
+def test_handler_may_have_its_node_wait_for_signals(calls: Calls) -> None:
+    """Its prompt is shown to people, so that no secret is left in it. The process goes on."""
+    kept = calls.call("isolated_pid")["result"]
+    waits = Wait(("paid", "refused"), "pay ***", 90, "continue")
+    assert calls.wait_of("isolated_wait", given=SECRET) == waits
     assert calls.call("isolated_pid")["result"] == kept
 
 

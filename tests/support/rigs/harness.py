@@ -57,8 +57,8 @@ from flowengine.handlers.builtin import waiting as waiting_handlers
 from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.set_values import set_values
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import AnyObject, Context, Handler, HandlerError, Registry, handler
-from flowengine.plugin.waiting import Wait
+from flowengine.plugin import AnyObject, Context, Handler, HandlerError, Registry, Wait, handler
+from flowengine.plugin.waiting import WaitAsSaid
 from flowengine.queues import (
     GROUP,
     ORCHESTRATOR_QUEUE,
@@ -136,21 +136,31 @@ def add_up(config: Sum, context: Context) -> dict[str, int]:
 
 
 @handler("hold")
-def hold(config: Sum, context: Context) -> Wait:
+def hold(config: Sum, context: Context) -> WaitAsSaid:
     """Waits for an hour."""
-    return Wait(kind="wait", seconds=HOLD_S)
+    return WaitAsSaid(kind="wait", seconds=HOLD_S)
 
 
 @handler("hear")
-def hear(config: Sum, context: Context) -> Wait:
+def hear(config: Sum, context: Context) -> WaitAsSaid:
     """Waits for a signal."""
-    return Wait(kind="signal", prompt="pay")
+    return WaitAsSaid(kind="signal", prompt="pay")
 
 
 @handler("ask")
-def ask(config: Sum, context: Context) -> Wait:
+def ask(config: Sum, context: Context) -> WaitAsSaid:
     """Waits for a person's decision."""
-    return Wait(kind="approval", prompt="may it go?")
+    return WaitAsSaid(kind="approval", prompt="may it go?")
+
+
+@handler("charge", signals=["paid", "refused"])
+def charge(config: Sum, context: Context) -> Wait | dict[str, int]:
+    """Waits for one signal in its first attempt, for two others in the second, and returns in the third."""
+    if context.attempt == 1:
+        return Wait("paid", prompt="pay", timeout_seconds=HOLD_S)
+    if context.attempt == 2:
+        return Wait(timeout_seconds=HOLD_S, on_timeout="continue")
+    return add_up(config, context)
 
 
 @handler("name_sum")
@@ -179,6 +189,7 @@ class Handlers:
     add_up = add_up
     hold = hold
     hear = hear
+    charge = charge
     ask = ask
     name_sum = name_sum
     later_sum = later_sum

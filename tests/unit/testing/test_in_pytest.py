@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from flowengine.plugin import Context, HandlerError, handler
+from flowengine.plugin import Context, HandlerError, Wait, handler
 from flowengine.testing import Heard, InvalidTestError, NotMockedError, context, run
 from tests.support.documents import EXAMPLES_FOLDER, JsonObject
 
@@ -34,6 +34,18 @@ async def greet_alone(config: Greet, context: Context) -> dict[str, str]:
     if not config.name:
         raise HandlerError("no_name", "there is nobody")
     return {"result": f"Hello, {config.name}, try {context.attempt}"}
+
+
+class Charge(msgspec.Struct):
+    """What to charge."""
+
+    amount: int
+
+
+@handler("charge", signals=["paid", "refused"])
+def charge(config: Charge, context: Context) -> Wait | dict[str, str]:
+    """Waits for the payment, if there is something to pay."""
+    return Wait("paid", timeout_seconds=3600) if config.amount else {"result": "nothing to pay"}
 
 
 HELLO: JsonObject = {
@@ -80,6 +92,35 @@ def test_a_handler_of_ones_own_needs_a_mock_or_is_real() -> None:
     """It may call out."""
     with pytest.raises(NotMockedError, match="say: handler 'greet_alone' would run"):
         run(HELLO, {"name": "Ada"}, {"ask": {"result": 1}}, handlers=[greet_alone])
+
+
+def charging(amount: int = 7) -> JsonObject:
+    """A workflow whose node may wait for a signal."""
+    return {
+        "name": "x",
+        "nodes": [{"id": "pay", "handler": "charge", "config": {"amount": amount}}],
+    }
+
+
+def test_a_signal_is_mocked_for_a_handler_that_waits() -> None:
+    """Whether the handler is real, or the mock answers for all of its call."""
+    ran = run(charging(), mocks={"pay": {"payload": {"id": 1}}}, handlers=[charge])
+    assert (ran.status, ran.nodes["pay"].result) == ("completed", {"id": 1})
+    refused: JsonObject = {"pay": {"payload": {"id": 1}, "signal": "refused", "after": "1m"}}
+    ran = run(charging(), mocks=refused, handlers=[charge])
+    assert (ran.nodes["pay"].result, ran.seconds) == ({"name": "refused", "payload": {"id": 1}}, 60.0)
+    ran = run(charging(), mocks={"pay": {"payload": {"id": 1}}}, real=["pay"], handlers=[charge])
+    assert ran.nodes["pay"].result == {"id": 1}
+
+
+def test_a_real_handler_need_not_wait() -> None:
+    """What it returns is the output then; a wait without a mock lasts until its time is over."""
+    assert run(charging(0), real=["pay"], handlers=[charge]).nodes["pay"].output == {
+        "result": "nothing to pay"
+    }
+    ran = run(charging(), real=["pay"], handlers=[charge])
+    error = ran.nodes["pay"].error
+    assert (error and error.code, ran.seconds) == ("timeout", 3600.0)
 
 
 def test_a_real_handler_reaches_no_network() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from flowengine.execution.error_codes import TIMEOUT
+from flowengine.execution.error_codes import HANDLER_ERROR, TIMEOUT
 from flowengine.execution.records import NodeError, NodeRecord, Waits, first_sent
 from flowengine.execution.reports import Failed, Waiting
 from flowengine.execution.status import after
 from flowengine.workflow.policy import Policy, Retry
-from flowengine.workflow.waits.wait_policy import DEFAULT_TIMEOUT_S
+from flowengine.workflow.waits.wait_policy import DEFAULT_TIMEOUT_S, WaitPolicy
 
 _PLAIN = Retry()
 
@@ -21,6 +21,9 @@ def waiting_record(policy: Policy, ended: NodeRecord, waiting: Waiting, now: int
     the same try: its idempotency key stays, and so does the moment that its templates know.
     """
     since = first_sent(ended) or now
+    undeclared = _undeclared(policy, waiting)
+    if undeclared is not None:
+        return undeclared
     until = _until(policy, ended, waiting, since, now)
     if isinstance(until, Failed):
         return until
@@ -33,8 +36,29 @@ def waiting_record(policy: Policy, ended: NodeRecord, waiting: Waiting, now: int
         when=True if policy.when is not None else ended.when,
         since=(ended.since or since) if waiting.kind == "later" else ended.since,
         moment=first_sent(ended),
-        waits=Waits(waiting.kind, now, waiting.prompt),
+        waits=Waits(waiting.kind, now, waiting.prompt, said=waiting.said),
     )
+
+
+def _undeclared(policy: Policy, waiting: Waiting) -> Failed | None:
+    """Why a node cannot wait for what its handler has said: signals of other names are refused, so that
+    nobody could send it."""
+    names = () if waiting.said is None else waiting.said.names
+    known = () if policy.waits is None or policy.waits.kind != "signal" else policy.waits.names
+    other = next((name for name in names if name not in known), None)
+    if other is None:
+        return None
+    text = (
+        f"it would wait for the signal {other!r}, which its handler did not declare when the workflow was "
+        f"accepted: declare it, @handler(..., signals=[{other!r}]), and post the workflow again"
+    )
+    return Failed(NodeError(HANDLER_ERROR.code, text), permanent=True)
+
+
+def what_is_said(policy: Policy, record: NodeRecord) -> WaitPolicy | None:
+    """What a node that waits says of it: its handler, which has returned that, or its document."""
+    said = None if record.waits is None else record.waits.said
+    return said or policy.waits
 
 
 def _until(policy: Policy, ended: NodeRecord, waiting: Waiting, since: int, now: int) -> int | Failed:
@@ -48,7 +72,8 @@ def _until(policy: Policy, ended: NodeRecord, waiting: Waiting, since: int, now:
             text = f"it asks to be called again in {asked_s:g} s, and retry.max_seconds leaves {left_s:g} s"
             return Failed(NodeError(TIMEOUT.code, text), permanent=True)
         return until
-    timeout_ms = DEFAULT_TIMEOUT_S * 1000 if policy.waits is None else policy.waits.timeout_ms
+    said = waiting.said or policy.waits
+    timeout_ms = DEFAULT_TIMEOUT_S * 1000 if said is None else said.timeout_ms
     if waiting.kind != "wait":
         return now + timeout_ms
     until = since + (waiting.after_ms or 0) if waiting.until is None else waiting.until

@@ -12,9 +12,11 @@ from flowengine.execution.records import NodeRecord
 from flowengine.execution.reports import ByEvent, Completed
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.waits.beginning import what_is_said
 from flowengine.execution.signals import MOST_KEPT_BYTES, SIGNAL_BYTES, KeptSignal, KeptSignals, Sent
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,17 +59,16 @@ def match(plan: Plan, stage: Stage, records: Records, kept: KeptSignals) -> Matc
         if waits is not None and waits.kind == "signal":
             waiting.append((waits.since, position))
     for _, position in sorted(waiting):
-        first = _first(plan, position, kept)
+        said = what_is_said(plan.policy(position), records(plan.nodes[position].id))
+        first = None if said is None else _first(said, kept)
         if first is not None:
             return Match(position, *first)
     return None
 
 
-def _first(plan: Plan, position: int, kept: KeptSignals) -> tuple[str, int] | None:
+def _first(said: WaitPolicy, kept: KeptSignals) -> tuple[str, int] | None:
     """The first that came of those that a node waits for."""
-    waits = plan.policy(position).waits
-    names = () if waits is None else waits.names
-    heads = [(queue[0].number, name) for name in names if (queue := kept.queue(name))]
+    heads = [(queue[0].number, name) for name in said.names if (queue := kept.queue(name))]
     if not heads:
         return None
     number, name = min(heads)
@@ -84,8 +85,8 @@ def take(kept: KeptSignals, found: Match) -> TakeSignal:
 
 def taken(plan: Plan, found: Match, run: Run, record: NodeRecord, sent: Sent, now: int) -> Callback:
     """What is reported of a node that has taken a signal."""
-    waits = plan.policy(found.position).waits
-    several = waits is not None and waits.several
+    said = what_is_said(plan.policy(found.position), record)
+    several = said is not None and said.several
     result = {"name": found.name, "payload": sent.payload} if several else sent.payload
     return Callback(
         execution=run.execution,

@@ -8,6 +8,7 @@ from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.messages import Callback, WaitOver
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import ByEvent, Completed, Failed
+from flowengine.execution.rules.waits.beginning import what_is_said
 from flowengine.execution.rules.waits.calling_back import timed_out
 from flowengine.execution.views.executions import moment
 from flowengine.workflow.policy import Policy
@@ -48,10 +49,11 @@ def _outcome(
 ) -> Completed | Failed:
     if timer.waits == "wait":
         return Completed(msgspec.Raw(_encode({"result": moment(record.until or 0)})))
-    if policy.waits is not None and policy.waits.continues:
+    said = what_is_said(policy, record)
+    if said is not None and said.continues:
         if timer.waits == "callback":
             return Completed(timed_out(response))
         return Completed(msgspec.Raw(_encode({"result": {"timed_out": True}, "timed_out": True})))
-    limit_s = (policy.waits.timeout_ms if policy.waits is not None else 0) / 1000
+    limit_s = (said.timeout_ms if said is not None else 0) / 1000
     text = f"nothing has come within timeout_seconds ({limit_s:g} s)"
     return Failed(NodeError(TIMEOUT.code, text), permanent=True)
