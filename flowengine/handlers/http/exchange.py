@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 from typing import Final, TypeVar
 
 import httpx
@@ -239,16 +239,25 @@ async def _answer(response: httpx.Response, accept: Container[int]) -> Answer:
         if status < 400 or status in accept
         else await _error_body(response)
     )
-    pairs = tuple((name.lower(), value) for name, value in response.headers.multi_items())
+    pairs = tuple(response.headers.multi_items())
     return Answer(
         status_code=status,
-        headers={name: value for name, value in response.headers.items() if name != "set-cookie"},
+        headers=_joined(pairs),
         body=body,
         cookies=tuple(value for name, value in pairs if name == "set-cookie"),
         pairs=pairs,
         has_body=response.request.method != "HEAD" and status not in _WITHOUT_BODY,
         body_problem=problem,
     )
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name once; cookies, whose values cannot be joined, left out."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name != "set-cookie":
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 async def _whole_body(response: httpx.Response) -> bytes:

@@ -59,13 +59,28 @@ async def call(
     most = 1 if context.tries_once else MAX_TRIES
     tries = _Tries(request.sent_by(context), context, retry_base_s, accept, most)
     try:
-        async for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=most, timeout=None):
+        answer = await tries.once()
+    except TryFailedError as error:
+        answer = await _tried_again(tries, error)
+    if tries.errors:
+        context.logger.info("http.retried", request=request.label, attempts=len(tries.errors) + 1)
+    return answer
+
+
+async def _tried_again(tries: _Tries, first: TryFailedError) -> Answer:
+    """The answer of a later try. Only a call that has failed pays for what waits and tries again."""
+    failure: TryFailedError | None = first
+    try:
+        async for attempt in stamina.retry_context(
+            on=tries.wait_before_next, attempts=tries.most, timeout=None
+        ):
             with attempt:
+                if failure is not None:
+                    error, failure = failure, None
+                    raise error
                 answer = await tries.once()
     except TryFailedError as error:
         raise tries.verdict(error) from error
-    if tries.errors:
-        context.logger.info("http.retried", request=request.label, attempts=len(tries.errors) + 1)
     return answer
 
 
@@ -75,7 +90,7 @@ class _Tries:
     def __init__(
         self, request: OutgoingRequest, context: Context, base_s: float, accept: Container[int], most: int
     ) -> None:
-        self._most = most
+        self.most = most
         self.errors: list[AttemptError] = []
         self._request = request
         self._context = context
@@ -97,7 +112,7 @@ class _Tries:
 
     def wait_before_next(self, error: Exception) -> bool | float:
         """Stamina's back-off hook: seconds until the next try, or False for no further try."""
-        if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= self._most:
+        if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= self.most:
             return False
         wait_s = min(self._base_s * 2.0 ** (len(self.errors) - 1), MAX_WAIT_SECONDS)
         if isinstance(error, RefusedAnswerError) and error.wait_s is not None:

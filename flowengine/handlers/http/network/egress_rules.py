@@ -8,12 +8,16 @@ releases of Python. Sources: the IANA special-purpose address registries (RFC 68
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
 from flowengine.settings.model import Egress
 
 Address: TypeAlias = IPv4Address | IPv6Address
+
+JUDGED_KEPT: Final = 1024
+"""So many verdicts are kept: most calls of a process go to few addresses."""
 
 _FORBIDDEN: Final = (
     (IPv4Network("0.0.0.0/8"), "an unspecified address"),
@@ -77,6 +81,7 @@ def host_refusal(host: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=JUDGED_KEPT)
 def refusal(address: str | Address, policy: Egress) -> str | None:
     """Why `address` may not be called under `policy`, or None if it may.
 

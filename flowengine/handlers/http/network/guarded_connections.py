@@ -20,6 +20,7 @@ import queue
 import socket
 import threading
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ssl import SSLContext
 from typing import Any, Final, TypeAlias
 
@@ -28,7 +29,13 @@ import httpx
 
 from flowengine.handlers.http.network import network_deadline
 from flowengine.handlers.http.network.asyncio_connections import AsyncioConnections
-from flowengine.handlers.http.network.egress_rules import carried, host_refusal, own_refusal, refusal
+from flowengine.handlers.http.network.egress_rules import (
+    JUDGED_KEPT,
+    carried,
+    host_refusal,
+    own_refusal,
+    refusal,
+)
 from flowengine.handlers.http.network.forbidden_target import ForbiddenTarget, is_own
 from flowengine.handlers.http.network.name_lookups import NameLookups
 from flowengine.handlers.http.network.name_lookups import Resolver as Resolver
@@ -83,9 +90,10 @@ def _except_forbidden(
     return left
 
 
-def _literal(host: str) -> list[str] | None:
+@lru_cache(maxsize=JUDGED_KEPT)
+def _literal(host: str) -> Sequence[str] | None:
     try:
-        return [str(ipaddress.ip_address(host.rstrip(".")))]
+        return (str(ipaddress.ip_address(host.rstrip("."))),)
     except ValueError:
         return None
 
