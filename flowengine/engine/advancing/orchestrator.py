@@ -7,8 +7,8 @@ comes again, or applied and gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol, assert_never
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar, assert_never
 
 import structlog
 
@@ -31,7 +31,7 @@ from flowengine.engine.held import Held, HeldTogether, unheld
 from flowengine.engine.limits.line_step import LineStep
 from flowengine.engine.limits.standers import LineStore
 from flowengine.engine.ports import Committed
-from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
+from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
     CopyResults,
@@ -67,9 +67,13 @@ from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
 
+T = TypeVar("T")
+
 TRIES: Final = 12
 LAST_DELIVERY: Final = 5
 """A message that raises each time is let go of at this delivery."""
+PASSING: Final = (ConflictError, StoreUnavailableError)
+"""What says nothing of the message: it comes back until it can be dealt with."""
 
 
 class OrchestratorStore(LineStore, ForkStore, Protocol):
@@ -120,14 +124,9 @@ class Orchestrator:
 
     def start(self, held: Held[StartExecution], *, again: bool = False) -> None:
         """Dispatch every pending node whose parents are all completed. `again`: that may have begun."""
-        try:
-            self._start([held], again=again)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.start_failed_for_good")
+        self._or_give_up(
+            held, lambda each: self._start([each], again=again), "execution.start_failed_for_good"
+        )
 
     def _start(self, held: Sequence[Held[StartExecution]], *, again: bool = False) -> None:
         found = self._store.plans_and_executions([each.payload.execution for each in held])
@@ -203,7 +202,7 @@ class Orchestrator:
             return False
         try:
             return self._apply(joined, tries=1)
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception:
             log.warning("callback.batch_failed", size=len(joined), exc_info=True)
@@ -213,7 +212,7 @@ class Orchestrator:
         callback = held.payload
         try:
             applied = self._apply([held], tries=TRIES)
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception as error:
             if held.delivery < LAST_DELIVERY:
@@ -284,14 +283,7 @@ class Orchestrator:
 
     def fire(self, held: Held[Timer]) -> None:
         """A timer is due."""
-        try:
-            self._fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "timer.failed_for_good")
+        self._or_give_up(held, self._fire, "timer.failed_for_good")
 
     def _fire(self, held: Held[Timer]) -> None:
         match held.payload:
@@ -320,40 +312,19 @@ class Orchestrator:
 
     def stop(self, held: Held[StopExecution]) -> None:
         """An execution bears the mark of a stop: end its nodes."""
-        try:
-            self._stops.fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.stop_failed_for_good")
+        self._or_give_up(held, self._stops.fire, "execution.stop_failed_for_good")
 
     # -- resume_execution
 
     def resume(self, held: Held[ResumeExecution]) -> None:
         """An execution goes on after a pause."""
-        try:
-            self._resumes.fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.resume_failed_for_good")
+        self._or_give_up(held, self._resumes.fire, "execution.resume_failed_for_good")
 
     # -- delete_execution
 
     def delete(self, held: Held[DeleteExecution]) -> None:
         """An execution is deleted: remove what is left of it."""
-        try:
-            self._deletes.fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.delete_failed_for_good")
+        self._or_give_up(held, self._deletes.fire, "execution.delete_failed_for_good")
 
     # -- copy_results
 
@@ -361,7 +332,7 @@ class Orchestrator:
         """A fork copies what it reuses."""
         try:
             self._forks.fire(held)
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:
@@ -373,112 +344,53 @@ class Orchestrator:
 
     def follow_overruled(self, held: Held[NodeOverruled]) -> None:
         """An operator has ended a node."""
-        try:
-            self._overruled.fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "node.overruled_failed_for_good")
+        self._or_give_up(held, self._overruled.fire, "node.overruled_failed_for_good")
 
     # -- signal_kept
 
     def bring_signals(self, held: Held[SignalKept]) -> None:
         """A signal was kept, or a node waits for one."""
-        try:
-            self._signals.fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.signal_failed_for_good")
+        self._or_give_up(held, self._signals.fire, "execution.signal_failed_for_good")
 
     # -- line_moved
 
     def move_line(self, held: Held[LineMoved]) -> None:
         """Somebody has joined a line, or left it."""
-        try:
-            self.lines.fire(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "line.failed_for_good")
+        self._or_give_up(held, self.lines.fire, "line.failed_for_good")
 
     # -- tend_child, tend_children, keep_children
 
     def tend_child(self, held: Held[TendChild]) -> None:
         """A node and the child that it stands for are to be brought in line."""
-        try:
-            self._children.tend(held)
-        except (ConflictError, StoreUnavailableError):
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "child.tend_failed_for_good")
+        self._or_give_up(held, self._children.tend, "child.tend_failed_for_good")
 
     def tend_children(self, held: Held[TendChildren]) -> None:
         """An execution is held: so are its children."""
-        try:
-            self._children.tend_all(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.tend_failed_for_good")
+        self._or_give_up(held, self._children.tend_all, "execution.tend_failed_for_good")
 
     def keep_children(self, held: Held[KeepChildren]) -> None:
         """All below an execution is to be kept as long as it."""
-        try:
-            self._children.keep(held)
-        except FlowEngineError:
-            raise
-        except Exception:
-            if held.delivery < LAST_DELIVERY:
-                raise
-            self._give_up(held, "execution.keep_failed_for_good")
+        self._or_give_up(held, self._children.keep, "execution.keep_failed_for_good")
 
     # -- delivery_attempted
 
     def deliver(self, held: Held[DeliveryAttempted]) -> None:
         """A worker has sent an execution's results to its `callback_url`, or has tried to."""
+        self._or_give_up(held, self._deliveries.take, "delivery.failed_for_good")
+
+    def _or_give_up(self, held: Held[T], step: Callable[[Held[T]], None], event: str) -> None:
+        """Take the step. A message whose step raises each time is let go of in the end.
+
+        What it was to do is left to the sweep. If the message stayed in the queue for ever, it would keep
+        the sweep from all else. Raises ConflictError, StoreUnavailableError.
+        """
         try:
-            self._deliveries.take(held)
-        except FlowEngineError:
+            step(held)
+        except PASSING:
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:
                 raise
-            self._give_up(held, "delivery.failed_for_good")
-
-    def _give_up(
-        self,
-        held: (
-            Held[StartExecution]
-            | Held[StopExecution]
-            | Held[ResumeExecution]
-            | Held[DeleteExecution]
-            | Held[NodeOverruled]
-            | Held[SignalKept]
-            | Held[LineMoved]
-            | Held[TendChild]
-            | Held[TendChildren]
-            | Held[KeepChildren]
-            | Held[DeliveryAttempted]
-            | Held[Timer]
-        ),
-        event: str,
-    ) -> None:
-        """Let go of a message that has failed often enough.
-
-        What it was to do is left to the sweep. If the message stayed in the queue for ever, it would keep
-        the sweep from all else.
-        """
-        log.error(event, exc_info=True)
-        self._store.acknowledge(held.acknowledge)
-        held.confirm()
+            log.error(event, exc_info=True)
+            self._store.acknowledge(held.acknowledge)
+            held.confirm()

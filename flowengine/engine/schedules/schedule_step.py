@@ -72,7 +72,7 @@ class ScheduleStep:
         """Look at the schedule, and do what is due. Raises ConflictError, StoreUnavailableError."""
         try:
             self._fire(held)
-        except FlowEngineError:
+        except (ConflictError, StoreUnavailableError):
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from fakeredis import FakeRedis, FakeServer
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from flowengine.broker.streams.wire import post
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY, Orchestrator
 from flowengine.engine.advancing.steps.child_step import ChildStep
+from flowengine.engine.advancing.steps.resume_step import ResumeStep
 from flowengine.engine.held import Held, Sink
 from flowengine.errors import (
     ConcurrencyLimitError,
@@ -20,7 +22,7 @@ from flowengine.errors import (
     StoreUnavailableError,
     WrongStateError,
 )
-from flowengine.execution.messages import StartExecution, TendChild
+from flowengine.execution.messages import ResumeExecution, StartExecution, TendChild
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
@@ -98,6 +100,17 @@ def test_a_start_of_an_execution_that_does_not_run_begins_nothing(status: Execut
     assert (started.tasks, started.settled, started.told) == (0, True, [])
 
 
+TENDED = TendChild(execution="x", node="a", child="x~a", run=2, correlation_id="c")
+RESUMED = ResumeExecution(execution="x", run=2, correlation_id="c")
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "taken", "message", "event"),
+    [
+        (ChildStep, "tend", Orchestrator.tend_child, TENDED, "child.tend_failed_for_good"),
+        (ResumeStep, "fire", Orchestrator.resume, RESUMED, "execution.resume_failed_for_good"),
+    ],
+)
 @pytest.mark.parametrize(
     ("error", "delivery", "raised"),
     [
@@ -108,22 +121,30 @@ def test_a_start_of_an_execution_that_does_not_run_begins_nothing(status: Execut
         (StoreUnavailableError("Redis is away"), LAST_DELIVERY, True),
     ],
 )
-def test_a_look_at_a_child_that_is_refused_each_time_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, error: FlowEngineError, delivery: int, *, raised: bool
+def test_what_is_refused_each_time_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+    step: type,
+    name: str,
+    taken: Callable[[Orchestrator, Held[Any]], None],
+    message: object,
+    event: str,
+    error: FlowEngineError,
+    delivery: int,
+    *,
+    raised: bool,
 ) -> None:
     """What a later delivery may get past comes again; what it may not is let go of at the last one."""
 
-    def refuse(step: ChildStep, held: Held[TendChild]) -> None:
+    def refuse(step: object, held: object) -> None:
         raise error
 
-    monkeypatch.setattr(ChildStep, "tend", refuse)
+    monkeypatch.setattr(step, name, refuse)
     redis = FakeRedis(server=FakeServer(), protocol=2)
     orchestrator = Orchestrator(RedisSweepState(redis, post, Settings()), lease_s=12.0)
     receipt = Receipt()
-    message = TendChild(execution="x", node="a", child="x~a", run=2, correlation_id="c")
     expected = pytest.raises(type(error)) if raised else contextlib.nullcontext()
     with capture_logs() as logs, expected:
-        orchestrator.tend_child(Held(message, delivery, "1-0/me", receipt))
+        taken(orchestrator, Held(message, delivery, "1-0/me", receipt))
     assert receipt.confirmed == ([] if raised else [0])
     assert (redis.get("acknowledged") == b"1") is not raised
-    assert [line["event"] for line in logs] == ([] if raised else ["child.tend_failed_for_good"])
+    assert [line["event"] for line in logs] == ([] if raised else [event])
