@@ -40,10 +40,21 @@ export function at(moment) {
  * @param {number} most characters
  */
 export function cutMiddle(text, most) {
+  const { head, middle, tail } = partsOf(text, most);
+  return middle ? `${head}…${tail}` : text;
+}
+
+/**
+ * What is seen of a text that is too long, and what is left out between; `middle`: "" if all is seen.
+ * @param {string} text
+ * @param {number} most characters, with the mark in the place of the middle
+ */
+export function partsOf(text, most) {
   const all = [...text];
-  if (all.length <= most) return text;
-  const tail = Math.min(6, Math.floor((most - 1) / 3));
-  return `${all.slice(0, most - 1 - tail).join("")}…${all.slice(-tail).join("")}`;
+  if (all.length <= most) return { head: text, middle: "", tail: "" };
+  const end = Math.min(6, Math.floor((most - 1) / 3));
+  const until = most - 1 - end;
+  return { head: all.slice(0, until).join(""), middle: all.slice(until, all.length - end).join(""), tail: all.slice(-end).join("") };
 }
 
 /**

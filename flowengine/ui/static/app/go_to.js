@@ -2,6 +2,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { Dialog } from "../parts/dialog.js";
 import { Ago } from "../parts/moment.js";
+import { ShortId } from "../parts/short_text.js";
 import { Status } from "../parts/status.js";
 import { get, withQuery } from "./api.js";
 import { cutMiddle } from "./format.js";
@@ -65,7 +66,7 @@ export function GoTo({ onClose }) {
 function GoalLine({ goal }) {
   const { run, name } = goal;
   if (!run) return html`<span class="grow">${name}</span><span class="faint small">place</span>`;
-  return html`<span class="grow cut"><b><bdi>${cutMiddle(name, 80)}</bdi></b> <code class="faint">${cutMiddle(run.execution_id, 13)}</code></span>
+  return html`<span class="grow cut"><b><bdi>${cutMiddle(name, 80)}</bdi></b> <${ShortId} id=${run.execution_id} is="faint" /></span>
     <${Status} status=${run.status} /><span class="faint small"><${Ago} at=${run.created_at} /></span>`;
 }
 

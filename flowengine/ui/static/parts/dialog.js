@@ -12,7 +12,9 @@ export function Dialog({ title, onClose, children, wide }) {
     box.current?.showModal();
     return () => box.current?.close();
   }, []);
-  return html`<dialog ref=${box} class=${wide ? "wide" : ""} aria-label=${title} onClose=${onClose}
+  // The browser tells late that it is closed: by then another one may stand in its place, which stays open.
+  const closed = () => { if (box.current) onClose(); };
+  return html`<dialog ref=${box} class=${wide ? "wide" : ""} aria-label=${title} onClose=${closed}
       onClick=${(/** @type {MouseEvent} */ event) => { if (event.target === box.current) onClose(); }}>
     <header class="line"><h2 class="grow">${title}</h2>
       <button class="b bare square" type="button" aria-label="Close" onClick=${onClose}><${Icon} name="x" /></button></header>

@@ -2,6 +2,7 @@
 import { html } from "../vendor/preact.js";
 import { cutMiddle, number } from "../app/format.js";
 import { runAddress } from "../app/router.js";
+import { ShortId } from "./short_text.js";
 import { shownText } from "./shown_text.js";
 
 /**
@@ -41,6 +42,6 @@ export const placeOf = (limit, execution, node) => limit.waiters.findIndex((each
 export function Standers({ all, count }) {
   if (!count) return html`<span class="quiet">nobody</span>`;
   return html`<ul class="standers">${all.map((each, index) => html`<li key=${index}><a href=${runAddress(each.execution_id, each.node ? { node: each.node } : undefined)} title=${each.execution_id}>
-      ${each.node ? html`<bdi>${shownText(cutMiddle(each.node, 32))}</bdi> <span class="faint">of</span> ` : ""}<code>${cutMiddle(each.execution_id, 13)}</code></a></li>`)}
+      ${each.node ? html`<bdi>${shownText(cutMiddle(each.node, 32))}</bdi> <span class="faint">of</span> ` : ""}<${ShortId} id=${each.execution_id} /></a></li>`)}
     ${count > all.length && html`<li class="quiet">and ${number(count - all.length)} more</li>`}</ul>`;
 }

@@ -1,6 +1,7 @@
 // The graph of a document: the plan, with a mark on each node that has a problem. A node leads to its line.
 import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { counted, cutToFit } from "../app/format.js";
+import { standsForRun } from "./stands_for_run.js";
 
 /** @typedef {{line?: number, code: string}} Wrong */
 
@@ -68,10 +69,11 @@ function PlanCard({ card, at, wrong, line, stop, onFocus, onOpen }) {
       aria-label=${`${card.id}, ${sub}${line ? `, line ${line}` : ""}`} onClick=${go} onFocus=${() => onFocus(card.id)}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); go(); } }}>
     <title>${card.id}</title>
-    ${card.condition && html`<text class="lane-name" x=${card.condition.x} y=${card.condition.y}>${card.condition.text}</text>`}
+    ${card.condition && html`<text class="condition" x=${card.condition.x} y=${card.condition.y}><title>${card.condition.whole}</title>${card.condition.text}</text>`}
     ${(count > 1 || card.map) && html`<rect class="behind" x=${x + 5} y=${y - 6} width=${width - 10} height=${height} rx="6" />`}
     <rect class="ring" x=${x - 3} y=${y - 3} width=${width + 6} height=${height + 6} rx="8" />
     <rect class="box" x=${x} y=${y} width=${width} height=${height} rx="6" />
+    ${standsForRun(card) && html`<rect class="inner-box" x=${x + 3} y=${y + 3} width=${width - 6} height=${height - 6} rx="4" />`}
     ${wrong && html`<rect class="mark" x=${x} y=${y} width="3" height=${height} rx="1.5" /><use href="#i-failed" x=${x + 11} y=${y + 13} width="14" height="14" />`}
     <text class="id" x=${x + (wrong ? 32 : 12)} y=${y + 17}>${name}</text>
     <text class="sub" x=${x + (wrong ? 32 : 12)} y=${y + 32}>${wrong ? cutEnd(sub, MOST_SUB - 4) : cutToFit(sub, MOST_SUB)}</text></g>`;

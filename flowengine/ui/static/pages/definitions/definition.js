@@ -10,6 +10,7 @@ import { Icon } from "../../parts/icon.js";
 import { Ago } from "../../parts/moment.js";
 import { PlanGraph } from "../../parts/plan_graph.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { ShortText } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { DefinitionActions } from "./actions.js";
 import { definitionAddress, definitionPath, textOf } from "./addresses.js";
@@ -49,7 +50,7 @@ export function Definition({ name }) {
   useTitle(`${cutMiddle(name, 50)} · Definitions`);
   return html`<div class="page definition">
     <div class="head"><a class="back-up" href="/ui/definitions" aria-label="All definitions"><${Icon} name="left" /></a>
-      <h1 class="cut" title=${name}><bdi>${shownText(cutMiddle(name, 90))}</bdi></h1>
+      <h1 class="cut" title=${name}><bdi><${ShortText} text=${name} most=${90} /></bdi></h1>
       ${shown && html`<span class="quiet">version ${shown.version}, applied <${Ago} at=${shown.applied_at} />${
         shown.applied_by && html` by key <bdi>${shownText(cutMiddle(shown.applied_by, 30))}</bdi>`}</span><${DefinitionActions} shown=${shown} />`}</div>
     ${problem && html`<div class="card"><${ProblemNote} problem=${problem} what="The definition" again=${again}

@@ -10,6 +10,7 @@ import { CopyButton } from "../../parts/copy_button.js";
 import { Icon } from "../../parts/icon.js";
 import { Ago } from "../../parts/moment.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { ShortText } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { definitionAddress } from "./addresses.js";
 import { useAllDefinitions } from "./all_definitions.js";
@@ -58,7 +59,7 @@ function Table({ shown, ends }) {
   return html`<table class="defs"><thead><tr><th scope="col">Name</th><th scope="col" class="num">Version</th><th scope="col" class="num">Nodes</th>
       <th scope="col">Last 24 hours</th><th scope="col">Applied</th></tr></thead>
     <tbody>${shown.map((each) => html`<tr key=${each.name}>
-      <td class="c-name"><a class="name plain" href=${definitionAddress(each.name)}><bdi>${shownText(cutMiddle(each.name, 90))}</bdi></a>
+      <td class="c-name"><a class="name plain" href=${definitionAddress(each.name)}><bdi><${ShortText} text=${each.name} most=${90} /></bdi></a>
         <div class="under cut"><bdi>${shownText((each.description ?? "").slice(0, 300))}</bdi></div></td>
       <td class="num">v${each.version}</td><td class="num">${number(each.nodes)}</td><td><${Outcome} ends=${ends.get(each.name)} /></td>
       <td class="c-applied"><${Ago} at=${each.applied_at} />${each.applied_by && html` <span class="faint">by <bdi>${shownText(cutMiddle(each.applied_by, 30))}</bdi></span>`}</td></tr>`)}</tbody></table>`;

@@ -2,12 +2,13 @@
 import { html, useLayoutEffect, useRef } from "../../vendor/preact.js";
 import { withQuery } from "../../app/api.js";
 import { now } from "../../app/clock.js";
-import { at, counted, cutMiddle } from "../../app/format.js";
+import { at, counted } from "../../app/format.js";
 import { runAddress } from "../../app/router.js";
 import { usePolled } from "../../parts/asking/polled.js";
 import { Bones } from "../../parts/bones.js";
 import { Ago, Took } from "../../parts/moment.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { ShortId } from "../../parts/short_text.js";
 import { Status } from "../../parts/status.js";
 import { DurationChart } from "./chart/duration_chart.js";
 
@@ -36,7 +37,7 @@ export function RunsOverTime({ name }) {
     ${runs.length > 0 && html`<table class="last-runs"><thead><tr><th scope="col">Status</th><th scope="col">Run</th><th scope="col">Started</th>
       <th scope="col" class="num">Took</th><th scope="col" class="num">Version</th></tr></thead>
       <tbody>${runs.slice(0, ROWS).map((run) => html`<tr key=${run.execution_id}><td><${Status} status=${run.status} /></td>
-        <td><a class="plain" href=${runAddress(run.execution_id)}><code>${cutMiddle(run.execution_id, 13)}</code></a></td><td><${Ago} at=${run.started_at ?? run.created_at} /></td>
+        <td><a class="plain" href=${runAddress(run.execution_id)}><${ShortId} id=${run.execution_id} /></a></td><td><${Ago} at=${run.started_at ?? run.created_at} /></td>
         <td class="num"><${Took} from=${run.started_at} to=${run.finished_at} /></td><td class="num">v${run.version}</td></tr>`)}</tbody></table>
       ${runs.length > ROWS && html`<p class="foot">The drawing has ${counted(runs.length - ROWS, "more", "more")}.</p>`}`}</section>`;
 }

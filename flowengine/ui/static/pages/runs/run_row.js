@@ -6,6 +6,7 @@ import { runAddress } from "../../app/router.js";
 import { CountsBar } from "../../parts/counts_bar.js";
 import { Icon } from "../../parts/icon.js";
 import { Ago, Took } from "../../parts/moment.js";
+import { ShortId, ShortText } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { Status } from "../../parts/status.js";
 import { waitPhrase } from "../../parts/waiting_words.js";
@@ -32,9 +33,9 @@ export function RunRow({ row, selectable, shown }) {
     ${selectable && html`<td><input type="checkbox" checked=${picked} disabled=${gone} aria-label=${`Select ${cutMiddle(run.name, 60)} ${short}`}
       onClick=${(/** @type {MouseEvent} */ event) => choose(run, !picked, event.shiftKey ? shown() : [])} /></td>`}
     <td class="c-status"><${Status} status=${run.status} />${failing(run)}</td>
-    <td class="c-name"><a class="name plain cut" href=${runAddress(run.execution_id)} title=${run.name === name ? null : run.name.slice(0, 2000)}><bdi>${name}</bdi></a>${
+    <td class="c-name"><a class="name plain cut" href=${runAddress(run.execution_id)} title=${run.name === name ? null : run.name.slice(0, 2000)}><bdi><${ShortText} text=${run.name} most=${NAME_CHARS} /></bdi></a>${
       run.version === null ? null : html` <span class="faint small">v${run.version}</span>`}
-      <div class="under"><code title=${run.execution_id}>${short}</code>${cause(run)}</div></td>
+      <div class="under"><${ShortId} id=${run.execution_id} most=${ID_CHARS} />${cause(run)}</div></td>
     <td><${Progress} run=${run} /></td>
     <td class="c-start"><${Ago} at=${run.started_at ?? run.created_at} /></td>
     <td class="num"><${Took} from=${run.started_at} to=${run.finished_at} /></td>

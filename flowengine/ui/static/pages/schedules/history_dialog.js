@@ -8,6 +8,7 @@ import { Bones } from "../../parts/bones.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Icon } from "../../parts/icon.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { ShortId } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { outcomeOf, schedulePath } from "./schedule.js";
 import { shortTime } from "./times.js";
@@ -35,5 +36,5 @@ function Line({ each }) {
   return html`<span class=${`status is-${look}`}><${Icon} name=${icon} />${word}</span><span class="grow">${
     each.by && html`<span class="quiet">by hand${each.by.key ? html`, key <bdi>${shownText(cutMiddle(each.by.key, 40))}</bdi>` : ""}</span> `}${
     each.message && html`<bdi>${shownText(each.message.slice(0, 600))}</bdi> `}${each.code && html`<code class="faint">${each.code}</code>`}</span>
-    ${each.execution_id && html`<a href=${runAddress(each.execution_id)}><code>${cutMiddle(each.execution_id, 13)}</code></a>`}`;
+    ${each.execution_id && html`<a href=${runAddress(each.execution_id)}><${ShortId} id=${each.execution_id} /></a>`}`;
 }

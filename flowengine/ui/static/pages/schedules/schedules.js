@@ -9,6 +9,7 @@ import { Bones } from "../../parts/bones.js";
 import { Icon } from "../../parts/icon.js";
 import { Ago } from "../../parts/moment.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { ShortId } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { definitionAddress } from "../definitions/addresses.js";
 import { OVERLAPS, scheduleKey, whenWords } from "./schedule.js";
@@ -53,10 +54,10 @@ function Row({ schedule, onDone }) {
 export function Held({ schedule }) {
   const { running, held_by: holds, waiting } = schedule;
   if (holds.length) {
-    return html`<div class="under"><span class="status is-waiting"><${Icon} name="warn" />Held up by ${holds.slice(0, 3).map((id) => html`<a key=${id} href=${runAddress(id)}><code>${cutMiddle(id, 13)}</code></a> `)}which is paused</span></div>`;
+    return html`<div class="under"><span class="status is-waiting"><${Icon} name="warn" />Held up by ${holds.slice(0, 3).map((id) => html`<a key=${id} href=${runAddress(id)}><${ShortId} id=${id} /></a> `)}which is paused</span></div>`;
   }
   if (!running.length) return null;
-  return html`<div class="under"><span class="status is-running"><${Icon} name="running" />Runs since ${shortTime(running[0].scheduled_at)}: <a href=${runAddress(running[0].execution_id)}><code>${cutMiddle(running[0].execution_id, 13)}</code></a></span>
+  return html`<div class="under"><span class="status is-running"><${Icon} name="running" />Runs since ${shortTime(running[0].scheduled_at)}: <a href=${runAddress(running[0].execution_id)}><${ShortId} id=${running[0].execution_id} /></a></span>
     ${waiting && html` <span>${shortTime(waiting)} waits for it</span>`}</div>`;
 }
 

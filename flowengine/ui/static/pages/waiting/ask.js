@@ -2,11 +2,12 @@
 import { html, useEffect, useState } from "../../vendor/preact.js";
 import { get } from "../../app/api.js";
 import { now } from "../../app/clock.js";
-import { at, cutMiddle, duration, exact } from "../../app/format.js";
+import { at, duration, exact } from "../../app/format.js";
 import { query, runAddress } from "../../app/router.js";
 import { may, me } from "../../app/session.js";
 import { Icon } from "../../parts/icon.js";
 import { Ago } from "../../parts/moment.js";
+import { ShortId, ShortText } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { About } from "./about.js";
 import { ApprovalForm } from "./approval_form.js";
@@ -23,7 +24,7 @@ export function Ask({ item, isGone, onDone }) {
   return html`<article class="card ask" aria-label=${item.node}>
     <header><a class="back b bare" href=${kindAddress(query.value.get("kind") ?? "")}><${Icon} name="left" />Waiting</a>
       <span class="status is-waiting hide-s"><${Icon} name="waiting" /></span>
-      <h2 class="cut"><bdi>${shownText(cutMiddle(item.node, 80))}</bdi></h2><span class="grow"></span>
+      <h2 class="cut"><bdi><${ShortText} text=${item.node} most=${80} /></bdi></h2><span class="grow"></span>
       <a class="to-run" href=${runAddress(item.execution_id, { node: item.node })}>See the run</a></header>
     <div class="body"><${Facts} item=${item} node=${node} />
       <${Prompt} text=${item.prompt ?? "It says no more than its name."} />
@@ -50,8 +51,8 @@ function useNode(item) {
 function Facts({ item, node }) {
   const left = at(item.until) - now.value;
   const ends = node?.config?.on_timeout === "continue" ? "goes on" : "fails";
-  return html`<dl class="facts small"><div><dt>Workflow</dt><dd class="cut"><bdi>${shownText(cutMiddle(item.name, 80))}</bdi></dd></div>
-    <div><dt>Run</dt><dd><code title=${item.execution_id}>${cutMiddle(item.execution_id, 13)}</code></dd></div>
+  return html`<dl class="facts small"><div><dt>Workflow</dt><dd class="cut"><bdi><${ShortText} text=${item.name} most=${80} /></bdi></dd></div>
+    <div><dt>Run</dt><dd><${ShortId} id=${item.execution_id} /></dd></div>
     <div><dt>Asked</dt><dd><${Ago} at=${item.since} /></dd></div>
     <div><dt>Unanswered</dt><dd title=${exact(item.until)}>${left > 0 ? `it ${ends} in ${duration(left)}` : `it ${ends} now`}</dd></div>
     ${item.attempt > 1 && html`<div><dt>Try</dt><dd>${item.attempt}</dd></div>`}</dl>`;

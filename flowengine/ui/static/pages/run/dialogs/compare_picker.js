@@ -1,11 +1,11 @@
 // Which run this one is compared with: one of those of the same name, or the one with an id that is typed.
 import { html, useEffect, useRef, useState } from "../../../vendor/preact.js";
 import { get, withQuery } from "../../../app/api.js";
-import { cutMiddle } from "../../../app/format.js";
 import { navigate } from "../../../app/router.js";
 import { Dialog } from "../../../parts/dialog.js";
 import { Ago } from "../../../parts/moment.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
+import { ShortId } from "../../../parts/short_text.js";
 import { Status } from "../../../parts/status.js";
 import { close } from "./asked.js";
 
@@ -33,7 +33,7 @@ export function ComparePicker({ store }) {
   return html`<${Dialog} title="Compare with another run" onClose=${close} wide>
     <${ProblemNote} problem=${problem} what="The runs" again=${load} />
     ${others && (others.length ? html`<table><thead><tr><th>Run of the same name</th><th>Status</th><th>Started</th></tr></thead><tbody>${others.map((each) => html`
-        <tr key=${each.execution_id}><td><a href=${address(each.execution_id, each.created_at)} onClick=${close}><code>${cutMiddle(each.execution_id, 16)}</code></a></td>
+        <tr key=${each.execution_id}><td><a href=${address(each.execution_id, each.created_at)} onClick=${close}><${ShortId} id=${each.execution_id} most=${16} /></a></td>
           <td><${Status} status=${each.status} /></td><td><${Ago} at=${each.started_at} /></td></tr>`)}</tbody></table>` : html`<p class="quiet">No other run has this name.</p>`)}
     <form class="line" onSubmit=${submit}><label class="field grow"><span>Or the id of any run</span><input class="in" ref=${field} autocomplete="off" /></label><button class="b">Compare</button></form></${Dialog}>`;
 }

@@ -2,7 +2,8 @@
 import { effect, untracked } from "../../../vendor/preact.js";
 import { exactNow, now } from "../../../app/clock.js";
 import { cutToFit } from "../../../app/format.js";
-import { hasInside, standsForRun } from "../inside/opened.js";
+import { standsForRun } from "../../../parts/stands_for_run.js";
+import { hasInside } from "../inside/opened.js";
 import { select, shownStatuses } from "../selection.js";
 import { saidOf, saidOfStack } from "./card_words.js";
 import { element, segments } from "./shapes.js";

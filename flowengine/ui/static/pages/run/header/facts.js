@@ -5,6 +5,7 @@ import { at, cutMiddle, duration } from "../../../app/format.js";
 import { compareAddress, runAddress } from "../../../app/router.js";
 import { CopyButton } from "../../../parts/copy_button.js";
 import { Ago } from "../../../parts/moment.js";
+import { ShortId, ShortText } from "../../../parts/short_text.js";
 import { definitionAddress } from "../../definitions/addresses.js";
 import { ask } from "../dialogs/asked.js";
 
@@ -21,14 +22,14 @@ export function Facts({ store }) {
     ${run.waiting_for?.kind === "turn" && fact("Turn", html`<button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "turn" })}>who is before it</button>`)}
     ${run.run > 1 && fact("Run", html`${run.run} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "runs" })}>earlier runs</button>`)}
     ${run.version && fact("Definition", html`<a href=${definitionAddress(run.name, { version: run.version })}>version ${run.version}</a>`)}
-    ${run.rerun_of && fact("Rerun of", html`<a href=${runAddress(run.rerun_of.execution_id)}><code>${cutMiddle(run.rerun_of.execution_id, 13)}</code></a>
+    ${run.rerun_of && fact("Rerun of", html`<a href=${runAddress(run.rerun_of.execution_id)}><${ShortId} id=${run.rerun_of.execution_id} /></a>
       <a class="tiny-b" href=${compareAddress(run.rerun_of.execution_id, run.execution_id)}>compare</a>`)}
     ${run.reruns?.count > 0 && fact("Reruns", html`${run.reruns.count} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "reruns" })}>list them</button>`)}
     ${run.trigger && fact("Trigger", triggerOf(run.trigger))}
-    ${run.parent && fact("Stands for", html`<a href=${runAddress(run.parent.execution_id, { node: run.parent.node })}><bdi>${cutMiddle(run.parent.node, 32)}</bdi></a>`)}
-    ${run.parent && run.parent.root !== run.parent.execution_id && fact("At the top", html`<a href=${runAddress(run.parent.root)}><code>${run.parent.root.slice(0, 8)}</code></a>`)}
+    ${run.parent && fact("Stands for", html`<a href=${runAddress(run.parent.execution_id, { node: run.parent.node })}><bdi><${ShortText} text=${run.parent.node} most=${32} /></bdi></a>`)}
+    ${run.parent && run.parent.root !== run.parent.execution_id && fact("At the top", html`<a href=${runAddress(run.parent.root)}><${ShortId} id=${run.parent.root} /></a>`)}
     ${run.children?.count > 0 && fact("Children", html`${run.children.count} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "children" })}>list them</button>`)}
-    ${fact("Correlation", html`<code title=${run.correlation_id}>${cutMiddle(run.correlation_id, 13)}</code><${CopyButton} text=${run.correlation_id} what="the correlation id" />`, "hide-s")}
+    ${fact("Correlation", html`<${ShortId} id=${run.correlation_id} /><${CopyButton} text=${run.correlation_id} what="the correlation id" />`, "hide-s")}
     ${labels.length > 0 && fact("Labels", html`${labels.slice(0, MOST_LABELS).map(([name, value]) => html`<a class="tag" key=${name}
       href=${`/ui/runs?${new URLSearchParams({ label: `${name}:${value}` })}`} title=${`Runs with ${name}:${value}`}><bdi>${cutMiddle(`${name}=${value}`, 32)}</bdi></a> `)}${
       labels.length > MOST_LABELS ? html`<span title=${labels.map((each) => each.join("=")).join(", ")}>and ${labels.length - MOST_LABELS} more</span>` : ""}`)}</dl>`;

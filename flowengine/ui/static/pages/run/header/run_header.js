@@ -3,6 +3,7 @@ import { html } from "../../../vendor/preact.js";
 import { runAddress } from "../../../app/router.js";
 import { CopyButton } from "../../../parts/copy_button.js";
 import { Icon } from "../../../parts/icon.js";
+import { ShortId } from "../../../parts/short_text.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
 import { selected } from "../selection.js";
 import { Actions } from "./actions.js";
@@ -20,7 +21,7 @@ export function RunHeader({ store }) {
         aria-label=${run.parent ? "The run that it is part of" : "All runs"}><${Icon} name="left" /></a>
       <span class=${`status is-${lookOf(status)}`}><${Icon} name=${lookOf(status)} large /></span>
       <h1 class="cut" title=${run.name}><bdi>${run.name.slice(0, 200)}</bdi></h1></span>
-      <span class="line quiet"><span>${wordOf(status)}</span><code class="faint">${run.execution_id.slice(0, 8)}</code>
+      <span class="line quiet"><span>${wordOf(status)}</span><${ShortId} id=${run.execution_id} is="faint" />
         <${CopyButton} text=${run.execution_id} what="the whole id" /></span>
       <${Actions} store=${store} /></div>
     <${VerdictLine} store=${store} onNext=${() => toFailure(store, selected.value, 1)} />

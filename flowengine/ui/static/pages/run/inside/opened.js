@@ -2,14 +2,8 @@
 import { computed } from "../../../vendor/preact.js";
 import { query, setQuery } from "../../../app/router.js";
 
-/** The handlers of nodes that run as executions of their own: a group, for which no document can name one, and a call of a definition. */
-const STANDS_FOR_RUN = new Set(["group", "workflow"]);
-
 /** The ids of the groups that are opened, each in the one before it. */
 export const opened = computed(() => query.value.getAll("open"));
-
-/** @param {{handler: string}} node Whether it runs as an execution of its own, by what its document says. */
-export const standsForRun = (node) => STANDS_FOR_RUN.has(node.handler);
 
 /** @param {{handler: string, child?: string}} node Whether it has an inside to be opened. */
 export const hasInside = (node) => node.handler === "group" || Boolean(node.child);
