@@ -59,6 +59,11 @@ class PlanCache:
         with self._guard:
             self._digests.pop(execution, None)
 
+    def forget_executions(self) -> None:
+        """Forget all executions; plans stay within the budget."""
+        with self._guard:
+            self._digests.clear()
+
     def _keep(self, encoded: bytes, plan: Plan | None) -> tuple[bytes, Plan]:
         digest = hashlib.blake2b(encoded, digest_size=16).digest()
         entry = self._plans.get(digest)

@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.heuristics import READ_AHEAD_AGAIN_AFTER, READ_AHEAD_FOR_S, READ_AHEAD_TRIES
-from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnection, are_plain, make_lean
+from flowengine.store.connection.sockets import are_plain, make_lean
 
 log = structlog.stdlib.get_logger()
 
@@ -91,7 +91,8 @@ class Session:
     """One connection of one thread.
 
     `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched. What
-    was read ahead is used for `ahead_for_s` seconds. `on_demoted` is told that the server is a replica now.
+    was read ahead is used for `ahead_for_s` seconds; 0: nothing is read ahead. `on_demoted` is told that the
+    server is a replica now.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Session:
     ) -> None:
         self._connection = connection
         self._on_demoted = on_demoted
-        self._lean = connection if isinstance(connection, LeanConnection | LeanUnixConnection) else None
+        self._read_replies: Callable[[int], list[Any]] | None = getattr(connection, "read_replies", None)
         self._ahead_for_s = ahead_for_s
         self._watching = False
         self._ahead: _Ahead | None = None
@@ -206,7 +207,7 @@ class Session:
         return ahead.replies
 
     def _asked_ahead(self, ahead: WatchedReads | None) -> list[Command]:
-        if ahead is None:
+        if ahead is None or not self._ahead_for_s:
             return []
         if not self._luck:
             self._passed_over = (self._passed_over + 1) % READ_AHEAD_AGAIN_AFTER
@@ -257,8 +258,8 @@ class Session:
         connection = self._connection
         try:
             connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
-            if self._lean is not None:
-                return self._lean.read_replies(len(commands))
+            if self._read_replies is not None:
+                return self._read_replies(len(commands))
             return [_read(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.discard()

@@ -15,12 +15,10 @@ Carry: TypeAlias = Callable[[Keyspace, Args], object]
 
 def encoded(argument: object) -> bytes:
     """An argument as a client sends it."""
-    if type(argument) is bytes:
-        return argument
-    if isinstance(argument, str):
-        return argument.encode()
     if isinstance(argument, int):
         return b"%d" % argument
+    if isinstance(argument, str):
+        return argument.encode()
     if isinstance(argument, float):
         return repr(argument).encode()
     if isinstance(argument, bytes | bytearray | memoryview):

@@ -21,8 +21,7 @@ def _get(space: Keyspace, args: Args) -> object:
 
 
 def _get_many(space: Keyspace, args: Args) -> object:
-    found = _read(space, args[0])
-    return [found.get(field) for field in args[1:]]
+    return list(map(_read(space, args[0]).get, args[1:]))
 
 
 def _get_all(space: Keyspace, args: Args) -> object:

@@ -49,7 +49,9 @@ class Keyspace:
 
     def find(self, key: bytes, kind: type[ValueT]) -> ValueT | None:
         """The value; None if there is none. Raises WrongTypeError."""
-        value = self._live(key)
+        if key in self._expires:
+            self.drop_expired(key)
+        value = self._values.get(key)
         if value is None or type(value) is kind:
             return value
         raise WrongTypeError

@@ -44,11 +44,24 @@ class Stream:
         del self._ids[at], self._fields[at]
         return True
 
-    def between(self, low: bytes, high: bytes) -> list[list[Any]]:
-        """The entries from one id to another, as Redis writes them: `1-0`, `(1-0`, `-`, `+`."""
+    def oldest(self) -> tuple[bytes, list[bytes]] | None:
+        """The id and the fields of the first entry, if there is one."""
+        return (written(self._ids[0]), self._fields[0]) if self._ids else None
+
+    def between(
+        self, low: bytes, high: bytes, most: int | None = None, *, backwards: bool = False
+    ) -> list[list[Any]]:
+        """The entries from one id to another, as Redis writes them: `1-0`, `(1-0`, `-`, `+`; `most` of them.
+
+        `backwards`: the last ones first.
+        """
         first = (bisect_right if low[:1] == b"(" else bisect_left)(self._ids, bound(low, 0))
         last = (bisect_left if high[:1] == b"(" else bisect_right)(self._ids, bound(high, LAST))
+        if most is not None:
+            first, last = (max(first, last - most), last) if backwards else (first, min(last, first + most))
         ids, fields = self._ids[first:last], self._fields[first:last]
+        if backwards:
+            ids, fields = ids[::-1], fields[::-1]
         return [[written(each), list(own)] for each, own in zip(ids, fields, strict=True)]
 
 

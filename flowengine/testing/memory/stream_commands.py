@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import redis
 
@@ -43,20 +43,20 @@ def _length(space: Keyspace, args: Args) -> object:
     return 0 if entries is None else len(entries)
 
 
-def _cut(rows: list[list[Any]], options: Args) -> list[list[Any]]:
-    return rows[: int(options[1])] if options[:1] == [b"COUNT"] else rows
+def _most(options: Args) -> int | None:
+    return int(options[1]) if options[:1] == [b"COUNT"] else None
 
 
 def _range(space: Keyspace, args: Args) -> object:
     key, low, high, *options = args
     entries = _read(space, key)
-    return [] if entries is None else _cut(entries.between(low, high), options)
+    return [] if entries is None else entries.between(low, high, _most(options))
 
 
 def _range_backwards(space: Keyspace, args: Args) -> object:
     key, high, low, *options = args
     entries = _read(space, key)
-    return [] if entries is None else _cut(entries.between(low, high)[::-1], options)
+    return [] if entries is None else entries.between(low, high, _most(options), backwards=True)
 
 
 def _acknowledge(space: Keyspace, args: Args) -> object:

@@ -71,9 +71,17 @@ class _NoHurry(HandlerSpeed):
         return False
 
 
+class _Fits:
+    """What is stored is of this version: nobody else has written to it."""
+
+    def ensure(self) -> None:
+        """It does."""
+
+
 def state_over(client: redis.Redis, clock: VirtualClock, settings: Settings, owner: str) -> RedisSweepState:
-    """State over a server, or over what stands for one, by this clock."""
-    state = RedisSweepState(client, posting_to(owner), settings, owner=owner)
+    """State over a server, or over what stands for one, by this clock. Nothing is read ahead: a worker has
+    its turn before the orchestrator reads again."""
+    state = RedisSweepState(client, posting_to(owner), settings, owner=owner, ahead_for_s=0.0)
     state.clock = clock
     state.lines_beside = _OneLine(state.sessions, state.keys)
     return state
@@ -94,7 +102,9 @@ class LocalStack:
         settings = state.settings
         health = HealthView(status="ok", checks={})
         self.state = state
-        self.executions = StoredExecutions(RedisApiState(state), lambda: health, limits=settings.limits)
+        self.executions = StoredExecutions(
+            RedisApiState(state, check=_Fits()), lambda: health, limits=settings.limits
+        )
         self._clock = clock
         self._handlers = handlers
         self._timers = RedisTimers(state)

@@ -7,7 +7,7 @@ queue. It stands where broker and actors stand in production.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from flowengine.broker.streams.wire import acknowledge, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
@@ -16,6 +16,8 @@ from flowengine.errors import FlowEngineError
 from flowengine.execution.messages import RunNode
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.state import RedisState
+from flowengine.testing.memory.connection import MemoryClient
+from flowengine.testing.memory.stream import Stream
 
 MESSAGES_AT_MOST: Final = 200_000
 """An execution that takes more never ends, or is none that a test can wait for."""
@@ -55,6 +57,29 @@ class _InHand:
         raise AssertionError("there is one worker")
 
 
+_Oldest: TypeAlias = Callable[[str], tuple[bytes, Sequence[bytes]] | None]
+"""The oldest entry of a stream: its id and its fields."""
+
+
+def _oldest_of(state: RedisState) -> _Oldest:
+    """Reads a server, or looks into the memory that stands for one, which takes a tenth of the time."""
+    client: object = state.sessions.client
+    if isinstance(client, MemoryClient):
+        space = client.space
+
+        def look(stream: str) -> tuple[bytes, Sequence[bytes]] | None:
+            entries = space.find(stream.encode(), Stream)
+            return None if entries is None else entries.oldest()
+
+        return look
+
+    def read(stream: str) -> tuple[bytes, Sequence[bytes]] | None:
+        (entries,) = state.sessions.retrying_read([("XRANGE", stream, "-", "+", "COUNT", 1)])
+        return (entries[0][0], entries[0][1]) if entries else None
+
+    return read
+
+
 class MessageLoop:
     """The queues of a stack. `run_node` takes the tasks of workers."""
 
@@ -65,7 +90,7 @@ class MessageLoop:
         run_node: Callable[[Held[RunNode]], None],
         worker_queues: Sequence[str],
     ) -> None:
-        self._state = state
+        self._oldest = _oldest_of(state)
         self._streams = [state.keys.stream(queue) for queue in (ORCHESTRATOR_QUEUE, *worker_queues)]
         self._left = MESSAGES_AT_MOST
         self._steps: Mapping[str, Callable[[Held[Any]], None]] = {
@@ -87,12 +112,11 @@ class MessageLoop:
 
     def run_dry(self) -> None:
         """Deal with all messages, and with those that follow from them. Raises EndlessExecutionError."""
-        reads = [("XRANGE", stream, "-", "+", "COUNT", 1) for stream in self._streams]
         while True:
-            found = self._state.sessions.retrying_read(reads)
-            for stream, entries in zip(self._streams, found, strict=True):
-                if entries:
-                    self._deal_with(stream, *entries[0])
+            for stream in self._streams:
+                found = self._oldest(stream)
+                if found is not None:
+                    self._deal_with(stream, *found)
                     break
             else:
                 return

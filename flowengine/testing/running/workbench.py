@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, Self, cast
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from flowengine.handlers.secrets.secret_variables import PREFIX
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
+from flowengine.store.plan_cache import PlanCache
 from flowengine.store.state import RedisState
 from flowengine.testing.memory.connection import client_of
 from flowengine.testing.memory.keyspace import Keyspace
@@ -74,6 +75,8 @@ class Workbench:
                 used.add(item)
         needed = load_handler_settings(used, settings, variables)
         self._invoker = Invoker(egress=settings.egress, settings=needed)
+        self._plans = PlanCache()
+        self._plan: Plan | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +93,7 @@ class Workbench:
         clock = VirtualClock(setting.now)
         owner = f"{setting.now:011x}{_RANDOM}"
         state = state_over(client_of(Keyspace(clock.now)), clock, self._settings, owner)
+        state.plans = self._plans_of(plan)
         primaries = {address: found.node.work.primary for address, found in nodes_of(plan).items()}
         handlers = MockedHandlers(
             self._invoker, addresses_over(state), setting.mocks, setting.real, primaries, clock.now
@@ -109,6 +113,13 @@ class Workbench:
         except (EndlessExecutionError, StandingStillError, FlowEngineError) as error:
             stopped = f"{error.code}: {error}"
         return _Finished(stack, state, plan, started.execution_id).run(handlers, clock, setting, stopped)
+
+    def _plans_of(self, plan: Plan) -> PlanCache:
+        """The plans that the run before has decoded, if it was of the same workflow."""
+        if plan is not self._plan:
+            self._plans, self._plan = PlanCache(), plan
+        self._plans.forget_executions()
+        return self._plans
 
 
 def _refused(error: FlowEngineError) -> Run:
@@ -217,15 +228,36 @@ def _values(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     return {name: decode(bytes(value)) for name, value in fields.items()}
 
 
+class _Mute:
+    """A logger that says nothing, and takes no time for it."""
+
+    def __init__(self, logger: object, *, processors: object, context: object) -> None:
+        pass
+
+    def bind(self, **fields: object) -> Self:
+        """Itself."""
+        return self
+
+    new = bind
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return _say_nothing
+
+
+def _say_nothing(*words: object, **fields: object) -> None:
+    pass
+
+
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """The engine logs nothing while it lasts: a test tells what became of its nodes by itself."""
-
-    def drop(logger: object, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        raise structlog.DropEvent
-
     before = structlog.get_config()
-    structlog.configure(processors=[drop], cache_logger_on_first_use=False)
+    structlog.configure(
+        wrapper_class=cast(Any, _Mute),
+        logger_factory=_say_nothing,
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
     try:
         yield
     finally:
