@@ -238,6 +238,7 @@ def rerun(
     *,
     mode: RerunMode | None = None,
     start_from: Sequence[str] = (),
+    items: Mapping[str, Sequence[str]] | None = None,
     skip: Sequence[str] = (),
     inputs: Inputs | None = None,
     run: int | None = None,
@@ -246,15 +247,16 @@ def rerun(
 ) -> Call[RerunView]:
     """Run an ended execution again: what has failed, `from` these nodes, or `all`; always with what is below.
 
-    `skip`: nodes that are skipped in this run. `inputs`: those that get other values. `run`: it is refused
-    (`overtaken`) of any later run than this. `as_new`: as a new execution, also of one that runs; only then
-    by another `version` of its definition, the `latest` one or the one with this number.
+    `items`: exactly these run again of a map, by their keys; it keeps what its others have. `skip`: nodes
+    that are skipped in this run. `inputs`: those that get other values. `run`: it is refused (`overtaken`) of
+    any later run than this. `as_new`: as a new execution, also of one that runs; only then by another
+    `version` of its definition, the `latest` one or the one with this number.
     """
     return Call(
         method="POST",
         path=f"{_execution(execution_id)}/rerun",
         answer=RerunView,
-        body=_rerun(mode, start_from, skip, inputs, run, version=version, as_new=as_new),
+        body=_rerun(mode, start_from, items, skip, inputs, run, version=version, as_new=as_new),
     )
 
 
@@ -263,6 +265,7 @@ def preview_rerun(
     *,
     mode: RerunMode | None = None,
     start_from: Sequence[str] = (),
+    items: Mapping[str, Sequence[str]] | None = None,
     skip: Sequence[str] = (),
     inputs: Inputs | None = None,
     run: int | None = None,
@@ -274,13 +277,14 @@ def preview_rerun(
         method="POST",
         path=f"{_execution(execution_id)}/rerun",
         answer=RerunPreviewView,
-        body=_rerun(mode, start_from, skip, inputs, run, version=version, as_new=as_new, preview=True),
+        body=_rerun(mode, start_from, items, skip, inputs, run, version=version, as_new=as_new, preview=True),
     )
 
 
 def _rerun(
     mode: RerunMode | None,
     start_from: Sequence[str],
+    items: Mapping[str, Sequence[str]] | None,
     skip: Sequence[str],
     inputs: Inputs | None,
     run: int | None,
@@ -292,6 +296,7 @@ def _rerun(
     asked = {
         "mode": mode,
         "from": list(start_from),
+        "items": {node: list(keys) for node, keys in (items or {}).items()},
         "skip": list(skip),
         "inputs": inputs,
         "expect": None if run is None else {"run": run},

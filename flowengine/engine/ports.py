@@ -26,6 +26,7 @@ from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
+from flowengine.execution.rules.maps.choosing import KnownItems
 from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.execution.views.operations import DeadReason
 from flowengine.jsonvalue import JsonValue
@@ -482,6 +483,9 @@ class CommandStore(Protocol):
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """The inputs and the vars of an execution, as JSON."""
+
+    def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
+        """What is known of the items of an ended map, of which these are asked for by their keys."""
 
     def response(self, execution: str, node: str) -> bytes | None:
         """What the handler of a node has given that waits for a callback."""

@@ -296,6 +296,15 @@ class ReopenMap(msgspec.Struct, frozen=True):
     left: tuple[tuple[int, int], ...]
 
 
+class ChooseItems(msgspec.Struct, frozen=True):
+    """Of the items of an ended map these begin again: what has become of them goes, and `freed` bytes of
+    results that count. They are listed until the node's task has told of them."""
+
+    node: str
+    left: tuple[tuple[int, int], ...]
+    freed: int = 0
+
+
 class WriteTry(msgspec.Struct, frozen=True):
     """Store how an item stands between its tries, and after the first of them.
 
@@ -578,6 +587,7 @@ Change: TypeAlias = (
     | ForgetStart
     | OpenMap
     | ReopenMap
+    | ChooseItems
     | WriteTry
     | SendItems
     | EndItem

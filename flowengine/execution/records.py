@@ -65,12 +65,16 @@ class MapRecord(
         "completed": "c",
         "failed": "e",
         "again": "a",
+        "chosen": "g",
+        "stays": "s",
+        "out": "o",
     },
 ):
     """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
-    as workers take; `tolerated`: how many may fail; `kept`: how many had completed before this run. Once it
-    has ended, `completed` and `failed` say how many have. `again`: only those run that the run before has
-    left.
+    as workers take; `tolerated`: how many may fail; `kept`: how many had ended before this run, and stay so.
+    Once it has ended, `completed` and `failed` say how many have. `again`: only those run that are listed.
+    `chosen`: a rerun has listed them, and the node's task has not yet told of them. Of those that are not
+    listed `stays` have failed, and `out` have not ended.
     """
 
     total: int
@@ -80,6 +84,14 @@ class MapRecord(
     completed: int = 0
     failed: int = 0
     again: bool = False
+    chosen: bool = False
+    stays: int = 0
+    out: int = 0
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether a map that has ended did so with its items: no stop and no operator has ended it."""
+        return bool(self.completed or self.failed or not self.total)
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):

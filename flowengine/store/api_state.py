@@ -28,6 +28,7 @@ from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.places import Place
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
+from flowengine.execution.rules.maps.choosing import KnownItems
 from flowengine.execution.signals import KeptSignals
 from flowengine.execution.views.maps import StoredItemState
 from flowengine.store import keys
@@ -133,6 +134,10 @@ class RedisApiState:
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
         return self._state.read_given(execution)
+
+    def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
+        """What is known of the items of an ended map, of which these are asked for by their keys."""
+        return self._state.known_items(execution, node, total, keys)
 
     def response(self, execution: str, node: str) -> bytes | None:
         """What the handler of a node has given that waits for a callback."""

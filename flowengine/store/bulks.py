@@ -18,6 +18,7 @@ from flowengine.execution.messages import RunBulk
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.requests.bulk import Bulk, BulkStopped, Progress
 from flowengine.execution.requests.listing import Wanted
+from flowengine.execution.rules.maps.choosing import KnownItems
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.access.stored_keys import StoredKeys
@@ -110,6 +111,10 @@ class RedisBulks:
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
         return self._state.read_given(execution)
+
+    def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
+        """What is known of the items of an ended map, of which these are asked for by their keys."""
+        return self._state.known_items(execution, node, total, keys)
 
     def begin(
         self, bulk_id: str, step: int, reached: str, execution: str, *, admits: bool = False

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from flowengine.engine.ports import ItemToSend, MapNumbers
-from flowengine.execution.records import ItemRecord, NodeRecord
+from flowengine.execution.records import ItemRecord, MapRecord, NodeRecord
+from flowengine.execution.rules.maps.choosing import EndedItem, KnownItems, choose
 from flowengine.execution.rules.maps.opening import key_of
+from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.execution.views.maps import MapOutput, StoredItemState, output_of
 from flowengine.store import keys
 from flowengine.store.codec import decode_record
@@ -135,7 +137,8 @@ def item_states(
         ]
     )
     number = int(sent or 0)
-    in_flight = {int(each.partition(b":")[0]) for each in todo[:number]} if again else range(number)
+    listed = [int(each.partition(b":")[0]) for each in todo] if again else []
+    in_flight, to_run = set(listed[:number]) if again else range(number), set(listed)
     small = [index for index, size in zip(indexes, sizes, strict=True) if 0 < size <= SHOWN_BYTES]
     found: dict[int, ItemRecord] = {}
     if small:
@@ -153,6 +156,7 @@ def item_states(
             decode_record(tried) if tried else None,
             index in in_flight,
             truncated=size > SHOWN_BYTES,
+            left_out=again and index not in to_run,
         )
         for index, item, tried, size in zip(indexes, stored, tries, sizes, strict=False)
     ]
@@ -181,18 +185,61 @@ def items_in_flight(
     ]
 
 
-def items_left(state: RedisState, execution: str, node: str, total: int) -> list[tuple[int, int]]:
-    """The items of an ended map that have not completed, each with how many of its failures were answered."""
+def items_left(
+    state: RedisState, execution: str, node: str, record: MapRecord | None
+) -> list[tuple[int, int]]:
+    """The items that run again of an ended map: those that a rerun has listed, else all that have not
+    completed. Each with the number in its idempotency key."""
+    if record is None:
+        return []
+    if record.chosen:
+        return sorted(_listed(state, execution, node).items())
+    known = known_items(state, execution, node, record.total, ())
+    return list(choose(known, (), with_unfinished=True).left)
+
+
+def known_items(
+    state: RedisState, execution: str, node: str, total: int, wanted: Sequence[str]
+) -> KnownItems:
+    """What is known of the items of an ended map, of which these are asked for by their keys."""
     name = state.keys.items_ended(execution, node)
     (fields,) = state.sessions.retrying_read([("HKEYS", name)])
     failures = noted_failures(state, execution, node)
     failed = {index: record for index, record in failures.items() if record.status == "failed"}
     completed = {int(field) for field in fields} - failed.keys()
-    return [
-        (index, failed[index].answered if index in failed else 0)
-        for index in range(total)
-        if index not in completed
-    ]
+    indexes = _indexes(state, execution, node, total, wanted)
+    named = [index for index in indexes.values() if index in completed]
+    ended = {index: EndedItem(has_failed=True, answered=each.answered) for index, each in failed.items()}
+    for first in range(0, len(named), AT_ONCE):
+        part = named[first : first + AT_ONCE]
+        (values,) = state.sessions.retrying_read([("HMGET", name, *part)])
+        for index, value in zip(part, values, strict=True):
+            if value:
+                found = decode_item(value)
+                ended[index] = EndedItem(False, found.answered, counted_bytes(len(found.result)))
+    return KnownItems(total, indexes, completed, ended, _listed(state, execution, node))
+
+
+def _indexes(
+    state: RedisState, execution: str, node: str, total: int, wanted: Sequence[str]
+) -> dict[str, int]:
+    """Where the items of these keys stand."""
+    missing = set(wanted)
+    found: dict[str, int] = {}
+    for part, listed in zip(_parts(total), _keys(state, execution, node, total), strict=True):
+        if not missing:
+            break
+        there = {key: index for index, key in zip(part, listed, strict=True) if key in missing}
+        found |= there
+        missing -= there.keys()
+    return found
+
+
+def _listed(state: RedisState, execution: str, node: str) -> dict[int, int]:
+    """The items that its last run was to run, if these were not all, with the number in each idempotency
+    key."""
+    (listed,) = state.sessions.retrying_read([("LRANGE", state.keys.items_todo(execution, node), 0, -1)])
+    return dict(tuple(map(int, each.split(b":"))) for each in listed)  # type: ignore[misc]
 
 
 def noted_failures(state: RedisState, execution: str, node: str) -> dict[int, ItemRecord]:

@@ -17,6 +17,7 @@ from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.fork import Fork
 from flowengine.execution.rules.deadlines import TaskState
+from flowengine.execution.rules.maps.choosing import KnownItems
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys, map_reads
@@ -362,6 +363,10 @@ class RedisState:
     def noted_failures(self, execution: str, node: str) -> dict[int, ItemRecord]:
         """The records of the items that are noted as failed."""
         return map_reads.noted_failures(self, execution, node)
+
+    def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
+        """What is known of the items of an ended map, of which these are asked for by their keys."""
+        return map_reads.known_items(self, execution, node, total, keys)
 
     def stored_items(self, execution: str, node: str, indexes: Sequence[int]) -> list[bytes]:
         """These items of a map."""

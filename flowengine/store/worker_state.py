@@ -147,8 +147,7 @@ class RedisWorkerState:
         name = self._keys.node(task.execution, task.node)
         (stored,) = self._sessions.retrying_read([("HGET", name, keys.STATE)])
         record = decode_record(stored)
-        total = 0 if record.map is None else record.map.total
-        return items_left(self._state, task.execution, task.node, total)
+        return items_left(self._state, task.execution, task.node, record.map)
 
     def report(
         self,

@@ -59,6 +59,7 @@ from flowengine.execution.views.executions import (
     ExecutionView,
     ForkPreviewView,
     HealthView,
+    ItemsAgainView,
     ListView,
     NodeDetailView,
     NodeView,
@@ -287,21 +288,27 @@ class FakeExecutions:
         with self._lock:
             found = self._ended(execution_id, asked)
             found.status, found.run = "running", found.run + 1
-        shown = self._rerun(found, asked)
+        shown, items = self._rerun(found, asked), self._items(asked)
         return RerunView(
-            execution_id=execution_id, status="running", run=found.run, rerun_of=msgspec.UNSET, **shown
+            execution_id=execution_id,
+            status="running",
+            run=found.run,
+            rerun_of=msgspec.UNSET,
+            items=items,
+            **shown,
         )
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
         self._enter()
         found = self._ended(execution_id, asked)
-        shown = self._rerun(found, asked)
+        shown, items = self._rerun(found, asked), self._items(asked)
         return RerunPreviewView(
             execution_id=execution_id,
             run=found.run,
             version=None,
             not_possible=(),
             forks=msgspec.UNSET,
+            items=items,
             **shown,
         )
 
@@ -312,8 +319,10 @@ class FakeExecutions:
         with self._lock:
             new = f"x{len(self.stored) + 1}"
             self.stored[new] = _Stored(found.plan, found.correlation_id, found.inputs, dict(found.labels))
-        shown = self._rerun(found, asked)
-        return RerunView(execution_id=new, status="pending", run=2, rerun_of=execution_id, **shown)
+        shown, items = self._rerun(found, asked), self._items(asked)
+        return RerunView(
+            execution_id=new, status="pending", run=2, rerun_of=execution_id, items=items, **shown
+        )
 
     def preview_fork(
         self, execution_id: str, asked: RerunAsked, version: Version = ORIGINAL
@@ -321,7 +330,7 @@ class FakeExecutions:
         self._enter()
         found = self._find(execution_id)
         self.forks.append((asked, version))
-        shown = self._rerun(found, asked)
+        shown, items = self._rerun(found, asked), self._items(asked)
         anew = AnewView(node="a", code="definition", message="'a' is another in this version")
         return RerunPreviewView(
             execution_id=execution_id,
@@ -329,6 +338,7 @@ class FakeExecutions:
             version=None,
             not_possible=(),
             forks=ForkPreviewView(version=None, anew=(anew,)),
+            items=items,
             **shown,
         )
 
@@ -340,6 +350,14 @@ class FakeExecutions:
         if asked.run not in (None, found.run):
             raise RerunOvertakenError(f"the execution is in run {found.run}")
         return found
+
+    @staticmethod
+    def _items(asked: RerunAsked) -> dict[str, ItemsAgainView] | msgspec.UnsetType:
+        named = asked.wanted.items
+        return {
+            node: ItemsAgainView(reset=len(keys), reused=1, failed=0, cancelled=0)
+            for node, keys in named.items()
+        } or msgspec.UNSET
 
     @staticmethod
     def _rerun(found: _Stored, asked: RerunAsked) -> dict[str, tuple[str, ...]]:

@@ -40,7 +40,7 @@ from flowengine.workflow.policy_schema import priority as priority_schema
 from flowengine.workflow.posting.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.chosen_version import LATEST, ORIGINAL
-from flowengine.workflow.requests.rerun import MAX_NODES, MAX_VERSION, MODES, WORDS
+from flowengine.workflow.requests.rerun import MAX_ITEMS, MAX_NODES, MAX_VERSION, MODES, WORDS
 from flowengine.workflow.schema import labels_schema
 
 WORKFLOW: Final = "Workflow"
@@ -103,6 +103,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.RerunView: "RerunExecution",
     views.RerunPreviewView: "RerunPreview",
     views.NotPossibleView: "NotPossible",
+    views.ItemsAgainView: "ItemsAgain",
     views.ForkPreviewView: "NewExecutionPreview",
     views.AnewView: "BeginsAnew",
     views.RerunOfView: "RerunOf",
@@ -313,6 +314,17 @@ def _rerun() -> JsonObject:
     fields: JsonObject = {
         "mode": {"type": "string", "enum": list(MODES)},
         "from": {**node_ids, "description": "The nodes that the mode `from` begins with."},
+        "items": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_ITEMS,
+                "items": {"type": ["string", "integer"]},
+            },
+            "description": "The items that run again, by the ids of their maps: their keys. Without a mode "
+            "and in the mode `from` exactly these, in the mode `failed` all that have not completed besides.",
+        },
         "skip": {**node_ids, "description": "Nodes that are skipped in this run."},
         "inputs": reference(INPUTS),
         "version": {

@@ -33,13 +33,27 @@ from flowengine.execution.history.runs import Why
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import line_up
+from flowengine.execution.rules.maps.choosing import ChosenItems, KnownItems
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import Again, begin_again
 from flowengine.execution.rules.steering.overruling import Overruling
-from flowengine.execution.rules.steering.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
+from flowengine.execution.rules.steering.rerunning import (
+    OF_NOW,
+    RETRY,
+    NotPossible,
+    Rerun,
+    Wanted,
+    maps_to_know,
+    rerun_of,
+)
 from flowengine.execution.status import counts_as_success, execution_may
-from flowengine.execution.views.executions import NotPossibleView, RerunPreviewView, RerunView
-from flowengine.jsonvalue import JsonValue, decode
+from flowengine.execution.views.executions import (
+    ItemsAgainView,
+    NotPossibleView,
+    RerunPreviewView,
+    RerunView,
+)
+from flowengine.jsonvalue import JsonValue, decode, pointer_to
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.stages import HOOKS
@@ -50,7 +64,14 @@ if TYPE_CHECKING:
 TRIES: Final = 50
 
 
-class RerunStore(Protocol):
+class ItemStore(Protocol):
+    """State as the choice of items needs it. Every method may raise StoreUnavailableError."""
+
+    def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
+        """What is known of the items of an ended map, of which these are asked for by their keys."""
+
+
+class RerunStore(ItemStore, Protocol):
     """State as a rerun needs it. Every method may raise StoreUnavailableError."""
 
     @property
@@ -134,6 +155,12 @@ class Found(msgspec.Struct, frozen=True):
         return self._names(sorted(self.rerun.skipped))
 
     @property
+    def items(self) -> dict[str, ItemsAgainView] | msgspec.UnsetType:
+        """What the maps do of which items are named."""
+        found = {self.plan.nodes[at].id: _view_of(chosen) for at, chosen in self.rerun.items.items()}
+        return found or msgspec.UNSET
+
+    @property
     def results_reused(self) -> int:
         """How many of these have a result."""
         stands = records_of(self.stored)
@@ -157,8 +184,15 @@ def preview(store: RerunStore, execution: str, asked: RerunAsked) -> RerunPrevie
                 reused=found.reused,
                 skipped=found.skipped,
                 not_possible=not_possible_views(found.rerun),
+                items=found.items,
             )
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
+
+
+def _view_of(chosen: ChosenItems) -> ItemsAgainView:
+    return ItemsAgainView(
+        reset=len(chosen.left), reused=chosen.reused, failed=chosen.stays, cancelled=chosen.out
+    )
 
 
 def not_possible_views(rerun: Rerun) -> tuple[NotPossibleView, ...]:
@@ -208,6 +242,7 @@ def rerun(
                 reset=found.reset,
                 reused=found.reused,
                 skipped=found.skipped,
+                items=found.items,
             )
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
@@ -255,13 +290,24 @@ def find(
         wanted = replace(wanted, readers=changed.readers)
         given = stored_inputs(plan, changed.inputs, changed.vars)
         key = _key(execution, plan, record, changed, now)
-    rerun = rerun_of(plan, records_of(stored), wanted)
+    records = records_of(stored)
+    known = known_items(store, execution, maps_to_know(plan, records, wanted), wanted)
+    rerun = rerun_of(plan, records, wanted, known)
     if record.status == "completed" and wanted == RETRY and not has_failed_hooks(plan, stored):
         raise WrongStateError(
             f"execution '{execution}' is completed, and nothing in it has failed: name the nodes to begin "
             "with, or run all again"
         )
     return Found(plan, record, stored, rerun, given, key)
+
+
+def known_items(
+    store: ItemStore, execution: str, maps: Mapping[str, int], wanted: Wanted
+) -> dict[str, KnownItems]:
+    """What is known of the items of these ended maps. Read without WATCH: they do not change in their run."""
+    return {
+        name: store.known_items(execution, name, total, wanted.items[name]) for name, total in maps.items()
+    }
 
 
 def refuse_overtaken(execution: str, record: ExecutionRecord, asked: RerunAsked) -> None:
@@ -318,7 +364,7 @@ def has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:
 
 def refuse_impossible(rerun: Rerun, wanted: Wanted) -> None:
     """Raises RerunInvalidError, RerunNotPossibleError for what cannot be done."""
-    found = [(_problem(each, wanted), each.code == "does_not_run") for each in rerun.not_possible]
+    found = [(_problem(each, wanted), each.code in OF_NOW) for each in rerun.not_possible]
     if invalid := [problem for problem, of_now in found if not of_now]:
         raise RerunInvalidError(tuple(invalid))
     if found:
@@ -326,6 +372,11 @@ def refuse_impossible(rerun: Rerun, wanted: Wanted) -> None:
 
 
 def _problem(hindered: NotPossible, wanted: Wanted) -> Problem:
+    if hindered.field == "items":
+        pointer = pointer_to("/items", hindered.node)
+        if hindered.item is not None:
+            pointer = pointer_to(pointer, wanted.items[hindered.node].index(hindered.item))
+        return Problem(code=hindered.code, pointer=pointer, message=hindered.message)
     names = wanted.start_from if hindered.field == "from" else wanted.skip
     pointer = f"/{hindered.field}/{names.index(hindered.node)}"
     return Problem(code=hindered.code, pointer=pointer, message=hindered.message)

@@ -8,7 +8,7 @@ If that run is over, since its execution is gone or has begun another one, the f
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -18,20 +18,20 @@ from flowengine.engine.held import Held
 from flowengine.engine.limits.turn import place_of_run
 from flowengine.engine.ports import DecisionStore, Reading, Unit
 from flowengine.errors import ConflictError
-from flowengine.execution.changes import Change, CopyNodes, Send
+from flowengine.execution.changes import Change, Copy, CopyNodes, Send
 from flowengine.execution.events import Event
 from flowengine.execution.messages import CopyResults
 from flowengine.execution.records import Control, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.fork import Fork
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.limits.queueing import line_up
-from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import Again, begin_again
 from flowengine.execution.rules.steering.forking import (
     FORK_RUN,
     bytes_of,
     cannot_be_made,
     copied,
+    copied_nodes,
     in_one_step,
 )
 from flowengine.execution.rules.steering.rerunning import Rerun
@@ -118,8 +118,9 @@ class CopyStep:
         plan = None if record is None else self._store.plan(execution)
         if record is None or fork is None or plan is None or not _waits(record.control):
             return None
-        rerun = Rerun(frozenset(fork.reset), frozenset(fork.skipped))
-        kept = frozenset(rerun.reused(plan))
+        keeps = frozenset(fork.items)
+        rerun = Rerun(frozenset(fork.reset), frozenset(fork.skipped), keeps=keeps, items=fork.items)
+        kept = frozenset(copied_nodes(plan, rerun))
         # Parents first: what is there at any moment has what it was decided by.
         reused = [plan.nodes[position].id for position in plan.parents_first if position in kept]
         return _Made(execution, record, plan, fork, rerun, reused)
@@ -136,31 +137,28 @@ class CopyStep:
             log.warning("execution.fork_failed", execution_id=made.execution, origin=origin.execution)
             return list(cannot_be_made(reason, unit.now))
         count = in_one_step(known)
-        copies = self._copies(made, known[:count])
+        copies = self._copies(origin.execution, known[:count])
         if count < len(names):
             message = msgspec.structs.replace(message, first=message.first + count)
-            return [*copies, Send(message)]
+            return [*_storing(made, copies), Send(message)]
         before = made.reused[: message.first]
-        records = {**self._store.read_nodes(made.execution, before), **dict(known[:count])}
-        if others := [node.id for node in made.plan.nodes if node.id not in records]:
-            unit.extend([(made.execution, name) for name in others])
-        return [*copies, *self._begin(made, records, unit.now)]
+        copied_before = [*self._store.read_nodes(made.execution, before).items()]
+        everything = [*self._copies(made.execution, copied_before), *copies]
+        if written := _written(made, [copy.node for copy in everything]):
+            unit.extend([(made.execution, name) for name in written])
+        return [*_storing(made, copies), *self._begin(made, everything, unit.now)]
 
-    def _copies(self, made: _Made, nodes: Sequence[tuple[str, NodeRecord]]) -> list[Change]:
-        if not nodes:
-            return []
-        origin = made.fork.origin.execution
+    def _copies(self, execution: str, nodes: Sequence[tuple[str, NodeRecord]]) -> list[Copy]:
         maps = [name for name, record in nodes if record.map is not None]
-        sizes = self._store.bytes_of_items(origin, maps)
-        copies = [copied(name, record, sizes.get(name, 0)) for name, record in nodes]
-        return [CopyNodes(origin, made.record.created_at, tuple(copies))]
+        sizes = self._store.bytes_of_items(execution, maps)
+        return [copied(name, record, sizes.get(name, 0)) for name, record in nodes]
 
-    def _begin(self, made: _Made, records: Mapping[str, NodeRecord], now: int) -> list[Change]:
+    def _begin(self, made: _Made, copies: Sequence[Copy], now: int) -> list[Change]:
         """The fork's run: all that it reuses is there."""
         why, plan = made.fork.why, made.plan
         asked = "" if why.by is None else f" {why.by}"
         told = Event("execution_rerun", now, detail=f"{why.mode}{asked}")
-        kept = {name: copied(name, record).record for name, record in records.items()}
+        kept = {copy.node: copy.record for copy in copies}
         again = Again(
             "trigger",
             secrets.token_hex(8),
@@ -177,7 +175,19 @@ class CopyStep:
             run = Run(made.execution, FORK_RUN, made.record.correlation_id)
             changes = line_up(run, changes, place)
         log.info("execution.fork_begun", execution_id=made.execution, copied=len(kept))
-        return [*changes, *bytes_of(records_of(kept), kept)]
+        return [*changes, *bytes_of(copies)]
+
+
+def _storing(made: _Made, copies: Sequence[Copy]) -> list[Change]:
+    if not copies:
+        return []
+    return [CopyNodes(made.fork.origin.execution, made.record.created_at, tuple(copies))]
+
+
+def _written(made: _Made, copied: Container[str]) -> list[str]:
+    """The nodes that begin again: what was not copied, and the maps of which only some items run."""
+    names = enumerate([node.id for node in made.plan.nodes])
+    return [name for position, name in names if name not in copied or position in made.rerun.keeps]
 
 
 def _waits(control: Control | None) -> bool:

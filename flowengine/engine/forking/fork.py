@@ -22,6 +22,7 @@ from flowengine.engine.commands.rerun import (
     RerunAsked,
     RerunNotPossibleError,
     has_failed_hooks,
+    known_items,
     not_possible_views,
     refuse_impossible,
     refuse_overtaken,
@@ -42,8 +43,9 @@ from flowengine.execution.history.runs import Why
 from flowengine.execution.messages import CopyResults
 from flowengine.execution.records import ExecutionRecord, Origin
 from flowengine.execution.requests.fork import Fork
-from flowengine.execution.rules.steering.forking import FORK_RUN, Anew, fork_of
-from flowengine.execution.rules.steering.rerunning import RETRY
+from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.steering.forking import FORK_RUN, Anew, fork_of, taken_of
+from flowengine.execution.rules.steering.rerunning import RETRY, maps_to_know
 from flowengine.execution.views.executions import AnewView, ForkPreviewView, RerunPreviewView, RerunView
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.observability.tracing.trace_text import without_trace
@@ -102,6 +104,7 @@ def preview_fork(
         skipped=found.skipped,
         not_possible=not_possible_views(found.rerun),
         forks=fork.view,
+        items=found.items,
     )
 
 
@@ -130,7 +133,7 @@ def fork(
     why = Why("rerun", asked.wanted.mode, acting_key())
     reset, skipped = sorted(found.rerun.reset), sorted(found.rerun.skipped)
     origin, may = Origin(execution, found.record.run), acting_patterns()
-    kept = Fork(origin, tuple(reset), tuple(skipped), why, found.key, may)
+    kept = Fork(origin, tuple(reset), tuple(skipped), why, found.key, may, dict(found.rerun.items))
     encoded, correlation_id = encode_plan(plan), without_trace(found.record.correlation_id)
     create = Create(
         plan.name,
@@ -158,6 +161,7 @@ def fork(
         reused=found.reused,
         skipped=found.skipped,
         rerun_of=execution,
+        items=found.items,
     )
 
 
@@ -231,7 +235,9 @@ def _find(
     stored = store.read_nodes(execution, [node.id for node in was.nodes])
     given = _given(store, execution, _Occasion(record, was, version, asked.inputs, new, store.now()))
     wanted = replace(asked.wanted, readers=given.readers)
-    forking = fork_of(was, plan, stored, wanted)
+    maps = maps_to_know(plan, records_of(taken_of(was, plan, stored)), wanted)
+    known = known_items(store, execution, maps, wanted)
+    forking = fork_of(was, plan, stored, wanted, known)
     as_it_was = plan is was and record.status == "completed" and wanted == RETRY
     if as_it_was and not has_failed_hooks(was, stored):
         raise WrongStateError(

@@ -12,6 +12,7 @@ from flowengine.execution.changes import (
     ArmTimer,
     Begin,
     Change,
+    ChooseItems,
     DropMap,
     Happened,
     Relabel,
@@ -27,6 +28,7 @@ from flowengine.execution.records import (
     UNTOUCHED,
     Control,
     ExecutionRecord,
+    MapRecord,
     NodeRecord,
     attempt_of,
     carried_on,
@@ -36,6 +38,7 @@ from flowengine.execution.rules.children.keeping import keep_children
 from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
+from flowengine.execution.rules.maps.choosing import ChosenItems, record_of_all, record_of_chosen
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
 from flowengine.execution.rules.repeating import begun_again, forget
 from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
@@ -197,16 +200,26 @@ def begin_again(
         before = stored.get(node.id, NodeRecord())
         if position in rerun.touched or position not in plan.main:
             policy, goes_on = plan.policy(position), position in rerun.goes_on
-            keeps = position in rerun.keeps
+            keeps, chosen = position in rerun.keeps, rerun.items.get(position)
             writes[position] = _reset(
-                node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on, keeps=keeps
+                node.id,
+                before,
+                run,
+                gives_outputs=policy.gives_outputs,
+                goes_on=goes_on,
+                keeps=keeps,
+                chosen=chosen,
             )
             if again.gives_anew and _may_use_cache(policy):
                 pending = replace(writes[position].record, cached=False)
                 writes[position] = replace(writes[position], record=pending)
-            freed += 0 if goes_on or keeps else before.counted
+            counts_on = goes_on or (keeps and before.map is not None and before.map.ended_by_itself)
+            freed += 0 if counts_on else before.counted
             happened += () if goes_on else forget(policy, node.id, before)
             happened += [DropMap(node.id)] if before.map is not None and not keeps else []
+            if chosen is not None:
+                happened.append(ChooseItems(node.id, chosen.left, chosen.freed))
+                freed += chosen.freed
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -326,15 +339,17 @@ def _reset(
     gives_outputs: bool = False,
     goes_on: bool = False,
     keeps: bool = False,
+    chosen: ChosenItems | None = None,
 ) -> Write:
     """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `goes_on`: with
     the iteration at which it has stopped, or the child that it stood for. `keeps`: it is a map whose items
-    stay.
+    stay; of these the `chosen` ones run again, or all that have not completed.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
-    # Of what was asked for the items of a map, some at least has been answered.
-    completed = counts_as_success(before.status) or (before.map is not None and not keeps)
+    # Of what was asked for the items of a map, some at least has been answered. Those that it keeps have
+    # numbers of their own.
+    completed = not keeps and (counts_as_success(before.status) or before.map is not None)
     pending = replace(
         carried_on(before, after(before.status, "reset")),
         run=run,
@@ -344,10 +359,15 @@ def _reset(
         repeated=begun_again(before) if goes_on else None,
         counted=before.counted if goes_on else 0,
         child=before.child if goes_on else None,
-        map=before.map if keeps else None,
+        map=_kept_map(before.map, chosen) if keeps and before.map is not None else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
-    return Write(node, pending, anew=completed or gives_outputs, kept=kept)
+    has_result = completed or counts_as_success(before.status) or gives_outputs
+    return Write(node, pending, anew=has_result, kept=kept)
+
+
+def _kept_map(record: MapRecord, chosen: ChosenItems | None) -> MapRecord:
+    return record_of_all(record) if chosen is None else record_of_chosen(record, chosen)
 
 
 def _ended_before(node: str, record: NodeRecord, now: int) -> Event:

@@ -6,7 +6,7 @@ Pure data; times are RFC 3339 in UTC with milliseconds, so that as texts they so
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -74,7 +74,7 @@ class NotPossibleView(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a rerun cannot do: for which node, and why. `field`: of the request."""
 
     node: str
-    field: Literal["from", "skip"]
+    field: Literal["from", "skip", "items"]
     code: str
     message: str
 
@@ -85,6 +85,16 @@ class AnewView(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     code: str
     message: str
+
+
+class ItemsAgainView(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the items of a map: how many run again; of the others, how many keep their result (`reused`), stay
+    `failed`, or have not run and do not (`cancelled`)."""
+
+    reset: int
+    reused: int
+    failed: int
+    cancelled: int
 
 
 class ForkPreviewView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +111,8 @@ class RerunPreviewView(msgspec.Struct, frozen=True, kw_only=True):
 
     `reset`: the nodes that begin again, hooks included; `reused`: those that stay as they are; `skipped`:
     those that the run skips; `not_possible`: what keeps it from being done. `version`: of the definition;
-    null for a posted document. `forks`: of a rerun as a new execution, what is said of that.
+    null for a posted document. `forks`: of a rerun as a new execution, what is said of that. `items`: what
+    the maps do of which items are named.
     """
 
     execution_id: str
@@ -112,6 +123,7 @@ class RerunPreviewView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[str, ...]
     not_possible: tuple[NotPossibleView, ...]
     forks: ForkPreviewView | msgspec.UnsetType = msgspec.UNSET
+    items: Mapping[str, ItemsAgainView] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RerunView(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +137,7 @@ class RerunView(msgspec.Struct, frozen=True, kw_only=True):
     reused: tuple[str, ...]
     skipped: tuple[str, ...]
     rerun_of: str | msgspec.UnsetType = msgspec.UNSET
+    items: Mapping[str, ItemsAgainView] | msgspec.UnsetType = msgspec.UNSET
 
 
 class OverruledView(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,13 +65,15 @@ class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
 
 class StoredItemState(msgspec.Struct, frozen=True):
     """What is stored of one item: how it has ended, or how it stands between its tries; whether its task has
-    been sent in this run. `truncated`: its result was too large to be read."""
+    been sent in this run. `truncated`: its result was too large to be read. `left_out`: this run does not
+    run it."""
 
     key: str
     ended: ItemRecord | None
     tried: NodeRecord | None
     sent: bool
     truncated: bool = False
+    left_out: bool = False
 
 
 class MapItem(msgspec.Struct, frozen=True):
@@ -127,14 +129,14 @@ def map_view(record: NodeRecord, sent: int, ended: int, failures: int) -> MapVie
     if is_open(record.status):
         running = max(0, sent - max(0, ended - known.kept))
         failed = min(failures, ended)
-        pending = max(0, known.total - ended - running)
+        pending = max(0, known.total - known.out - ended - running)
         return MapView(
             total=known.total,
             pending=pending,
             running=running,
             completed=ended - failed,
             failed=failed,
-            cancelled=0,
+            cancelled=known.out,
         )
     # A stop, or an operator, has ended it before its items: what has become of these is stored.
     by_itself = known.completed or known.failed or not ended
@@ -165,7 +167,7 @@ def item_view(index: int, stored: StoredItemState, *, is_over: bool) -> ItemView
             result_truncated=stored.truncated or msgspec.UNSET,
         )
     status: ItemStatus = "running" if stored.sent else "pending"
-    if is_over:
+    if is_over or stored.left_out:
         status = "cancelled"
     elif tried is not None and tried.status == "waiting":
         status = "waiting"

@@ -19,6 +19,7 @@ from flowengine.execution.changes import (
     Begin,
     Change,
     ChangeStatus,
+    ChooseItems,
     CopyNodes,
     CountDown,
     CountItems,
@@ -86,6 +87,7 @@ from flowengine.store.committing.decisions_counted import count_decided
 from flowengine.store.committing.fork_commands import copying, marking
 from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
 from flowengine.store.committing.map_commands import (
+    choosing_items,
     ending_item,
     opening_map,
     reopening_map,
@@ -232,6 +234,8 @@ class ChangeEncoder:
                     last.append(change)
                 case Create():
                     self._create(execution, change)
+                case ChooseItems():
+                    self.commands += choosing_items(self._keys, execution, change)
                 case CopyNodes():
                     plan, gone = self._lifetimes.plan(execution), self._gone(change.created_at)
                     later = gone + CONTROL_LEAD_S

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from flowengine.execution.changes import EndItem, OpenMap, ReopenMap, WriteTry
+from flowengine.execution.changes import ChooseItems, EndItem, OpenMap, ReopenMap, WriteTry
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command
@@ -31,13 +31,28 @@ def opening_map(names: keys.Keys, execution: str, change: OpenMap) -> Iterator[C
 
 def reopening_map(names: keys.Keys, execution: str, change: ReopenMap) -> Iterator[Command]:
     """List the items that are sent, in place of what has become of them."""
-    node, todo = change.node, names.items_todo(execution, change.node)
-    yield ("DEL", todo, names.map(execution, node))
-    yield ("HSET", names.map(execution, node), keys.SENT, 0)
-    for first in range(0, len(change.left), AT_ONCE):
-        left = change.left[first : first + AT_ONCE]
+    yield from _listing(names, execution, change.node, change.left)
+
+
+def choosing_items(names: keys.Keys, execution: str, change: ChooseItems) -> Iterator[Command]:
+    """List the items that begin again, in place of what has become of them."""
+    yield from _listing(names, execution, change.node, change.left)
+    if change.freed:
+        yield ("HINCRBY", names.counts(execution), keys.map_bytes_field(change.node), -change.freed)
+
+
+def _listing(
+    names: keys.Keys, execution: str, node: str, listed: tuple[tuple[int, int], ...]
+) -> Iterator[Command]:
+    """What has failed and is not listed stays noted so."""
+    todo, sent = names.items_todo(execution, node), names.map(execution, node)
+    yield ("DEL", todo)
+    yield ("HSET", sent, keys.SENT, 0)
+    for first in range(0, len(listed), AT_ONCE):
+        left = listed[first : first + AT_ONCE]
         yield ("RPUSH", todo, *[f"{index}:{answered}" for index, answered in left])
         yield ("HDEL", names.items_ended(execution, node), *[index for index, _ in left])
+        yield ("HDEL", sent, *[keys.failure_field(index) for index, _ in left])
 
 
 def writing_try(names: keys.Keys, execution: str, change: WriteTry) -> Iterator[Command]:

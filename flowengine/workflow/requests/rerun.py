@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.jsonvalue import pointer_to
+from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
@@ -17,10 +18,12 @@ from flowengine.workflow.validation import Form, read_text
 
 Mode: TypeAlias = Literal["failed", "from", "all"]
 
-FIELDS: Final = ("mode", "from", "skip", "inputs", "version", "as", "preview", "expect")
-FUTURE_FIELDS: Final = ("items",)
+FIELDS: Final = ("mode", "from", "items", "skip", "inputs", "version", "as", "preview", "expect")
 MODES: Final[tuple[Mode, ...]] = ("failed", "from", "all")
 MAX_NODES: Final = 1000
+MAX_ITEMS: Final = 10_000
+"""So many items are named in all."""
+MAX_KEY_CHARS: Final = 200
 SAME: Final = "same"
 NEW: Final = "new"
 WORDS: Final = (SAME, NEW)
@@ -30,7 +33,8 @@ MAX_VERSION: Final = 2**31 - 1
 class PostedRerun(msgspec.Struct, frozen=True):
     """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in;
     `version`: that of its definition, where it is expected to be of one.
-    `inputs`: those that get other values. `as_new`: as a new execution, by this version (`by_version`)."""
+    `inputs`: those that get other values. `items`: those that run again of these maps, by their keys.
+    `as_new`: as a new execution, by this version (`by_version`)."""
 
     mode: Mode = "failed"
     start_from: tuple[str, ...] = ()
@@ -43,6 +47,7 @@ class PostedRerun(msgspec.Struct, frozen=True):
     version: int | None = None
     as_new: bool = False
     by_version: Version = ORIGINAL
+    items: Mapping[str, tuple[str, ...]] = {}
 
 
 def read_rerun(body: bytes, form: Form, limits: Limits) -> PostedRerun:
@@ -60,19 +65,25 @@ def read_rerun(body: bytes, form: Form, limits: Limits) -> PostedRerun:
 
 
 def _read(body: JsonObject, report: Report) -> PostedRerun:
-    refuse_unknown_fields(body, FIELDS, "", report, future=FUTURE_FIELDS)
+    refuse_unknown_fields(body, FIELDS, "", report)
     as_new, by_version = _as_new(body, report), _by_version(body, report)
     if by_version != ORIGINAL and not as_new and not report:
         message = "another version takes a new execution: say 'as: new' as well"
         report.add("out_of_range", "/version", message)
     start_from, skip = _names(body, "from", report), _names(body, "skip", report)
-    mode = _mode(body, start_from, report)
+    items = _items(body, report)
+    mode = _mode(body, report, names=bool(start_from or items))
     inputs = _inputs(body, report)
-    if mode == "from" and not (start_from or skip or inputs or by_version != ORIGINAL) and not report:
+    asks = start_from or items or skip or inputs or by_version != ORIGINAL
+    if mode == "from" and not asks and not report:
         report.add("missing_field", "/from", "the mode 'from' needs the nodes to begin with, in 'from'")
     if mode != "from" and start_from:
         message = f"'from' belongs to the mode 'from', and the mode is '{mode}': take one of them out"
         report.add("out_of_range", "/from", message)
+    if mode == "all" and items:
+        report.add(
+            "out_of_range", "/items", "the mode 'all' begins with all items of each map: leave 'items' out"
+        )
     run, version = _expected(body, report)
     preview = _preview(body, report)
     return PostedRerun(
@@ -85,14 +96,15 @@ def _read(body: JsonObject, report: Report) -> PostedRerun:
         version=version,
         as_new=as_new,
         by_version=by_version,
+        items=items,
     )
 
 
-def _mode(body: JsonObject, start_from: tuple[str, ...], report: Report) -> Mode:
-    """The mode: by default `from` where nodes are named, else `failed`."""
+def _mode(body: JsonObject, report: Report, *, names: bool) -> Mode:
+    """The mode: by default `from` where nodes or items are named, else `failed`."""
     value = body.get("mode")
     if value is None:
-        return "from" if start_from else "failed"
+        return "from" if names else "failed"
     for mode in MODES:
         if value == mode:
             return mode
@@ -124,6 +136,44 @@ def _names(body: JsonObject, field: str, report: Report) -> tuple[str, ...]:
             pointer = pointer_to(f"/{field}", place)
             report.add("wrong_type", pointer, f"a node's id must be text, it is {type_name(name)}")
     return tuple(dict.fromkeys([name for name in value if isinstance(name, str)]))
+
+
+def _items(body: JsonObject, report: Report) -> dict[str, tuple[str, ...]]:
+    """The keys of items by their maps; a number is a key as the text that it is."""
+    value = body.get("items")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        message = f"'items' must be an object of lists of keys by their maps, it is {type_name(value)}"
+        report.add("wrong_type", "/items", message)
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for node, keys in value.items():
+        pointer = pointer_to("/items", node)
+        if not isinstance(keys, list):
+            message = f"the items of a map must be a list of their keys, it is {type_name(keys)}"
+            report.add("wrong_type", pointer, message)
+        elif not keys:
+            report.add("out_of_range", pointer, "no item is named: name some, or leave the map out")
+        else:
+            found[node] = tuple(dict.fromkeys(_keys(keys, pointer, report)))
+    if (count := sum(map(len, found.values()))) > MAX_ITEMS:
+        report.add("out_of_range", "/items", f"at most {MAX_ITEMS} items are named in all, not {count}")
+    return found
+
+
+def _keys(keys: list[JsonValue], pointer: str, report: Report) -> Iterator[str]:
+    for place, key in enumerate(keys):
+        if isinstance(key, int) and not isinstance(key, bool):
+            yield str(key)
+        elif not isinstance(key, str):
+            message = f"the key of an item must be text or a whole number, it is {type_name(key)}"
+            report.add("wrong_type", pointer_to(pointer, place), message)
+        elif not 1 <= len(key) <= MAX_KEY_CHARS:
+            message = f"the key of an item has 1 to {MAX_KEY_CHARS} characters, not {len(key)}"
+            report.add("out_of_range", pointer_to(pointer, place), message)
+        else:
+            yield key
 
 
 def _inputs(body: JsonObject, report: Report) -> JsonObject:

@@ -425,7 +425,7 @@ RESETS: Final = (
     ),
     _starting(
         "the result of what is reset goes",
-        "return Write(node, pending, anew=completed or gives_outputs, kept=kept)",
+        "return Write(node, pending, anew=has_result, kept=kept)",
         "return Write(node, pending, kept=kept)",
     ),
 )

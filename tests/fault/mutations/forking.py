@@ -31,7 +31,7 @@ MUTANTS: Final = (
     _step("a fork begins with the last step", "        if count < len(names):\n", "        if count < 0:\n"),
     _step(
         "what the copied results take counts towards the fork's limit",
-        "        return [*changes, *bytes_of(records_of(kept), kept)]\n",
+        "        return [*changes, *bytes_of(copies)]\n",
         "        return changes\n",
     ),
     _step("a fork waits for its turn", "        if place is not None:\n", "        if False:\n"),
@@ -48,7 +48,7 @@ MUTANTS: Final = (
     ),
     _rule(
         "what would go on in the same execution begins from its start in a fork",
-        "    rerun = replace(rerun, goes_on=frozenset(), keeps=frozenset())\n",
+        "    rerun = replace(rerun, goes_on=frozenset(), keeps=named, not_possible=hindered)\n",
         "",
     ),
     _rule("the children of an origin are its own", "child=None, turn=None", "turn=None"),

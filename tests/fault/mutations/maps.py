@@ -51,8 +51,8 @@ MUTANTS: Final = (
     _rule(
         "a share of items is rounded down",
         "ending",
-        "if far.failed <= map_record.tolerated:",
-        "if far.failed < map_record.tolerated:",
+        "if far.failed + map_record.out <= map_record.tolerated:",
+        "if far.failed + map_record.out < map_record.tolerated:",
     ),
     _rule(
         "a failure that was noted too late is none",
@@ -93,8 +93,8 @@ MUTANTS: Final = (
     _in(
         "a failed map keeps its list",
         "execution/rules/steering/rerunning",
-        'record.status not in ("failed", "cancelled")',
-        'record.status not in ("completed",)',
+        'named or record.status in ("failed", "cancelled")',
+        'named or record.status in ("completed",)',
     ),
     _in(
         "all items run where something above a map does",

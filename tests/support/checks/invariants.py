@@ -593,7 +593,8 @@ def _maps(stored: Stored) -> Iterable[str]:
             yield f"items of {node}, which is no map: {record}"
             continue
         ended, window = len(found.ended) - record.map.kept, record.map.at_once or WINDOW
-        if not 0 <= ended <= found.sent <= record.map.total - record.map.kept:
+        to_run = record.map.total - record.map.kept - record.map.out
+        if not 0 <= ended <= found.sent <= to_run:
             yield f"{node} has sent {found.sent} items, {ended} have ended, of {record.map}"
         if found.sent - ended > window:
             yield f"{node} has {found.sent - ended} items in flight, {window} may be"

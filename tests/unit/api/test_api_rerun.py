@@ -68,6 +68,11 @@ def test_a_preview_changes_nothing(api: ServedApi, ended: str) -> None:
         ({"expect": {"run": 1, "version": None}}, RerunAsked(run=1)),
         ({"inputs": {"day": 1}}, RerunAsked(inputs={"day": 1})),
         ({"mode": "from", "inputs": {"day": 1}}, RerunAsked(Wanted("from"), inputs={"day": 1})),
+        ({"items": {"a": ["x", 3, "3"]}}, RerunAsked(Wanted("from", items={"a": ("x", "3")}))),
+        (
+            {"mode": "failed", "from": [], "items": {"a": ["x"]}},
+            RerunAsked(Wanted("failed", items={"a": ("x",)})),
+        ),
     ],
 )
 def test_what_is_asked_for_reaches_the_engine(
@@ -100,6 +105,15 @@ def test_a_rerun_as_a_new_execution_is_answered_with_that(api: ServedApi, ended:
     assert api.store.forks == [(RerunAsked(), "latest"), (RerunAsked(Wanted("from")), 3)]
 
 
+@pytest.mark.parametrize("other", [{}, {"preview": True}, {"as": "new"}, {"as": "new", "preview": True}])
+def test_what_a_map_does_of_which_items_are_named_is_told(
+    api: ServedApi, ended: str, other: dict[str, object]
+) -> None:
+    """By its id, in numbers."""
+    answer = api.client.post(f"/workflows/{ended}/rerun", json={"items": {"a": ["x", "y"]}, **other})
+    assert answer.json()["items"] == {"a": {"reset": 2, "reused": 1, "failed": 0, "cancelled": 0}}
+
+
 def test_what_runs_is_not_run_again(api: ServedApi, ended: str) -> None:
     """409: of two at once one begins."""
     assert api.client.post(f"/workflows/{ended}/rerun").status_code == 202
@@ -130,7 +144,14 @@ def test_a_rerun_that_came_too_late_is_refused(api: ServedApi, ended: str) -> No
         ({"expect": {"runs": 1}}, "unknown_field", "/expect/runs", "did you mean 'run'"),
         ({"expect": {"run": True}}, "wrong_type", "/expect/run", "a whole number"),
         ({"expect": {"version": "2"}}, "wrong_type", "/expect/version", "a whole number"),
-        ({"items": {"a": ["1"]}}, "not_supported_yet", "/items", "does not have yet"),
+        ({"items": ["a"]}, "wrong_type", "/items", "an object of lists of keys"),
+        ({"items": {"a": "1"}}, "wrong_type", "/items/a", "a list of their keys"),
+        ({"items": {"a": []}}, "out_of_range", "/items/a", "leave the map out"),
+        ({"items": {"a": ["1", True]}}, "wrong_type", "/items/a/1", "text or a whole number"),
+        ({"items": {"a": ["x" * 201]}}, "out_of_range", "/items/a/0", "1 to 200 characters, not 201"),
+        ({"items": {"a": [""]}}, "out_of_range", "/items/a/0", "1 to 200 characters, not 0"),
+        ({"items": {"a": list(range(10_001))}}, "out_of_range", "/items", "at most 10000"),
+        ({"items": {"a": ["1"]}, "mode": "all"}, "out_of_range", "/items", "leave 'items' out"),
         ({"version": "latest"}, "out_of_range", "/version", "say 'as: new' as well"),
         ({"version": 3, "as": "same"}, "out_of_range", "/version", "say 'as: new' as well"),
         ({"version": "lastest", "as": "new"}, "out_of_range", "/version", "did you mean 'latest'"),

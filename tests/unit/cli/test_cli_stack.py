@@ -140,9 +140,14 @@ def test_ended_execution_is_run_again(api: ServedApi) -> None:
     api.store.stored[execution].status = "completed"
     told = run("rerun", execution, "--all", "--preview").stdout
     assert told == f"after run 1 of {execution} this would begin:\n  again: a\n"
+    told = run("rerun", execution, "--item", "a=x=1", "--item", "a=2", "--preview").stdout
+    assert "items of a: 2 again, 1 kept" in told
+    assert api.store.reruns[-1] == RerunAsked(Wanted("from", items={"a": ("x=1", "2")}))
     told = run("rerun", execution, "--from", "a", "--skip", "b", "--set", "day=5").stdout
     assert told == f"running, run 2: {execution}\n  again: a\n  skipped: b\n"
     assert api.store.reruns[-1] == RerunAsked(Wanted("from", ("a",), ("b",)), inputs={"day": 5})
+    assert "leave out --item" in run("rerun", execution, "--all", "--item", "a=2", code=2).stderr
+    assert "NODE=KEY" in run("rerun", execution, "--item", "a", code=2).stderr
     told = run("rerun", execution, "--new", "--version", "latest", "--preview").stdout
     assert told == (
         f"after run 2 of {execution} this would begin in a new execution:\n  again: a\n"

@@ -123,6 +123,7 @@ def test_reruns_say_what_they_are_asked_for() -> None:
     asked = Client.rerun("x", start_from=["a"], skip=["b"], inputs={"day": 1}, run=1)
     assert asked.body == b'{"from":["a"],"skip":["b"],"inputs":{"day":1},"expect":{"run":1}}'
     assert Client.preview_rerun("x", mode="all").body == b'{"mode":"all","preview":true}'
+    assert Client.rerun("x", items={"a": ("1", "2")}).body == b'{"items":{"a":["1","2"]}}'
     assert Client.rerun("x", as_new=True, version=3).body == b'{"version":3,"as":"new"}'
     stack = Stack(answer)
     with client_of(stack) as client:

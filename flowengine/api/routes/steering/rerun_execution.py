@@ -66,6 +66,7 @@ RERUN_BODY: Final = RequestBody(
             "What has failed, without one node", {"mode": "failed", "skip": ["analyze_with_llm"]}
         ),
         "preview": BodyExample("What a rerun of everything would do", {"mode": "all", "preview": True}),
+        "items": BodyExample("Two items of a map, and what is below it", {"items": {"each": ["a", "b"]}}),
         "inputs": BodyExample("With another input", {"inputs": {"day": "2026-03-02"}}),
         "new": BodyExample(
             "As a new execution by the version in force", {"as": "new", "version": "latest", "mode": "all"}
@@ -78,8 +79,9 @@ RERUN_EXECUTION: Final = Operation(
     summary="Run an ended execution again",
     description="Begins the next run of an execution that has ended. `mode` says what begins again: "
     "`failed`, what has failed or was cancelled; `from`, the nodes that are named in `from`; `all`, "
-    "everything; always with all that is below, then the outputs and the hooks. Nodes in `skip` are skipped "
-    "in this run. `inputs` get other values, and each node that reads "
+    "everything; always with all that is below, then the outputs and the hooks. `items` names items of "
+    "maps by their keys: exactly these run again, the map's others stay. Nodes in `skip` are skipped in this "
+    "run. `inputs` get other values, and each node that reads "
     "them begins again. The other nodes keep their results. `preview` answers (200) what that would do, and "
     "changes nothing. With `expect` the rerun is refused (409 `overtaken`) if the execution is not in this "
     "run any more. Of two reruns at once exactly one begins. With `as: new` the execution stays as it is, "
@@ -135,7 +137,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
         read, _ = await read_posted(request, backend, "invalid_body", read_rerun)
         posted = read or PostedRerun()
         asked = RerunAsked(
-            Wanted(posted.mode, posted.start_from, posted.skip),
+            Wanted(posted.mode, posted.start_from, posted.skip, items=posted.items),
             posted.run,
             posted.inputs,
             version=posted.version,

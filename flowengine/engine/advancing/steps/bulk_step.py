@@ -43,6 +43,7 @@ from flowengine.execution.requests.bulk import (
 )
 from flowengine.execution.requests.idempotency import KeptTrigger
 from flowengine.execution.requests.listing import Wanted
+from flowengine.execution.rules.maps.choosing import KnownItems
 from flowengine.execution.rules.steering.rerunning import Wanted as Rerun
 from flowengine.workflow.plan import Plan
 
@@ -116,6 +117,9 @@ class BulkStore(Protocol):
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
+
+    def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
+        """What is known of the items of an ended map, of which these are asked for by their keys."""
 
     def advance(
         self,
@@ -242,6 +246,7 @@ class _Walk:
         self.plan = store.plan
         self.read_nodes = store.read_nodes
         self.read_given = store.read_given
+        self.known_items = store.known_items
         self.line_length = store.line_length
         self.owner = store.owner
 

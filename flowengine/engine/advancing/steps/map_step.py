@@ -26,7 +26,7 @@ from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.finishing import Verdict, internal_error
 from flowengine.execution.rules.maps.ending import NAMED, Failure, callback_of, failed_items, items_ended
 from flowengine.execution.rules.maps.opening import key_of, task_of_item
-from flowengine.execution.rules.maps.progress import Far, Next, due, far_of
+from flowengine.execution.rules.maps.progress import Far, Next, due, far_of, starts_nothing_more
 from flowengine.execution.rules.maps.reporting import (
     KEPT_MS,
     Known,
@@ -302,7 +302,8 @@ class MapStep:
         """How far the map is. What is noted as failed is looked at where that may decide something."""
         assert record.map is not None, "it is open"
         far = far_of(record.map, numbers.sent, numbers.ended, numbers.failures)
-        if not numbers.failures or (far.failed <= record.map.tolerated and due(record.map, far) != "end"):
+        decides = starts_nothing_more(record.map, far) or due(record.map, far) == "end"
+        if not numbers.failures or not decides:
             return far, {}
         noted = self._store.noted_failures(*key)
         failures = {index: noted[index] for index in failed_items(noted)}

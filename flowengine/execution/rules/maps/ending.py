@@ -35,9 +35,12 @@ def failed_items(ended: Mapping[int, ItemRecord]) -> tuple[int, ...]:
 
 
 def items_ended(map_record: MapRecord, far: Far, failures: Sequence[Failure]) -> ItemsEnded:
-    """What the engine reports of a map that has ended. `failures`: the first ones, in the items' order."""
+    """What the engine reports of a map that has ended. `failures`: the first ones, in the items' order.
+
+    An item that has not run, and does not in this run, counts as one that has failed.
+    """
     completed = map_record.kept + far.ended - far.failed
-    if far.failed <= map_record.tolerated:
+    if far.failed + map_record.out <= map_record.tolerated:
         return ItemsEnded(completed, far.failed)
     return ItemsEnded(completed, far.failed, _error(map_record, far, failures))
 
@@ -62,8 +65,13 @@ def _error(map_record: MapRecord, far: Far, failures: Sequence[Failure]) -> Node
     more = ", ..." if far.failed > len(failures[:NAMED]) else ""
     allowed = f", {map_record.tolerated} may" if map_record.tolerated else ""
     text = f"{far.failed} of {map_record.total} items failed{allowed}: {named}{more}"
+    if not failures and map_record.out:
+        text = f"{map_record.out} of {map_record.total} items did not run{allowed}"
+        return NodeError(MAP_FAILED.code, text)
     if not failures:
         return NodeError(MAP_FAILED.code, text)
+    if map_record.out:
+        text = f"{text}; {map_record.out} did not run"
     first = failures[0]
     quoted = first.error.message[:QUOTED_CHARS]
     return NodeError(

@@ -58,4 +58,5 @@ def task_of_item(base: RunNode, stored: bytes, wanted: ItemTry, name: str) -> Ru
 
 def reopened(record: MapRecord, left: Sequence[tuple[int, int]]) -> MapRecord:
     """The record of a map of which only these items run again."""
-    return replace(record, kept=record.total - len(left), completed=0, failed=0, again=True)
+    kept = record.total - record.out - len(left)
+    return replace(record, kept=kept, completed=0, failed=0, again=True, chosen=False)

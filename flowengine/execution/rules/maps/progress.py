@@ -26,11 +26,17 @@ class Far(msgspec.Struct, frozen=True):
     failed: int
 
 
+def starts_nothing_more(record: MapRecord, far: Far) -> bool:
+    """Whether more items have failed than may. What had failed before and stays so counts, and so does what
+    does not run; by itself that keeps nothing from running that a caller wants to run again."""
+    return far.failed > max(record.tolerated - record.out, record.stays)
+
+
 Next: TypeAlias = int | Literal["end"]
 
 
 def far_of(record: MapRecord, sent: int, ended: int, failed: int) -> Far:
-    """The numbers of this run. `ended` counts those that had completed before as well."""
+    """The numbers of this run. `ended` counts those that had ended before as well."""
     return Far(sent, max(0, ended - record.kept), failed)
 
 
@@ -40,11 +46,11 @@ def due(record: MapRecord, far: Far) -> Next:
     At most `at_once` are in flight, and always so many while there are more. Without that, new ones are sent
     where half of the window is free, so that one transaction sends many.
     """
-    to_run = record.total - record.kept
+    to_run = record.total - record.kept - record.out
     if far.ended >= to_run:
         return "end"
     in_flight = far.sent - far.ended
-    if far.failed > record.tolerated:
+    if starts_nothing_more(record, far):
         return 0 if in_flight > 0 else "end"
     window = record.at_once or WINDOW
     if not record.at_once and in_flight > window // 2:

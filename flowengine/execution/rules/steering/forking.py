@@ -7,7 +7,7 @@ as the fork can take them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -15,8 +15,15 @@ from msgspec.structs import replace
 
 from flowengine.execution.changes import Change, Copy, Finish, MarkStop, Tally
 from flowengine.execution.records import UNTOUCHED, NodeRecord, Stop
-from flowengine.execution.rules.readiness import Records, records_of
-from flowengine.execution.rules.steering.rerunning import Rerun, Wanted, rerun_of
+from flowengine.execution.rules.maps.choosing import KnownItems
+from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.steering.rerunning import (
+    NOTHING_KNOWN,
+    NotPossible,
+    Rerun,
+    Wanted,
+    rerun_of,
+)
 from flowengine.execution.status import execution_after, is_final
 from flowengine.workflow.plan import Plan
 
@@ -63,17 +70,30 @@ class Forking(msgspec.Struct, frozen=True):
     anew: tuple[Anew, ...] = ()
 
 
-def fork_of(was: Plan, plan: Plan, stored: Mapping[str, NodeRecord], wanted: Wanted) -> Forking:
-    """What a fork by this plan does of an execution by the plan `was` with these records.
+def taken_of(was: Plan, plan: Plan, stored: Mapping[str, NodeRecord]) -> dict[str, NodeRecord]:
+    """The records that a fork by this plan may take of an execution by the plan `was` with these records."""
+    same = same_nodes(was, plan)
+    names = plan.names("main")
+    return {name: record for name in names if name in same and _has_ended(record := _of(stored, name))}
+
+
+def fork_of(
+    was: Plan,
+    plan: Plan,
+    stored: Mapping[str, NodeRecord],
+    wanted: Wanted,
+    known: Mapping[str, KnownItems] = NOTHING_KNOWN,
+) -> Forking:
+    """What a fork by this plan does of an execution by the plan `was` with these records. `known`: the items
+    of those maps among `taken_of` of which items are named: of these it copies what stays.
 
     A result is reused only where the definition of its node is the same, and those of all above it. What has
     not ended begins again. Children, and the items and iterations of what has not ended well, are not copied.
     """
-    same = same_nodes(was, plan)
-    names = plan.names("main")
-    taken = {name: record for name in names if name in same and _has_ended(record := _of(stored, name))}
-    rerun = rerun_of(plan, records_of(taken), wanted)
-    partial = {at: _code(taken[plan.nodes[at].id]) for at in rerun.goes_on | rerun.keeps}
+    same, taken = same_nodes(was, plan), taken_of(was, plan, stored)
+    rerun = rerun_of(plan, records_of(taken), wanted, known)
+    named = frozenset(rerun.items)
+    partial = {at: _code(taken[plan.nodes[at].id]) for at in (rerun.goes_on | rerun.keeps) - named}
     anew = []
     for position in sorted(rerun.reset):
         name = plan.nodes[position].id
@@ -83,9 +103,27 @@ def fork_of(was: Plan, plan: Plan, stored: Mapping[str, NodeRecord], wanted: Wan
             anew.append(Anew(name, partial[position]))
         elif _is_under_way(_of(stored, name)):
             anew.append(Anew(name, "unfinished"))
-    rerun = replace(rerun, goes_on=frozenset(), keeps=frozenset())
-    reused = [plan.nodes[position].id for position in rerun.reused(plan)]
+    hindered = tuple([_of_origin(each, stored, same) for each in rerun.not_possible])
+    rerun = replace(rerun, goes_on=frozenset(), keeps=named, not_possible=hindered)
+    reused = [plan.nodes[position].id for position in copied_nodes(plan, rerun)]
     return Forking(rerun, {name: taken[name] for name in reused}, tuple(anew))
+
+
+def copied_nodes(plan: Plan, rerun: Rerun) -> list[int]:
+    """The main nodes that a fork copies: those that it reuses, and the maps of which it runs some items."""
+    return sorted([*rerun.reused(plan), *rerun.keeps])
+
+
+def _of_origin(hindered: NotPossible, stored: Mapping[str, NodeRecord], same: Container[str]) -> NotPossible:
+    """The same, if the origin has a map that the fork cannot take."""
+    if hindered.code != "no_items" or _of(stored, hindered.node).map is None:
+        return hindered
+    name = hindered.node
+    if name not in same:
+        message = f"'{name}' begins with all of its items, because it {ANEW_BECAUSE['definition']}"
+    else:
+        message = f"'{name}' has not ended, its items still run: wait for its end, or leave it out of 'items'"
+    return replace(hindered, message=message)
 
 
 def _of(stored: Mapping[str, NodeRecord], name: str) -> NodeRecord:
@@ -165,9 +203,14 @@ def in_one_step(records: Iterable[tuple[str, NodeRecord]]) -> int:
     return count
 
 
-def bytes_of(records: Records, names: Iterable[str]) -> tuple[Tally, ...]:
-    """What the copied results count towards the limit of the fork."""
-    size = sum(records(name).counted for name in names)
+def bytes_of(copies: Iterable[Copy]) -> tuple[Tally, ...]:
+    """What the copied results count towards the limit of the fork. What the items of a map have given counts
+    in its record once it has ended by itself."""
+    size = 0
+    for copy in copies:
+        size += copy.record.counted
+        if copy.record.map is not None and not copy.record.map.ended_by_itself:
+            size += copy.counted_of_items
     return (Tally(bytes=size),) if size else ()
 
 
