@@ -26,27 +26,28 @@ class LimitsList:
         """A page. Raises BadCursorError."""
         names = self._lines.page("" if cursor is None else _after(cursor), limit + 1)
         shown = names[:limit]
-        items = [view for line in shown if (view := self._view(line)) is not None]
+        rows = zip(shown, self._lines.shown(shown, SHOWN), strict=True)
+        items = [view for line, found in rows if (view := _view(line, *found)) is not None]
         following = _cursor(shown[-1]) if len(names) > limit else None
         return LimitsView(items=tuple(items), next_cursor=following)
 
-    def _view(self, line: str) -> LimitView | None:
-        """None for one in which nobody stands any more."""
-        name = parse_line(line)
-        length, limit, holders, waiters = self._lines.shown(line, SHOWN)
-        if name is None or not length:
-            return None
-        holding = min(length, limit)
-        return LimitView(
-            kind=name.kind,
-            key=name.key,
-            workflow=name.workflow,
-            limit=limit,
-            holding=holding,
-            waiting=length - holding,
-            holders=_standers(holders),
-            waiters=_standers(waiters),
-        )
+
+def _view(line: str, length: int, limit: int, holders: list[str], waiters: list[str]) -> LimitView | None:
+    """None for one in which nobody stands any more."""
+    name = parse_line(line)
+    if name is None or not length:
+        return None
+    holding = min(length, limit)
+    return LimitView(
+        kind=name.kind,
+        key=name.key,
+        workflow=name.workflow,
+        limit=limit,
+        holding=holding,
+        waiting=length - holding,
+        holders=_standers(holders),
+        waiters=_standers(waiters),
+    )
 
 
 def _standers(members: list[str]) -> tuple[StanderView, ...]:
@@ -66,7 +67,12 @@ def _cursor(line: str) -> str:
 
 
 def _after(cursor: str) -> str:
+    """The line behind which a page begins. Only what `_cursor` has written is one."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        line = base64.b64decode(padded, b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise BadCursorError(f"no page of limits has given the cursor {cursor[:100]!r}") from error
+    if not line or _cursor(line) != cursor:
+        raise BadCursorError(f"no page of limits has given the cursor {cursor[:100]!r}")
+    return line

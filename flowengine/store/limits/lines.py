@@ -61,16 +61,26 @@ class RedisLines:
         )
         return _decoded(found)
 
-    def shown(self, line: str, most: int) -> tuple[int, int, list[str], list[str]]:
-        """How many stand there, how many may run, and the first of those that may and of those that wait, so
-        many at most."""
-        key = self._keys.line(line)
-        length, found = self._sessions.retrying_read([("LLEN", key), self._limit(line)])
-        limit = int(found or 0)
-        holders, waiters = self._sessions.retrying_read(
-            [("LRANGE", key, 0, min(limit, most) - 1), ("LRANGE", key, limit, limit + most - 1)]
+    def shown(self, lines: Sequence[str], most: int) -> list[tuple[int, int, list[str], list[str]]]:
+        """Of each line how many stand there, how many may run, and the first of those that may and of those
+        that wait, so many at most. Two round trips for all of them."""
+        if not lines:
+            return []
+        keys = [self._keys.line(line) for line in lines]
+        *lengths, limits = self._sessions.retrying_read(
+            [*(("LLEN", key) for key in keys), ("HMGET", self._keys.line_limits, *lines)]
         )
-        return int(length), limit, _decoded(holders) if limit else [], _decoded(waiters)
+        numbers = [int(limit or 0) for limit in limits]
+        reads: list[Command] = []
+        for key, limit in zip(keys, numbers, strict=True):
+            reads.append(("LRANGE", key, 0, min(limit, most) - 1))
+            reads.append(("LRANGE", key, limit, limit + most - 1))
+        found = self._sessions.retrying_read(reads)
+        rows = zip(lengths, numbers, found[::2], found[1::2], strict=True)
+        return [
+            (int(length), limit, _decoded(holders) if limit else [], _decoded(waiters))
+            for length, limit, holders, waiters in rows
+        ]
 
     def forget(self, line: str) -> bool:
         """Take a line out of the index in which nobody stands; False if somebody has joined meanwhile."""

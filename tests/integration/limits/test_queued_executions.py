@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from flowengine.broker.streams.wire import ACTOR
-from flowengine.errors import AlreadyTriggeredError, ConcurrencyLimitError, WrongStateError
+from flowengine.errors import AlreadyTriggeredError, BadCursorError, ConcurrencyLimitError, WrongStateError
 from flowengine.execution.views.executions import TurnView
 from flowengine.queues import GROUP
+from flowengine.store.connection.sessions import Session
 from flowengine.workflow.limits.declared import Concurrency
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy
@@ -336,3 +338,33 @@ def test_those_that_share_a_key_count_together(harness: Harness) -> None:
     assert (rest.kind, rest.workflow, rest.holders[0].execution_id) == ("workflow", "other", found[2])
     harness.drain()
     assert statuses(harness, found) == ["completed"] * 3
+
+
+def test_a_page_of_limits_takes_three_round_trips(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lines there are; each line tells who stands in it."""
+    found = {}
+    for number in range(12):
+        own = ExecutionPolicy(concurrency=Concurrency(1, key=f"k{number:02}"))
+        found[f"k{number:02}"] = [harness.begin(plan_of(CHAIN, overall=own)) for _ in range(2)]
+    asked: list[int] = []
+    exchange = Session._exchange
+
+    def counted(session: Session, commands: Sequence[Any], *, check_health: bool = True) -> list[Any]:
+        asked.append(len(commands))
+        return exchange(session, commands, check_health=check_health)
+
+    monkeypatch.setattr(Session, "_exchange", counted)
+    page = harness.api.executions.operations.limits(50, None)
+    monkeypatch.undo()
+    assert len(asked) == 3
+    stand = {item.key: (*item.holders, *item.waiters) for item in page.items}
+    assert {key: [each.execution_id for each in who] for key, who in stand.items()} == found
+    assert all((item.holding, item.waiting) == (1, 1) for item in page.items)
+    harness.drain()
+
+
+@pytest.mark.parametrize("cursor", ["", "!!!", "a b", "QQ==", "w", "_w", "\u00e9", "Zm9v="])
+def test_what_is_no_cursor_of_limits_is_refused(harness: Harness, cursor: str) -> None:
+    """Also what a lenient decoder would read as the beginning of the list."""
+    with pytest.raises(BadCursorError, match="no page of limits"):
+        harness.api.executions.operations.limits(10, cursor)
