@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flowengine.cli.importing.curl import curl_call
+from flowengine.cli.importing.curl import curl_call, curl_node
 from flowengine.cli.importing.expressions import Expressions
 from flowengine.cli.importing.foreign_text import UnreadableError
 from flowengine.cli.importing.translated import (
@@ -259,15 +259,7 @@ class _Argo:
         command = [text_of(each) for field in ("command", "args") for each in as_list(container.get(field))]
         call = curl_call(command, PLACEHOLDER) if command else None
         if call is not None:
-            return http_node(
-                node_id,
-                expressions.text(call.url),
-                method=call.method,
-                headers={name: expressions.value(value) for name, value in call.headers.items()},
-                body=expressions.value(call.body),
-                dependencies=before,
-                notes=call.notes,
-            )
+            return curl_node(node_id, call, expressions, before)
         kind = next(
             (
                 field

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flowengine.cli.importing.curl import curl_call
+from flowengine.cli.importing.curl import curl_call, curl_node
 from flowengine.cli.importing.expressions import Expressions, quoted_text
 from flowengine.cli.importing.translated import (
     Node,
@@ -157,17 +157,7 @@ class _Dagu:
             )
         call = curl_call(text_of(command), PLACEHOLDER) if not kind or kind in ("command", "shell") else None
         if call is not None:
-            headers = {name: expressions.value(value) for name, value in call.headers.items()}
-            body = expressions.value(call.body)
-            return http_node(
-                node_id,
-                expressions.text(call.url),
-                method=call.method,
-                headers=headers,
-                body=body,
-                dependencies=before,
-                notes=call.notes,
-            )
+            return curl_node(node_id, call, expressions, before)
         told = next((field for field in ("run", "call", "script", "command") if step.get(field)), "step")
         why = {"run": "it runs another DAG", "call": "it runs another DAG"}.get(
             told, f"it is a {kind or told}"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from flowengine.cli.importing.foreign_text import UnreadableError
 from flowengine.jsonvalue import JsonValue
 
 _BRACES: Final = re.compile(r"\{\{|\{%|\{#")
@@ -19,6 +20,9 @@ _PART: Final = re.compile(
 )
 _OPERATORS: Final = {"&&": "and", "||": "or", "!": "not"}
 _WORDS: Final = {"true": "true", "false": "false", "null": "none", "and": "and", "or": "or", "not": "not"}
+
+MOST_CHARS: Final = 100_000
+"""What a text may grow to. Parameters in parameters may double it at each step down."""
 
 Resolve = Callable[[str], str | None]
 
@@ -42,8 +46,8 @@ class Expressions:
         return value
 
     def text(self, text: str) -> str:
-        """A text: each placeholder becomes a template."""
-        parts, at = [], 0
+        """A text: each placeholder becomes a template. Raises UnreadableError for one that grows too long."""
+        parts, at, size = [], 0, len(text)
         for found in self._placeholder.finditer(text):
             parts.append(_plain(text[at : found.start()]))
             at = found.end()
@@ -53,6 +57,12 @@ class Expressions:
                 self.untranslated.append(inner)
                 parts.append(f"(not translated: {_plain(inner)})")
             else:
+                size += len(expression)
+                if size > MOST_CHARS:
+                    raise UnreadableError(
+                        f"with its parameters put in, a text has more than {MOST_CHARS:,} characters: "
+                        "import its parts"
+                    )
                 parts.append("{{ " + expression + " }}")
         return "".join([*parts, _plain(text[at:])])
 

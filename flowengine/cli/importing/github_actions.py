@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice, product
 from typing import Final
 
-from flowengine.cli.importing.curl import curl_call
+from flowengine.cli.importing.curl import curl_call, curl_node
 from flowengine.cli.importing.expressions import Expressions
 from flowengine.cli.importing.translated import (
     Node,
@@ -157,15 +157,7 @@ class _Actions:
             )
         call = curl_call(text_of(step.get("run")), PLACEHOLDER)
         if call is not None:
-            return http_node(
-                node_id,
-                expressions.text(call.url),
-                method=call.method,
-                headers={name: expressions.value(value) for name, value in call.headers.items()},
-                body=expressions.value(call.body),
-                dependencies=before,
-                notes=call.notes,
-            )
+            return curl_node(node_id, call, expressions, before)
         why = (
             f"it uses the action {text_of(step['uses'])}" if "uses" in step else "it runs a script in a shell"
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flowengine.cli.importing.curl import curl_call
+from flowengine.cli.importing.curl import curl_call, curl_node
 from flowengine.cli.importing.expressions import Expressions
 from flowengine.cli.importing.translated import (
     Node,
@@ -254,15 +254,7 @@ class _Kestra:
         commands = as_list(task.get("commands"))
         call = curl_call(text_of(commands[0]), PLACEHOLDER) if len(commands) == 1 else None
         if call is not None:
-            return http_node(
-                node_id,
-                expressions.text(call.url),
-                method=call.method,
-                headers={name: expressions.value(value) for name, value in call.headers.items()},
-                body=expressions.value(call.body),
-                dependencies=before,
-                notes=call.notes,
-            )
+            return curl_node(node_id, call, expressions, before)
         return placeholder(
             node_id, f"its type is {text_of(task.get('type'), 'not told')}", dict(task), before
         )

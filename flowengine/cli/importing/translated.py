@@ -213,9 +213,12 @@ def retry(
 
 
 def timeout(node: Node, value: JsonValue) -> None:
-    """Give a node the timeout that another tool's step has."""
+    """Give a node the timeout that another tool's step has. Of two, the shorter one holds."""
     found = seconds(value)
     if found is not None and found > 0:
+        before = node.fields.get("timeout_seconds")
+        if isinstance(before, int | float):
+            found = min(found, float(before))
         node.fields["timeout_seconds"] = whole(float(min(3600, max(1, round(found)))))
         if found > 3600:
             node.notes.append("Its timeout is longer than a node may take: an hour is the longest.")

@@ -193,6 +193,64 @@ def test_options_of_a_call_without_a_counterpart_are_told() -> None:
     assert "NOT TRANSLATED" not in step("curl -s -o /dev/null https://x.example.com/")[0]
 
 
+def test_how_long_and_how_often_a_call_is_tried_is_the_nodes() -> None:
+    """`--retry` counts what comes after the first try; without `--retry-delay` curl doubles a second."""
+    _, node = step("curl -sS -m 20 --retry 4 https://x.example.com/")
+    assert node["timeout_seconds"] == 20
+    assert node["retry"] == {
+        "max_attempts": 5, "delay_seconds": 1, "multiplier": 2, "max_delay_seconds": 600,
+    }  # fmt: skip
+    _, node = step("curl --retry 2 --retry-delay 7 --max-time 2.4 https://x.example.com/")
+    assert node["timeout_seconds"] == 2
+    assert node["retry"] == {"max_attempts": 3, "delay_seconds": 7, "multiplier": 1}
+
+
+def test_the_shorter_of_two_timeouts_holds() -> None:
+    """Of the step and of the call in it."""
+    fields: dict[str, JsonValue] = {"timeout-minutes": 1}
+    assert step("curl -m 20 https://x.example.com/", **fields)[1]["timeout_seconds"] == 20
+    assert step("curl -m 300 https://x.example.com/", **fields)[1]["timeout_seconds"] == 60
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("--connect-timeout 5", "--connect-timeout 5 of curl. timeout_seconds is for the whole call."),
+        ("--retry-max-time 60", "--retry-max-time 60 of curl. retry.max_seconds bounds the tries of a node."),
+        ("-w '%{http_code}'", "-w %{http_code} of curl. The answer's status is the node's status_code."),
+        (
+            "--retry-all-errors",
+            "--retry-all-errors of curl. retry.when says after what a node is tried again.",
+        ),
+        ("--max-time soon", "--max-time soon of curl. It is no number."),
+    ],
+)
+def test_options_of_curl_about_time_are_told_where_they_mean_nothing(said: str, told: str) -> None:
+    """The node calls; what it lacks stands above it."""
+    text, node = step(f"curl {said} https://x.example.com/")
+    assert node["config"] == {"url": "https://x.example.com/"}
+    assert f"# NOT TRANSLATED: {told}" in text
+
+
+def test_parameters_in_parameters_grow_to_a_bound() -> None:
+    """Each step down may repeat what it is given: a small file would become gigabytes."""
+
+    def calling(inner: str, value: str) -> JsonValue:
+        parameter: JsonValue = {"name": "p", "value": value}
+        return [[{"name": "s", "template": inner, "arguments": {"parameters": [parameter]}}]]
+
+    names = [f"t{depth}" for depth in range(8)]
+    repeated = "{{inputs.parameters.p}}" * 30
+    templates: list[dict[str, JsonValue]] = [
+        {"name": name, "steps": calling(inner, repeated)}
+        for name, inner in zip(names, [*names[1:], "leaf"], strict=True)
+    ]
+    url: JsonValue = {"url": "https://x.example.com/{{inputs.parameters.p}}"}
+    templates.append({"name": "leaf", "http": url})
+    result = imported("-", given=argo({"name": "main", "steps": calling("t0", "abc")}, *templates), code=2)
+    assert "a text has more than 100,000 characters: import its parts" in result.output
+
+
 def test_variables_of_a_step_and_of_a_job_are_told() -> None:
     """A value of the workflow's does not stand in for them."""
     call = {"run": "curl https://x.example.com/${{ env.DAY }}"}
