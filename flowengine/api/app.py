@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from litestar import Litestar, Request, Response
 from litestar.enums import ScopeType
@@ -33,10 +34,22 @@ from flowengine.api.watching.live_reader import LiveReader
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
+from flowengine.workflow.schema import document_schema
+
+WORKFLOW_SCHEMA: Final = "workflow.schema.json"
 
 
-def create_app(executions: Executions, registry: Registry, settings: Settings, access: Access) -> Application:
-    """The API over a store and the handlers that workflows may name. Starts nothing."""
+def create_app(
+    executions: Executions,
+    registry: Registry,
+    settings: Settings,
+    access: Access,
+    schemas: Mapping[str, Callable[[], object]] = MappingProxyType({}),
+) -> Application:
+    """The API over a store and the handlers that workflows may name. Starts nothing.
+
+    `schemas`: what is served to editors below /docs beside the schema of workflows, by the names of files.
+    """
     calls = BlockingCalls(store_timeout_s=settings.api_timeout_s)
     keys = CurrentKeys(
         map(key_of_entry, settings.api_keys),
@@ -66,7 +79,10 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     )
     routes = [make(backend) for make in ROUTES]
     documentation = documentation_routes(
-        lambda asks: openapi_document(routes, registry, asks_for_keys=asks), keys, calls
+        lambda asks: openapi_document(routes, registry, asks_for_keys=asks),
+        {WORKFLOW_SCHEMA: lambda: document_schema(registry, settings.limits), **schemas},
+        keys,
+        calls,
     )
 
     async def definition_of(execution_id: str) -> tuple[bool, str | None]:

@@ -28,6 +28,7 @@ def project_files(name: str) -> Mapping[str, str]:
 
 
 _WORKFLOW: Final = """\
+# yaml-language-server: $schema=http://127.0.0.1:8000/docs/workflow.schema.json
 # Greets people by name, and counts them.
 #
 #   flowengine run workflows/greeting.yaml --input names='["Ada", "Alan"]'
@@ -103,6 +104,7 @@ def test_everybody_is_greeted():
 '''
 
 _CASES: Final = """\
+# yaml-language-server: $schema=http://127.0.0.1:8000/docs/tests.schema.json
 # Run them:  flowengine test workflows
 workflow: greeting.yaml
 tests:
@@ -180,6 +182,7 @@ Workflows for FlowEngine. They are in `workflows/`, the handlers that they call 
     uv run flowengine test workflows                  # tests of workflows, in files beside them
     uv run pytest
 
+While `flowengine dev` runs, an editor that reads the first line of a workflow completes its fields.
 Settings and secrets of your machine are in `.env`, which git does not see.
 In a new clone: `cp .env.example .env`.
 `uv run flowengine help` lists the topics of the reference.

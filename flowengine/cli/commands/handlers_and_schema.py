@@ -46,6 +46,10 @@ def schema(tests: bool) -> None:
     flowengine schema > workflow.schema.json
     then, as the first line of a workflow:
     # yaml-language-server: $schema=workflow.schema.json
+
+    \b
+    `flowengine dev` and each API serve both:
+    http://127.0.0.1:8000/docs/workflow.schema.json and /docs/tests.schema.json
     """
     if tests:
         from flowengine.testing.cases.case_file import schema as schema_of_tests

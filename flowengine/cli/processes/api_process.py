@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
@@ -13,6 +13,8 @@ from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_superviso
 
 if TYPE_CHECKING:
     from flowengine.api.ports import Access
+
+TESTS_SCHEMA: Final = "tests.schema.json"
 
 
 def main() -> int:
@@ -66,13 +68,21 @@ def main() -> int:
         port = int(options["port"]) if "port" in options else settings.api_port
         listener = listen(host, port)
         settings = with_public_url(settings, listener.getsockname()[1])
-        app = create_app(build_executions(settings, registry), registry, settings, access)
+        executions = build_executions(settings, registry)
+        app = create_app(executions, registry, settings, access, {TESTS_SCHEMA: _schema_of_tests})
         collect_rarely()
         serve(app, settings, has_keys=has_keys, listener=listener)
     except FlowEngineError as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
         return FATAL_EXIT if supervised else 3
     return 0
+
+
+def _schema_of_tests() -> object:
+    """Imported when an editor asks for it."""
+    from flowengine.testing.cases.case_file import schema
+
+    return schema()
 
 
 def _may_have_keys(access: Access) -> bool:

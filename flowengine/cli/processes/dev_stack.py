@@ -174,6 +174,7 @@ def _welcome(
         "page": f"{url}/ui",
         "API": url,
         "docs": f"{url}/docs",
+        "editors": f"# yaml-language-server: $schema={url}/docs/workflow.schema.json  (line 1 of a workflow)",
         "server": server,
         **({"demo": f"{demo}, which the examples call"} if demo else {}),
         **({"applies": f"{', '.join(map(str, applied))}, now and when files change"} if applied else {}),

@@ -25,6 +25,7 @@ from flowengine.handlers.loading import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow.inputs.values import check_given
 from flowengine.workflow.posting.posted import check_posted
+from flowengine.workflow.schema import document_schema
 from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import ServedApi, catalog, served_api
@@ -206,3 +207,16 @@ def test_the_files_of_swagger_ui_are_the_published_ones() -> None:
 def test_no_other_file_is_served(api: ServedApi, file: str) -> None:
     """Three files, by name; a path cannot climb."""
     assert api.client.get(f"/docs/{file}").status_code == 404
+
+
+def test_editors_get_the_schema_of_workflows(api: ServedApi) -> None:
+    """With the configs of the handlers that this API knows; nobody needs a key for it."""
+    answer = api.client.get("/docs/workflow.schema.json")
+    assert answer.headers["content-type"] == "application/schema+json"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.json() == msgspec.json.decode(msgspec.json.encode(document_schema(catalog())))
+
+
+def test_only_schemas_that_are_there_are_served(api: ServedApi) -> None:
+    """Those of files of tests are the tool's to add."""
+    assert api.client.get("/docs/tests.schema.json").status_code == 404

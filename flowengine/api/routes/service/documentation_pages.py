@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI from files beside this code, and the OpenAPI document it shows.
+"""`/docs`: Swagger UI from files beside this code, the OpenAPI document it shows, and schemas for editors.
 
 Works without internet: the page names nothing outside this service, and its policy forbids the browser
 to load anything else. It can be read without a key; the calls that it makes need one (Authorize).
@@ -6,11 +6,12 @@ to load anything else. It can be read without a key; the calls that it makes nee
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -72,10 +73,15 @@ _POLICY: Final = (
 
 
 def documentation_routes(
-    document: Callable[[bool], bytes], keys: CurrentKeys, calls: BlockingCalls
+    document: Callable[[bool], bytes],
+    schemas: Mapping[str, Callable[[], object]],
+    keys: CurrentKeys,
+    calls: BlockingCalls,
 ) -> list[HTTPRouteHandler]:
-    """The page, its files and the OpenAPI document, which are made when first asked for, and kept."""
+    """The page, its files, the OpenAPI document and the `schemas` for editors, by their files' names. All are
+    made when first asked for, and kept."""
     read = cache(lambda file: keep((FOLDER / file).read_bytes(), _FILES[file]))
+    schema = cache(lambda file: keep(msgspec.json.encode(schemas[file]()), "application/schema+json"))
     built = cache(lambda asks: keep(document(asks), "application/json"))
 
     @get("/", opt={NEEDS_NO_KEY: True})
@@ -90,6 +96,8 @@ def documentation_routes(
     async def show_docs_file(request: Request[Any, Any, Any], file: FromPath[str]) -> Response[bytes]:
         if file == "start.js":
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
+        if file in schemas:
+            return (await calls.check(lambda: schema(file))).response(request, {"Cache-Control": "no-cache"})
         if file not in _FILES:
             raise RefusalError("route_not_found")
         kept = await calls.check(lambda: read(file))
