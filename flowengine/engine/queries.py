@@ -30,6 +30,7 @@ from flowengine.execution.status import (
 from flowengine.execution.views.executions import (
     ChildrenView,
     ExecutionView,
+    FollowerView,
     NodeResultsView,
     NodeView,
     ParentView,
@@ -59,7 +60,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
     views = [node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)]
     nodes = tuple(views[: len(plan.main)])
     hooks = [position for stage in HOOKS for position in plan.positions(stage)]
-    outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
+    outputs = outputs_of(store, execution, plan, record) if is_over(record.status) else None
     return ExecutionView(
         execution_id=execution,
         name=record.name,
@@ -86,6 +87,26 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         reruns=_reruns(store, execution),
         trigger=trigger_of(execution, record) or msgspec.UNSET,
         scheduled_at=msgspec.UNSET if record.scheduled_at is None else moment(record.scheduled_at),
+        followers=_followers(record),
+    )
+
+
+def _followers(record: ExecutionRecord) -> tuple[FollowerView, ...] | msgspec.UnsetType:
+    """What its ends have started."""
+    return (
+        tuple(
+            [
+                FollowerView(
+                    name=one.name,
+                    at=moment(one.at),
+                    execution_id=one.execution,
+                    code=one.code,
+                    message=one.message,
+                )
+                for one in record.followers
+            ]
+        )
+        or msgspec.UNSET
     )
 
 
@@ -123,7 +144,7 @@ def results(store: ResultsStore, execution: str) -> ResultsView:
     maps = _of_maps(store, execution, plan, stored)
     stored = [(name, (found, maps.get(name, result))) for name, (found, result) in stored]
     main, hooks = _results(stored[: len(plan.main)]), _results(stored[len(plan.main) :])
-    outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
+    outputs = outputs_of(store, execution, plan, record) if is_over(record.status) else None
     if outputs is None and record.status == "completed":
         outputs = {}
     return ResultsView(
@@ -209,7 +230,7 @@ def _turn(store: QueryStore, execution: str, record: ExecutionRecord) -> TurnVie
     return TurnView(kind="turn", key=shown_key(line.line), place=place, limit=limit, since=moment(line.at))
 
 
-def _outputs(
+def outputs_of(
     store: ResultsStore, execution: str, plan: Plan, record: ExecutionRecord
 ) -> dict[str, msgspec.Raw] | None:
     """What an ended execution gives; None where nothing does."""

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from flowengine.execution.chains.records import Followed, Follower
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import EndedRun, Why
@@ -28,6 +29,7 @@ from flowengine.execution.messages import (
     ScheduleDue,
     SignalKept,
     StartExecution,
+    StartFollowers,
     StopExecution,
     TendChild,
     TendChildren,
@@ -67,7 +69,8 @@ class Create(msgspec.Struct, frozen=True):
     `callback_url`: where its results are sent; `version`: of its definition; `fork`: what is to be done
     before it begins by itself; `schedule`: the id of the schedule that starts it, and `scheduled_at` the time
     that it is of, which a fork has of its origin without a schedule. `begun_by`: the execution whose node
-    begins it, which is nobody's child.
+    begins it, which is nobody's child. `followed`: the end that starts it; `links`: how many ends have led
+    to it.
     """
 
     name: str
@@ -85,6 +88,14 @@ class Create(msgspec.Struct, frozen=True):
     schedule: str | None = None
     scheduled_at: int | None = None
     begun_by: str | None = None
+    followed: Followed | None = None
+    links: int = 0
+
+
+class NoteFollowers(msgspec.Struct, frozen=True):
+    """Keep what the ends of an execution have started."""
+
+    followers: tuple[Follower, ...]
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -359,14 +370,14 @@ class DropMap(msgspec.Struct, frozen=True):
 class ArmTimer(msgspec.Struct, frozen=True):
     """Fire the timer at `due`, milliseconds since the epoch."""
 
-    timer: Timer
+    timer: Timer | StartFollowers
     due: int
 
 
 class DropTimer(msgspec.Struct, frozen=True):
     """Nobody waits for this timer any more."""
 
-    timer: Timer
+    timer: Timer | StartFollowers
 
 
 class MarkStop(msgspec.Struct, frozen=True):
@@ -458,6 +469,7 @@ class Send(msgspec.Struct, frozen=True):
         | TendChildren
         | KeepChildren
         | ScheduleDue
+        | StartFollowers
     )
 
 
@@ -570,6 +582,7 @@ class Remove(msgspec.Struct, frozen=True):
 
 Change: TypeAlias = (
     Create
+    | NoteFollowers
     | CopyNodes
     | MakeChild
     | Keep

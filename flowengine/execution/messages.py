@@ -347,6 +347,14 @@ class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
     noticed: int | None = None
 
 
+class StartFollowers(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of an execution of a definition has ended: start those that follow."""
+
+    execution: str
+    run: int
+    correlation_id: str = ""
+
+
 class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag_field="kind"):
     """The results of a run are to be sent to the execution's `callback_url`, as attempt `number`."""
 
@@ -379,6 +387,7 @@ Payload: TypeAlias = (
     | DeliverResults
     | DeliveryAttempted
     | ScheduleDue
+    | StartFollowers
     | Timer
 )
 
@@ -413,6 +422,9 @@ MESSAGES: Final = (
     MessageKind(DeliveryAttempted, "delivery_attempted", ORCHESTRATOR_QUEUE, "workers"),
     MessageKind(
         ScheduleDue, "fire_schedule", ORCHESTRATOR_QUEUE, "the timer loop, and what ends an execution"
+    ),
+    MessageKind(
+        StartFollowers, "start_followers", ORCHESTRATOR_QUEUE, "what ends an execution, and the timer loop"
     ),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -455,7 +467,7 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue() | StartsDue():
             return FORMAT
-        case DeliverResults() | DeliveryAttempted() | ScheduleDue():
+        case DeliverResults() | DeliveryAttempted() | ScheduleDue() | StartFollowers():
             return FORMAT
         case _ as never:
             assert_never(never)

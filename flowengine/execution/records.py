@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from flowengine.execution.chains.records import Followed, Follower
 from flowengine.execution.limits.lines import InLine, NodeTurn, Pace
 from flowengine.execution.status import (
     ExecutionStatus,
@@ -378,7 +379,7 @@ class Control(msgspec.Struct, frozen=True):
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
     epoch; None where nobody has asked. `doomed`: it is deleted once it has ended. `notifies`: it has a
     `callback_url`. `line`: where it stands for its turn to run, until it has ended. `schedule`: the id of the
-    schedule that has started it.
+    schedule that has started it. `version`: of its definition; None: its document was posted.
     """
 
     status: ExecutionStatus
@@ -390,6 +391,7 @@ class Control(msgspec.Struct, frozen=True):
     notifies: bool = False
     line: InLine | None = None
     schedule: str | None = None
+    version: int | None = None
 
     @property
     def stage(self) -> Stage:
@@ -442,7 +444,9 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     `origin`: of a fork, what it was made of. It has no run until it has begun.
     `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of; a fork
     has that of its origin, and no schedule.
-    `begun_by`: the execution of which a node has begun it, without waiting for it.
+    `begun_by`: the execution of which a node has begun it, without waiting for it. `followed`: the end that
+    has started it; `links`: how many ends have led to it, one after the other. `followers`: what its own ends
+    have started.
     """
 
     status: ExecutionStatus
@@ -467,6 +471,9 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     schedule: str | None = None
     scheduled_at: int | None = None
     begun_by: str | None = None
+    followed: Followed | None = None
+    links: int = 0
+    followers: tuple[Follower, ...] = ()
 
     @property
     def is_being_made(self) -> bool:
@@ -485,6 +492,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
             notifies=self.notifies,
             line=self.line,
             schedule=self.schedule,
+            version=self.version,
         )
 
     @property

@@ -12,6 +12,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
+from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.held import Held
 from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.errors import ConflictError, StoreUnavailableError
@@ -44,7 +45,13 @@ def is_small_callback(payload: bytes) -> bool:
     return len(payload) <= SMALL_CALLBACK_BYTES
 
 
-def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep, schedules: ScheduleStep) -> None:
+def declare(
+    broker: StreamsBroker,
+    engine: Orchestrator,
+    bulks: BulkStep,
+    schedules: ScheduleStep,
+    chains: ChainStep,
+) -> None:
     """Declare the orchestrator's actors on the broker: those of its messages."""
 
     def one(step: Callable[[Held[Any]], None]) -> Actor:
@@ -77,6 +84,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep, schedu
         "copy_results": one(engine.copy),
         "run_bulk": one(bulks.fire),
         "fire_schedule": one(schedules.fire),
+        "start_followers": one(chains.start),
         "node_overruled": one(engine.follow_overruled),
         "signal_kept": one(engine.bring_signals),
         "line_moved": one(engine.move_line),

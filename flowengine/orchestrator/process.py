@@ -23,6 +23,7 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
+from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
@@ -33,6 +34,7 @@ from flowengine.orchestrator.actors import declare, is_small_callback, is_small_
 from flowengine.settings import Settings
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.bulks import RedisBulks
+from flowengine.store.chains.redis_chains import RedisChains
 from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
@@ -53,6 +55,7 @@ POLICIES = {
     "copy_results": ActorPolicy(),
     "run_bulk": ActorPolicy(),
     "fire_schedule": ActorPolicy(),
+    "start_followers": ActorPolicy(),
     "node_overruled": ActorPolicy(),
     "signal_kept": ActorPolicy(),
     "line_moved": ActorPolicy(),
@@ -98,8 +101,10 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
     broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner, service="orchestrator")
     engine = Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s)
-    schedules = ScheduleStep(RedisSchedules(state), RedisDefinitions(state), RedisApiState(state))
-    declare(broker, engine, BulkStep(RedisBulks(state)), schedules)
+    definitions, executions = RedisDefinitions(state), RedisApiState(state)
+    schedules = ScheduleStep(RedisSchedules(state), definitions, executions)
+    chains = ChainStep(RedisChains(state, executions), definitions, executions)
+    declare(broker, engine, BulkStep(RedisBulks(state)), schedules, chains)
     broker.add_middleware(Loops(state, settings))
     return broker
 

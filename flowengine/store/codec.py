@@ -8,6 +8,7 @@ from typing import Final, cast
 import msgspec
 
 from flowengine.engine.ports import Begun
+from flowengine.execution.chains.records import Followed, Follower
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.limits.lines import InLine
 from flowengine.execution.limits.starts import EXPECTED_AT, HELD, Starts
@@ -39,6 +40,8 @@ _queue_decoder = msgspec.json.Decoder(tuple[KeptSignal, ...])
 _sent_decoder = msgspec.json.Decoder(Sent)
 _line_decoder = msgspec.json.Decoder(InLine)
 _origin_decoder = msgspec.json.Decoder(Origin)
+_followed_decoder = msgspec.json.Decoder(Followed)
+_followers_decoder = msgspec.json.Decoder(tuple[Follower, ...])
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 _prepared_decoder = msgspec.json.Decoder(Prepared)
 _allowed_decoder = msgspec.json.Decoder(tuple[str, ...])
@@ -46,7 +49,7 @@ _allowed_decoder = msgspec.json.Decoder(tuple[str, ...])
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
 
-DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies", "line", "schedule")
+DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies", "line", "schedule", "version")
 """What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
@@ -69,6 +72,9 @@ EXECUTION_FIELDS: Final = (
     "schedule",
     "scheduled_at",
     "begun_by",
+    "followed",
+    "links",
+    "followers",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -109,6 +115,7 @@ def parse_control(values: Sequence[bytes | None]) -> Control | None:
         bool(more) and more[2] is not None,
         _line_decoder.decode(more[3]) if more and more[3] is not None else None,
         more[4].decode() if more and more[4] is not None else None,
+        int(more[5]) if more and more[5] is not None else None,
     )
 
 
@@ -154,6 +161,9 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         schedule=None if values[19] is None else values[19].decode(),
         scheduled_at=None if values[20] is None else int(values[20]),
         begun_by=None if values[21] is None else values[21].decode(),
+        followed=None if values[22] is None else _followed_decoder.decode(values[22]),
+        links=int(values[23] or 0),
+        followers=() if values[24] is None else _followers_decoder.decode(values[24]),
     )
 
 

@@ -89,6 +89,7 @@ from flowengine.execution.messages import (
     NextTry,
     RunTimeout,
     ScheduleDue,
+    StartFollowers,
     StartsDue,
     StopOverdue,
     Timer,
@@ -123,6 +124,9 @@ SENT: Final = "sent"
 STARTED_BY: Final = "started_by"
 ALLOWED: Final = "allowed"
 BEGUN_BY: Final = "begun_by"
+FOLLOWED: Final = "followed"
+FOLLOWERS: Final = "followers"
+LINKS: Final = "links"
 CALL: Final = "call"
 LINE: Final = "line"
 URL: Final = "url"
@@ -167,6 +171,7 @@ class Keys:
         "delivering",
         "line_index",
         "line_limits",
+        "links",
         "nested",
         "odd_timers",
         "own_queues",
@@ -193,6 +198,7 @@ class Keys:
         self.bulks = f"{self._prefix}bulks"
         self.line_index = f"{self._prefix}{owned('lines', owner)}"
         self.line_limits = f"{self._prefix}{owned('limits', owner)}"
+        self.links = f"{self._prefix}links"
         self.definitions = f"{self._prefix}definitions"
         self.schedules = f"{self._prefix}schedules"
         self.nested = f"{self._prefix}{owned('nested', owner)}"
@@ -558,7 +564,7 @@ def timer_member(execution: str, run: int, node: str, dispatch: int, item: ItemT
     return f"{execution}|{run}|{_placed(node, item)}|{dispatch}"
 
 
-def member_of(timer: Timer) -> str:
+def member_of(timer: Timer | StartFollowers) -> str:
     """The member of a timer, in the sorted set of its kind."""
     match timer:
         case Deadline() | NextTry():
@@ -566,7 +572,7 @@ def member_of(timer: Timer) -> str:
         case WaitOver():
             member = timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
             return f"{member}|{timer.waits}"
-        case RunTimeout() | StopOverdue() | HooksTimeout():
+        case RunTimeout() | StopOverdue() | HooksTimeout() | StartFollowers():
             return f"{timer.execution}|{timer.run}"
         case DeliveryDue():
             return f"{timer.execution}|{timer.run}|{timer.number}"
@@ -576,7 +582,7 @@ def member_of(timer: Timer) -> str:
             assert_never(never)
 
 
-def timer_kind(timer: Timer) -> str:
+def timer_kind(timer: Timer | StartFollowers) -> str:
     """The kind of a timer: which sorted set it is in."""
     match timer:
         case Deadline():
@@ -595,6 +601,8 @@ def timer_kind(timer: Timer) -> str:
             return "delivery"
         case StartsDue():
             return "starts"
+        case StartFollowers():
+            return "followers"
         case _ as never:
             assert_never(never)
 
@@ -626,7 +634,7 @@ def node_parser_of(timer: type[NodeTimerT]) -> Callable[[bytes], NodeTimerT | No
 parse_deadline: Final = node_parser_of(Deadline)
 parse_next_try: Final = node_parser_of(NextTry)
 
-RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue, HooksTimeout)
+RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue, HooksTimeout, StartFollowers)
 
 
 def run_parser_of(timer: type[RunTimerT]) -> Callable[[bytes], RunTimerT | None]:
@@ -664,6 +672,23 @@ def parse_wait_over(member: bytes) -> WaitOver | None:
 
 
 _WAIT_KINDS: Final[dict[str, WaitKind]] = {kind: kind for kind in get_args(WaitKind)}
+
+
+def link_entry(name: str, to: str, *, by_end: bool) -> str:
+    """The member of `links` that says that one definition leads to another: by its ends, or by a node."""
+    return f"{name}\t{'end' if by_end else 'node'}\t{to}"
+
+
+def link_entries(name: str, *, by_end: bool | None = None) -> tuple[bytes, bytes]:
+    """Between which places the members lie that say what a definition leads to: all, or those of one kind."""
+    prefix = name if by_end is None else f"{name}\t{'end' if by_end else 'node'}"
+    return f"[{prefix}\t".encode(), f"({prefix}\n".encode()
+
+
+def parse_link_entry(member: bytes) -> tuple[str, bool]:
+    """The name that a definition leads to, and whether by its ends."""
+    _, kind, to = member.decode().split("\t")
+    return to, kind == "end"
 
 
 def schedule_entry(name: str, schedule: str) -> str:

@@ -22,7 +22,8 @@ FATE_KINDS = frozenset({*FATES, *FATES.values()})
 INPUTS = "inputs"
 EXECUTION = "execution"
 VARS = "vars"
-GIVEN = {INPUTS: "input", VARS: "var", EXECUTION: "execution field"}
+TRIGGER = "trigger"
+GIVEN = {INPUTS: "input", VARS: "var", EXECUTION: "execution field", TRIGGER: "trigger field"}
 """What an execution is given: the names under which templates read it, and the kind of a reference to one
 member of it. All of it together has its own name as the kind."""
 
@@ -45,6 +46,12 @@ EXECUTION_FIELDS = (
 has made it of; null without one.
 `group_id`: the id of the child execution that reads it, null outside of groups."""
 
+TRIGGER_FIELDS = ("kind", "execution_id", "workflow", "status", "outputs")
+"""What `trigger` has in the inputs of `after`, where alone it is read: the execution whose end starts this
+one, its definition, how it has ended and what it has given."""
+
+TRIGGER_UNKNOWN = "'trigger' is read in the inputs of 'after' only: declare an input, and give it there"
+
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 """What it has besides in hooks: how the main nodes have ended."""
 
@@ -56,7 +63,7 @@ CALLBACK_URL = "callback_url"
 
 ROOTS = frozenset(
     (
-        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, CALLBACK_URL, "trigger"),
+        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, CALLBACK_URL, TRIGGER),
         *("item", "item_index", "item_key", "iteration", PREVIOUS, "attempt", "error"),
     )
 )

@@ -18,7 +18,8 @@ from flowengine.testing.judging.difference import Difference
 from flowengine.testing.judging.verdict import judge
 from flowengine.testing.running.addresses import nodes_of
 from flowengine.testing.running.finished_run import Run
-from flowengine.testing.running.workbench import START, Setting, Workbench
+from flowengine.testing.running.workbench import START, Ended, Setting, Workbench
+from flowengine.workflow.chains.declared import After
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
@@ -42,6 +43,7 @@ class LoadedFile(msgspec.Struct, frozen=True):
     file: CaseFile | None
     problems: tuple[PlacedProblem, ...] = ()
     labels: Labels = {}
+    after: tuple[After, ...] = ()
     lines: tuple[int, ...] = ()
 
 
@@ -78,7 +80,9 @@ def load(path: Path, registry: Registry, settings: Settings) -> LoadedFile:
         wrong = (*_placed(path if checked.malformed else workflow, checked.problems), *wrong)
     if wrong:
         return LoadedFile(path, workflow, None, None, wrong)
-    return LoadedFile(path, workflow, checked.plan, cases.file, (), checked.labels, cases.lines)
+    return LoadedFile(
+        path, workflow, checked.plan, cases.file, (), checked.labels, checked.after, cases.lines
+    )
 
 
 def run_loaded(
@@ -99,15 +103,26 @@ def run_loaded(
             if wanted.lower() not in f"{loaded.path}::{case.name}".lower():
                 continue
             began = time.perf_counter()
-            run = workbench.run(loaded.plan, setting_of(case, loaded.labels))
+            run = workbench.run(loaded.plan, setting_of(case, loaded.labels, loaded.after))
             found = tuple(judge(case.expect, run))
             yield CaseOutcome(loaded.path, line, case, run, found, time.perf_counter() - began)
 
 
-def setting_of(case: Case, labels: Labels) -> Setting:
-    """What a test gives its execution."""
+def setting_of(case: Case, labels: Labels, after: tuple[After, ...] = ()) -> Setting:
+    """What a test gives its execution. `after`: which ends start it."""
+    ended = None
+    if not isinstance(case.trigger, msgspec.UnsetType):
+        said = case.trigger
+        ended = Ended(
+            after=after,
+            workflow=said.workflow,
+            status=said.status,
+            outputs=said.outputs,
+            execution=said.execution_id,
+        )
     return Setting(
         inputs=case.inputs,
+        ended=ended,
         labels={**labels, **case.labels},
         secrets=case.secrets,
         now=milliseconds_at(case.now) if isinstance(case.now, str) else START,

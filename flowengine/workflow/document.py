@@ -27,14 +27,12 @@ WORKFLOW_FIELDS: Final = (
     "concurrency",
     "priority",
     "schedules",
+    "after",
     "nodes",
     "on_failure",
     "finally",
     "outputs",
 )
-
-FUTURE_WORKFLOW_FIELDS: Final = ("after",)
-"""Fields of the language that are not built yet: refused with a word of their own."""
 
 NODE_SPELLINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("needs", "depends", "depends_on", "dependsOn"), "dependencies"),

@@ -13,6 +13,8 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.chains.declared import After
+from flowengine.workflow.chains.reading import read_after
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.execution_policy import check_end, read_execution_policy, read_priority
 from flowengine.workflow.checking.node_defaults import NodeDefaults, read_defaults
@@ -27,7 +29,6 @@ from flowengine.workflow.children import reading as groups
 from flowengine.workflow.children.call_reading import calls, read_call
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
-    FUTURE_WORKFLOW_FIELDS,
     MAX_DESCRIPTION_CHARS,
     MAX_NAME_CHARS,
     NODE_SPELLINGS,
@@ -94,11 +95,12 @@ class Draft(msgspec.Struct, frozen=True):
     hooks_timeout_ms: int = DEFAULT_HOOKS_TIMEOUT_MS
     labels: Labels = {}
     schedules: tuple[Schedule, ...] = ()
+    after: tuple[After, ...] = ()
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     """The document's fields. Whatever is wrong with them is reported."""
-    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report, WORKFLOW_SPELLINGS, FUTURE_WORKFLOW_FIELDS)
+    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report, WORKFLOW_SPELLINGS)
     name = read_text(document, "name", "", report)
     if name is not None:
         _check_name(name, report)
@@ -119,10 +121,20 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     schedules = read_schedules(
         document, inputs, report, work, limited=document.get("concurrency") is not None
     )
+    after = read_after(document, inputs, report, work)
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults, name or "")
     return Draft(
-        name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms, labels, schedules
+        name or "",
+        nodes,
+        defaults.configs,
+        inputs,
+        overall,
+        variables,
+        hooks_timeout_ms,
+        labels,
+        schedules,
+        after,
     )
 
 

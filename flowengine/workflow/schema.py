@@ -12,6 +12,8 @@ from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template import RESERVED_NAMES
 from flowengine.workflow import policy_schema
+from flowengine.workflow.chains.declared import FIELD as AFTER
+from flowengine.workflow.chains.schema import after_schema
 from flowengine.workflow.document import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_NAME_CHARS, NODE_ID
 from flowengine.workflow.inputs.reading import MAX_INPUTS
 from flowengine.workflow.inputs.variables import MAX_VARS
@@ -65,6 +67,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             "priority": policy_schema.priority(),
             CONCURRENCY: concurrency_schema(),
             SCHEDULES: schedules_schema(),
+            AFTER: after_schema(),
             "nodes": {
                 "type": "array",
                 "minItems": 1,

@@ -15,6 +15,8 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.chains.declared import After
+from flowengine.workflow.chains.reading import followed
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
@@ -43,8 +45,8 @@ class Checked(msgspec.Struct, frozen=True):
     A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
     document's parts. A `malformed` one could not be read at all; its one problem says why. `warnings` are
     what may go wrong with a right one. `labels` are those of each of its executions. `schedules`: when these
-    start by themselves, once it is applied. `calls`: the definitions that its nodes name, each a warning to
-    those who know that it is not there.
+    start by themselves, once it is applied, and `after` by whose ends. `calls`: the definitions that its
+    nodes name, and those that it follows, each a warning to those who know that it is not there.
     """
 
     plan: Plan | None
@@ -53,6 +55,7 @@ class Checked(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
     labels: Labels = {}
     schedules: tuple[Schedule, ...] = ()
+    after: tuple[After, ...] = ()
     calls: tuple[NamedDefinition, ...] = ()
 
 
@@ -178,8 +181,15 @@ def _check(
     warnings = tuple(found.warnings)
     if report:
         return Checked(None, in_document_order(report.problems(), document), warnings=warnings)
-    named = tuple(definitions_named(_lists_of(document)))
-    return Checked(plan, (), warnings=warnings, labels=found.labels, schedules=found.schedules, calls=named)
+    return Checked(
+        plan,
+        (),
+        warnings=warnings,
+        labels=found.labels,
+        schedules=found.schedules,
+        after=found.after,
+        calls=(*definitions_named(_lists_of(document)), *followed(document)),
+    )
 
 
 def _lists_of(document: JsonValue) -> list[tuple[JsonValue, str]]:
@@ -191,13 +201,14 @@ def _lists_of(document: JsonValue) -> list[tuple[JsonValue, str]]:
 
 class _Found:
     """What a document holds beside its plan: the secrets that it reads, each with the pointer to its first
-    place, what may go wrong, its labels and its schedules."""
+    place, what may go wrong, its labels, its schedules and what it follows."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.warnings: list[Problem] = []
         self.labels: Labels = {}
         self.schedules: tuple[Schedule, ...] = ()
+        self.after: tuple[After, ...] = ()
 
 
 def _missing_secrets(secrets: Mapping[str, str], has_secret: Callable[[str], bool]) -> Iterator[Problem]:
@@ -229,7 +240,7 @@ def _compiled(
     check_defaults(draft.configs, compiled.context)
     found.secrets.update({**draft.variables.secrets, **findings.secrets})
     found.warnings += findings.warnings
-    found.labels, found.schedules = draft.labels, draft.schedules
+    found.labels, found.schedules, found.after = draft.labels, draft.schedules, draft.after
     return Plan(
         draft.name,
         compiled.nodes,

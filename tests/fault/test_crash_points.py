@@ -23,7 +23,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
-from tests.fault.crash_scenes.applied import Applied
+from tests.fault.crash_scenes.applied import Applied, Chained
 from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
@@ -63,6 +63,7 @@ Scene: TypeAlias = Literal[
     "waited",
     "lined",
     "applied",
+    "chained",
     "repeating",
     "grouped",
     "called",
@@ -120,6 +121,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Lined(url, gate)
         case "applied":
             passing = Applied(url, gate)
+        case "chained":
+            passing = Chained(url, gate)
         case "repeating":
             passing = Repeating(url, gate)
         case "grouped":

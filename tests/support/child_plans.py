@@ -6,9 +6,10 @@ from typing import Any
 
 from flowengine.engine.definitions.definitions import NewVersion, Start
 from flowengine.jsonvalue import encode
+from flowengine.settings import Limits
+from flowengine.workflow import check_document
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument
-from tests.support.group_plans import plan_from
-from tests.support.rigs.harness import Harness
+from tests.support.rigs.harness import Harness, registry
 
 
 def calls(node: str, name: str, after: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
@@ -19,9 +20,17 @@ def calls(node: str, name: str, after: tuple[str, ...] = (), **more: Any) -> dic
 
 def apply(harness: Harness, name: str, **document: Any) -> int:
     """Apply a document under this name; returns its version."""
-    plan = plan_from(name=name, **document)
-    text = encode({"name": name, **document})
-    new = NewVersion(plan=plan, document=PostedDocument(text, JSON), value=text.decode())
+    written = {"name": name, **document}
+    checked = check_document(written, registry(), Limits())
+    assert checked.plan is not None, checked.problems
+    text = encode(written)
+    new = NewVersion(
+        plan=checked.plan,
+        document=PostedDocument(text, JSON),
+        value=text.decode(),
+        after=checked.after,
+        runs=tuple([each.name for each in checked.calls if not each.follows]),
+    )
     return harness.api.executions.definitions.apply(new).view.version
 
 

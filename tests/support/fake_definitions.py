@@ -15,6 +15,8 @@ from flowengine.engine.ports import CommandStore
 from flowengine.execution.definitions.records import Armed, KeptDefinition, VersionRecord
 from flowengine.execution.schedules.records import Outcome
 from flowengine.execution.views.executions import StartedView
+from flowengine.workflow.chains.circles import Lead
+from flowengine.workflow.chains.declared import Links
 from flowengine.workflow.labels import merged
 from flowengine.workflow.plan import Plan, decode_plan
 
@@ -77,7 +79,12 @@ class FakeDefinitionUnit:
         self._name = name
 
     def put(
-        self, current: VersionRecord, content: Content | None, dropped: Collection[int], armed: Armed
+        self,
+        current: VersionRecord,
+        content: Content | None,
+        dropped: Collection[int],
+        armed: Armed,
+        links: Links,
     ) -> bool:
         with self._store.guard:
             if self._store.kept(self._name) != self.kept:
@@ -89,11 +96,19 @@ class FakeDefinitionUnit:
             versions[current.number] = replace(known, stored=current.stored)
             last = max(self.kept.last, current.number)
             self._store.names[self._name] = KeptDefinition(
-                current, last, versions, {one.schedule.id: one for one in armed.schedules}
+                current, last, versions, {one.schedule.id: one for one in armed.schedules}, links
             )
             if content is not None:
                 self._store.contents[self._name, current.number] = content
         return True
+
+    def leads(self, names: Sequence[str]) -> dict[str, list[Lead]]:
+        found: dict[str, list[Lead]] = {name: [] for name in names}
+        for name, kept in self._store.names.items():
+            for one in kept.links.after:
+                found.setdefault(one.workflow, []).append(Lead(name, True))
+            found.setdefault(name, []).extend([Lead(one, False) for one in kept.links.runs])
+        return found
 
     def remove(self) -> bool:
         with self._store.guard:

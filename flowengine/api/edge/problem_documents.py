@@ -18,6 +18,7 @@ from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.engine.commands.answering.decide import AlreadyDecidedError
 from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
+from flowengine.engine.definitions.refusals import WorkflowInvalidError
 from flowengine.errors import ConcurrencyLimitError, FlowEngineError, TooManyExecutionsError
 from flowengine.execution.views.executions import DecisionView
 from flowengine.workflow.inputs.beginning import VarsInvalidError
@@ -35,6 +36,7 @@ _WITH_PROBLEMS: Final = (
     RerunInvalidError,
     RerunNotPossibleError,
     PayloadInvalidError,
+    WorkflowInvalidError,
 )
 
 log = structlog.stdlib.get_logger()

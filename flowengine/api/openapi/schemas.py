@@ -120,6 +120,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.SummaryCountsView: "SummaryCounts",
     views.SummaryWaitView: "SummaryWait",
     views.TriggerView: "StartedBy",
+    views.FollowerView: "Follower",
     views.CountsView: "NodeCounts",
     views.ParentView: "Parent",
     views.ChildrenView: "Children",

@@ -24,6 +24,7 @@ TOPICS = (
     "testing",
     "definitions",
     "schedules",
+    "chains",
     "commands",
     "import",
     "api",

@@ -18,6 +18,7 @@ from flowengine.engine.limits.turn import LengthStore, place_of_run, take_turn
 from flowengine.engine.ports import CommandStore, Creating
 from flowengine.engine.starting.beginning import beginning, stored_inputs
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution.chains.records import Followed
 from flowengine.execution.changes import Change, Create, StoredInputs
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.requests.idempotency import (
@@ -44,7 +45,8 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
     idempotent one that creates it, if it is one. `callback_url`: where its results are sent. `version`: of
     the definition that the plan is of; None: it was posted. `schedule`: the id of the schedule that starts
-    it, and `scheduled_at` the time that it is of."""
+    it, and `scheduled_at` the time that it is of. `followed`: the end that starts it; `links`: how many ends
+    have led to it. `allowed`: the patterns of the definitions that it is for where nobody acts."""
 
     plan: Plan
     correlation_id: str
@@ -57,6 +59,9 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     schedule: str | None = None
     scheduled_at: int | None = None
+    followed: Followed | None = None
+    links: int = 0
+    allowed: tuple[str, ...] = ()
 
 
 class _Stored(NamedTuple):
@@ -112,7 +117,7 @@ class Starting:
         given = beginning(execution, new.plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
         made = _made(new, self._encoded, _Stored(execution, now), None, starts=True)
         place = place_of_run(store, new.plan, given.key, None, now)
-        who, may = acting_key(), acting_patterns()
+        who, may = acting_key(), acting_patterns() or new.allowed
         begun = first_run(execution, new.plan, record, self._token, now, given, by=who, allowed=may)
         if place is not None:
             begun = line_up(Run(execution, 1, new.correlation_id), begun, place)
@@ -220,6 +225,8 @@ def record_before(new: New, now: int) -> ExecutionRecord:
         version=new.version,
         schedule=new.schedule,
         scheduled_at=new.scheduled_at,
+        followed=new.followed,
+        links=new.links,
     )
 
 
@@ -241,6 +248,8 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         new.version,
         schedule=new.schedule,
         scheduled_at=new.scheduled_at,
+        followed=new.followed,
+        links=new.links,
     )
 
 

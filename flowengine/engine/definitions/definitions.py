@@ -15,9 +15,11 @@ from flowengine.access.acting import acting_key
 from flowengine.access.scope import covers
 from flowengine.engine.commands.create import New, answered_before, create_and_start
 from flowengine.engine.definitions.ports import Content, Definition, DefinitionStore, DefinitionUnit
+from flowengine.engine.definitions.refusals import WorkflowInvalidError
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import CommandStore
 from flowengine.errors import BadCursorError, ConflictError, DefinitionNotFoundError
+from flowengine.execution.chains.rules import MAX_FOLLOWERS
 from flowengine.execution.definitions.records import (
     MAX_DESCRIPTION_CHARS,
     Decided,
@@ -44,12 +46,14 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.views.executions import StartedView, moment
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.layout.plan_drawing import draw
+from flowengine.workflow.chains.circles import Lead, endless, told
+from flowengine.workflow.chains.declared import After, Links
 from flowengine.workflow.definitions.comparison import Difference, differences
 from flowengine.workflow.inputs.input_schema import input_schema
 from flowengine.workflow.plan import Plan, encode_plan
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument, pack, unpack
 from flowengine.workflow.priority import Priority
-from flowengine.workflow.problems import Problem
+from flowengine.workflow.problems import Problem, quoted
 from flowengine.workflow.schedules.declared import Schedule
 
 Labels: TypeAlias = Mapping[str, str]
@@ -61,7 +65,8 @@ LOOKED_AT: Final = 20
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A right document that is applied under its name, which is its plan's. `value`: the digest of its value.
-    `labels`: those of its executions. `schedules`: when these start by themselves. `warnings`: what may go
+    `labels`: those of its executions. `schedules`: when these start by themselves; `after`: by whose
+    ends; `runs`: the definitions that its nodes name. `warnings`: what may go
     wrong with it."""
 
     plan: Plan
@@ -70,6 +75,8 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     labels: Labels = {}
     schedules: tuple[Schedule, ...] = ()
+    after: tuple[After, ...] = ()
+    runs: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
 
@@ -125,7 +132,8 @@ class StoredDefinitions:
     def apply(self, new: NewVersion) -> Applied:
         """Let a document be in force under its name: as a new version, or as the one that it was.
 
-        Raises StoreFullError, ConflictError, StoreUnavailableError: then it may have been applied.
+        Raises WorkflowInvalidError, StoreFullError, ConflictError, StoreUnavailableError: then it may have
+        been applied.
         """
         content = Content(encode_plan(new.plan), pack(new.document))
         for _ in range(TRIES):
@@ -284,13 +292,14 @@ class StoredDefinitions:
         writes = content if decided.writes_content else None
         with ExitStack() as admitted:
             try:
+                links = _links(unit, new, decided.current.number)
                 dropped = self._dropped(unit, decided, new.plan.name)
                 admitted.enter_context(self._definitions.letting_in(0 if writes is None else writes.size))
             except BaseException:
                 unit.abandon()
                 raise
             schedules = armed(kept, new.schedules, decided.current.number, unit.now)
-            if not unit.put(decided.current, writes, dropped, schedules):
+            if not unit.put(decided.current, writes, dropped, schedules, links):
                 return None
         return Applied(_applied(new, decided.current, previous), decided.is_new)
 
@@ -321,6 +330,42 @@ def value_of(document: PostedDocument) -> JsonValue:
     limits = Limits(max_body_bytes=size, max_yaml_bytes=size)
     found = read_text(document.text, "json" if document.media_type == JSON else "yaml", limits)
     return None if isinstance(found, Problem) else found.value
+
+
+def _links(unit: DefinitionUnit, new: NewVersion, version: int) -> Links:
+    """What ties this version to others. Raises WorkflowInvalidError where it would have no end."""
+    links, name = Links(version, new.after, new.runs), new.plan.name
+    if not new.after and not new.runs:
+        return links
+    others = dict.fromkeys(one.workflow for one in new.after)
+    if others:
+        for other, found in unit.leads(list(others)).items():
+            followers = {lead.to for lead in found if lead.by_end} - {name}
+            if len(followers) >= MAX_FOLLOWERS:
+                message = f"{len(followers)} definitions follow {quoted(other)} already, which is the limit"
+                raise _refused("too_many_followers", new, other, message)
+
+    def leads(names: Sequence[str]) -> Mapping[str, list[Lead]]:
+        stored = unit.leads(names)
+        found: dict[str, list[Lead]] = {}
+        for each in names:
+            kept = [lead for lead in stored.get(each, ()) if not (lead.to == name and lead.by_end)]
+            if each == name:
+                kept = [lead for lead in kept if lead.by_end] + [Lead(one, False) for one in new.runs]
+            found[each] = [*kept, *([Lead(name, True)] if each in others else [])]
+        return found
+
+    way = endless(name, leads)
+    if way is not None:
+        raise _refused("chain_cycle", new, way[-2], told(way))
+    return links
+
+
+def _refused(code: str, new: NewVersion, other: str, message: str) -> WorkflowInvalidError:
+    """`other`: what it follows that is wrong; where it follows no such one, the document as a whole is."""
+    places = [at for at, one in enumerate(new.after) if one.workflow == other]
+    pointer = f"/after/{places[0]}/workflow" if places else ""
+    return WorkflowInvalidError((Problem(code=code, pointer=pointer, message=message),))
 
 
 def _record(new: NewVersion, content: Content, now: int) -> VersionRecord:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
 
 from flowengine.execution.definitions.records import Armed, KeptDefinition, VersionRecord
+from flowengine.workflow.chains.circles import Lead
+from flowengine.workflow.chains.declared import Links
 from flowengine.workflow.plan import Plan
 
 
@@ -61,10 +63,19 @@ class DefinitionUnit(Protocol):
     @property
     def now(self) -> int: ...
     def put(
-        self, current: VersionRecord, content: Content | None, dropped: Collection[int], armed: Armed
+        self,
+        current: VersionRecord,
+        content: Content | None,
+        dropped: Collection[int],
+        armed: Armed,
+        links: Links,
     ) -> bool:
-        """Let this version be in force, with this content if it is not stored yet and with these schedules,
-        and drop others. False if the definition or a schedule has changed meanwhile: nothing was written."""
+        """Let this version be in force, with this content if it is not stored yet, with these schedules and
+        these links to others, and drop others. False if the definition, a schedule or a link that was read
+        has changed meanwhile: nothing was written."""
+
+    def leads(self, names: Sequence[str]) -> Mapping[str, Sequence[Lead]]:
+        """WATCH and read what each of these definitions leads to."""
 
     def remove(self) -> bool:
         """Let the name have no version and no schedule any more. False as `put`."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from flowengine.execution.schedules.records import ScheduleRecord
 from flowengine.execution.schedules.rules import arm
+from flowengine.workflow.chains.declared import NO_LINKS, Links
 from flowengine.workflow.schedules.declared import Schedule
 
 MAX_DESCRIPTION_CHARS: Final = 300
@@ -41,12 +42,13 @@ class VersionRecord(msgspec.Struct, frozen=True, array_like=True):
 class KeptDefinition(msgspec.Struct, frozen=True):
     """What is kept under a name. `current`: the version in force, with the time at which it came into force;
     None: there is none. `last`: the highest number that was ever given. `versions`: by number. `schedules`:
-    those that are armed, by id."""
+    those that are armed, by id. `links`: what ties the version in force to other definitions."""
 
     current: VersionRecord | None = None
     last: int = 0
     versions: Mapping[int, VersionRecord] = {}
     schedules: Mapping[str, ScheduleRecord] = {}
+    links: Links = NO_LINKS
 
     def version_of(self, value: str) -> VersionRecord | None:
         """The version with this value, if there is one."""

@@ -138,6 +138,9 @@ def trigger_of(execution: str, record: ExecutionRecord) -> TriggerView | None:
     if record.schedule is not None and record.scheduled_at is not None:
         at = moment(record.scheduled_at)
         return TriggerView(kind="schedule", schedule=record.schedule, scheduled_at=at)
+    if record.followed is not None:
+        end = record.followed
+        return TriggerView(kind="after", execution_id=end.execution, workflow=end.workflow, status=end.status)
     if record.begun_by is not None:
         return TriggerView(kind="workflow", execution_id=record.begun_by)
     return TriggerView(kind="parent" if is_child(execution) else "api")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowengine.execution.chains.rules import tell_followers
 from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
@@ -62,8 +63,9 @@ def _what_follows(plan: Plan, run: Run, control: Control, now: int) -> tuple[Cha
     its children along."""
     lineage = plan.lineage
     if lineage is not None:
-        return (tend_parent(lineage, run.execution, control.run, run.correlation_id),)
-    told = tell_schedule(plan.name, control)
+        above = tend_parent(lineage, run.execution, control.run, run.correlation_id)
+        return (above, *tell_followers(run, control, now))
+    told = (*tell_schedule(plan.name, control), *tell_followers(run, control, now))
     if control.doomed:
         return (deletion(run), *told)
     return (*keep_children(plan, run), *(deliver(run, now) if control.notifies else ()), *told)

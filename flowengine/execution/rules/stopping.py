@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from flowengine.execution.chains.rules import tell_followers
 from flowengine.execution.changes import (
     Change,
     DropTimer,
@@ -136,7 +137,10 @@ def cancel_before_start(
     told = _ended_in_line(record, record.line, stop, status) if record.line is not None else ()
     delivered = deliver(run, stop.at) if record.notifies else ()
     above = () if lineage is None else (tend_parent(lineage, run.execution, run.run, run.correlation_id),)
-    followed = tell_schedule(record.name, record.control)
+    followed = (
+        *tell_schedule(record.name, record.control),
+        *tell_followers(run, record.control, stop.at),
+    )
     return (marked, end, *told, *leave_line(run, record.control), *delivered, *above, *followed)
 
 

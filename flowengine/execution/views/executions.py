@@ -17,6 +17,7 @@ from flowengine.execution.times import Moment as Moment
 from flowengine.execution.times import moment as moment
 from flowengine.execution.times import moment_or_none as moment_or_none
 from flowengine.execution.views.maps import MapView
+from flowengine.workflow.chains.declared import EndStatus
 from flowengine.workflow.priority import NORMAL, Priority
 from flowengine.workflow.problems import Problem
 
@@ -264,12 +265,26 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution was started by: `api`, a request; `parent`, the node that it stands for; `rerun`, one
     that makes a new execution of that with the `execution_id`; `schedule`, a schedule of its definition, for
     the time `scheduled_at`; `workflow`, a node of the execution with the `execution_id`, which does not wait
-    for it."""
+    for it; `after`, the end of the execution with the `execution_id`, one of the definition `workflow`, as
+    `status`."""
 
-    kind: Literal["api", "parent", "rerun", "schedule", "workflow"]
+    kind: Literal["after", "api", "parent", "rerun", "schedule", "workflow"]
     execution_id: str | msgspec.UnsetType = msgspec.UNSET
     schedule: str | msgspec.UnsetType = msgspec.UNSET
     scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
+    workflow: str | msgspec.UnsetType = msgspec.UNSET
+    status: EndStatus | msgspec.UnsetType = msgspec.UNSET
+
+
+class FollowerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the end of an execution has brought about for a definition that follows, `at` when: the execution
+    that it has started; or none, and `code` and `message` say why."""
+
+    name: str
+    at: Moment
+    execution_id: str | None
+    code: str | None
+    message: str | None
 
 
 WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "callback", "turn"]
@@ -442,7 +457,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     stands for. `children`: where the document has groups. `rerun_of`: of a new execution that a rerun has
     made, what it was made of. `reruns`: the new executions that reruns have made of it, if there are some.
     `trigger`: what has started it, once something has. `scheduled_at`: the time of the
-    schedule that has started it, if one has. `priority`: how soon its nodes run beside those of others."""
+    schedule that has started it, if one has. `followers`: what its end has started, of definitions that
+    follow. `priority`: how soon its nodes run beside those of others."""
 
     execution_id: str
     name: str
@@ -469,6 +485,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     reruns: ChildrenView | msgspec.UnsetType = msgspec.UNSET
     trigger: TriggerView | msgspec.UnsetType = msgspec.UNSET
     scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
+    followers: tuple[FollowerView, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ from flowengine.execution.changes import (
     LeaveLine,
     MakeChild,
     MarkStop,
+    NoteFollowers,
     OpenMap,
     Relabel,
     Remove,
@@ -71,6 +72,7 @@ from flowengine.execution.messages import (
     LineMoved,
     Payload,
     RunTimeout,
+    StartFollowers,
     StopOverdue,
     Timer,
     kind_of,
@@ -236,6 +238,9 @@ class ChangeEncoder:
                     self._create(execution, change)
                 case ChooseItems():
                     self.commands += choosing_items(self._keys, execution, change)
+                case NoteFollowers(followers=followers):
+                    key = self._keys.control(execution)
+                    self.commands.append(("HSET", key, keys.FOLLOWERS, _encode(followers)))
                 case CopyNodes():
                     plan, gone = self._lifetimes.plan(execution), self._gone(change.created_at)
                     later = gone + CONTROL_LEAD_S
@@ -431,11 +436,11 @@ class ChangeEncoder:
             if change.main_failed:
                 self.commands.append(("HSET", counts, keys.MAIN_FAILED, change.main_failed))
 
-    def _arm(self, timer: Timer, due: int) -> None:
+    def _arm(self, timer: Timer | StartFollowers, due: int) -> None:
         self._timers.setdefault(keys.timer_kind(timer), []).extend((due, keys.member_of(timer)))
         self.armed = due if self.armed is None else min(self.armed, due)
 
-    def _disarm(self, timer: Timer) -> None:
+    def _disarm(self, timer: Timer | StartFollowers) -> None:
         name = self._keys.timers(keys.timer_kind(timer))
         self.commands.append(("ZREM", name, keys.member_of(timer)))
 
@@ -472,6 +477,10 @@ class ChangeEncoder:
             fields[keys.VERSION] = change.version
         if change.begun_by is not None:
             fields[keys.BEGUN_BY] = change.begun_by
+        if change.followed is not None:
+            fields[keys.FOLLOWED] = _encode(change.followed)
+        if change.links:
+            fields[keys.LINKS] = change.links
         if change.schedule is not None:
             fields[keys.SCHEDULE] = change.schedule
         if change.scheduled_at is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from flowengine.execution.changes import Remove
-from flowengine.execution.messages import HooksTimeout, RunTimeout, StopOverdue
+from flowengine.execution.messages import HooksTimeout, RunTimeout, StartFollowers, StopOverdue
 from flowengine.store import keys
 from flowengine.store.connection.sessions import Command
 from flowengine.store.lists.listing_entries import list_of
@@ -21,7 +21,7 @@ AT_ONCE: Final = 100
 
 def removing(names: keys.Keys, execution: str, change: Remove) -> list[Command]:
     """Let it be gone for all who ask, and be remembered until its last key is gone."""
-    timers = (RunTimeout, StopOverdue, HooksTimeout)
+    timers = (RunTimeout, StopOverdue, HooksTimeout, StartFollowers)
     armed = [timer(execution=execution, run=change.run) for timer in timers]
     return [
         ("DEL", *names.with_control(execution)),
@@ -38,7 +38,7 @@ def removing_child(
 ) -> Iterator[list[Command]]:
     """All that is stored of a child, in steps: first what lets it be gone for all who ask, last what says
     that it was there."""
-    timers = (RunTimeout, StopOverdue, HooksTimeout)
+    timers = (RunTimeout, StopOverdue, HooksTimeout, StartFollowers)
     armed = [timer(execution=child, run=run) for timer in timers]
     yield [
         ("DEL", *names.with_control(child)),

@@ -25,6 +25,8 @@ from flowengine.store.connection.sessions import Command, Commands, Session
 from flowengine.store.lists.listing_entries import VERSION, having
 from flowengine.store.schedules.schedule_commands import arming, disarming, parse_schedule
 from flowengine.store.state import RedisState
+from flowengine.workflow.chains.circles import Lead
+from flowengine.workflow.chains.declared import NO_LINKS, Links
 from flowengine.workflow.plan import UnknownFormatError
 
 DELETED_FOR_S: Final = 366 * 86_400
@@ -33,6 +35,7 @@ READS_AT_MOST: Final = 5
 """A version in force that is gone when its content is read has been followed by another one."""
 
 _encode: Final = msgspec.json.Encoder().encode
+_decode_links: Final = msgspec.json.Decoder(Links).decode
 _decode: Final = msgspec.json.Decoder(VersionRecord).decode
 
 
@@ -158,10 +161,15 @@ class RedisDefinitionUnit:
         self._epoch = self._session.epoch
 
     def put(
-        self, current: VersionRecord, content: Content | None, dropped: Collection[int], armed: Armed
+        self,
+        current: VersionRecord,
+        content: Content | None,
+        dropped: Collection[int],
+        armed: Armed,
+        links: Links,
     ) -> bool:
-        """Let this version be in force, with this content if it is not stored yet and with these schedules,
-        and drop others."""
+        """Let this version be in force, with this content if it is not stored yet, with these schedules and
+        these links to others, and drop others."""
         key, number = self._keys.definition(self._name), current.number
         fields: list[object] = [keys.CURRENT, _encode(current), keys.LAST, max(number, self.kept.last)]
         known = self.kept.versions.get(number)
@@ -169,11 +177,12 @@ class RedisDefinitionUnit:
             first = current if known is None else msgspec.structs.replace(known, stored=current.stored)
             fields += [keys.version_field(number), _encode(first)]
         identities = [one.schedule.id for one in armed.schedules]
-        fields += [keys.SCHEDULES, _encode(identities)]
+        fields += [keys.SCHEDULES, _encode(identities), keys.LINKS, _encode(links)]
         commands = Commands([("HSET", key, *fields), ("PERSIST", key)])
         for one in armed.schedules:
             commands += arming(self._keys, self._name, one)
         commands += disarming(self._keys, self._name, armed.gone)
+        commands += self._linking(links)
         commands.append(("ZADD", self._keys.definitions, 0, self._name))
         if content is not None:
             name = self._keys.version(self._name, number)
@@ -192,16 +201,38 @@ class RedisDefinitionUnit:
         """Let the name have no version and no schedule any more."""
         key, numbers = self._keys.definition(self._name), list(self.kept.versions)
         commands = Commands([("ZREM", self._keys.definitions, self._name)])
-        commands.append(("HDEL", key, keys.CURRENT, keys.SCHEDULES, *map(keys.version_field, numbers)))
+        said = (keys.CURRENT, keys.SCHEDULES, keys.LINKS)
+        commands.append(("HDEL", key, *said, *map(keys.version_field, numbers)))
         commands += disarming(self._keys, self._name, tuple(self.kept.schedules))
+        commands += self._linking(NO_LINKS)
         commands.append(("EXPIREAT", key, self.now // 1000 + DELETED_FOR_S))
         if numbers:
             commands.append(("DEL", *[self._keys.version(self._name, number) for number in numbers]))
         return self._commit(commands)
 
+    def leads(self, names: Sequence[str]) -> dict[str, list[Lead]]:
+        """WATCH and read what each of these definitions leads to."""
+        key = self._keys.links
+        reads = [("ZRANGE", key, *keys.link_entries(name), "BYLEX") for name in names]
+        found = self._session.watch_more([key], reads, self._epoch)
+        return {
+            name: [Lead(*keys.parse_link_entry(member)) for member in members]
+            for name, members in zip(names, found, strict=True)
+        }
+
     def abandon(self) -> None:
         """Write nothing."""
         self._session.unwatch()
+
+    def _linking(self, links: Links) -> list[Command]:
+        """What it leads to from now on, and what leads to it."""
+        before, after = _entries(self._name, self.kept.links), _entries(self._name, links)
+        commands: list[Command] = []
+        if gone := [each for each in before if each not in after]:
+            commands.append(("ZREM", self._keys.links, *gone))
+        if new := [each for each in after if each not in before]:
+            commands.append(("ZADD", self._keys.links, *[part for each in new for part in (0, each)]))
+        return commands
 
     def _commit(self, commands: Commands) -> bool:
         note = add_note(commands, self._keys, self._name)
@@ -209,6 +240,13 @@ class RedisDefinitionUnit:
             return False
         was_written(note)
         return True
+
+
+def _entries(name: str, links: Links) -> list[str]:
+    """The members of `links` that a definition with these has."""
+    followed = [keys.link_entry(one.workflow, name, by_end=True) for one in links.after]
+    runs = [keys.link_entry(name, one, by_end=False) for one in links.runs]
+    return list(dict.fromkeys((*followed, *runs)))
 
 
 def _named(fields: Any) -> dict[str, bytes]:
@@ -232,6 +270,10 @@ def _kept(fields: Any) -> KeptDefinition:
         for name, data in found.items()
         if (number := keys.parse_version_field(name)) is not None
     }
+    links = found.get(keys.LINKS)
     return KeptDefinition(
-        None if current is None else _decode(current), int(found.get(keys.LAST, 0)), versions
+        None if current is None else _decode(current),
+        int(found.get(keys.LAST, 0)),
+        versions,
+        links=NO_LINKS if links is None else _decode_links(links),
     )

@@ -13,7 +13,14 @@ from typing import Any, Final
 import structlog
 from msgspec.structs import replace
 
-from flowengine.execution.messages import HooksTimeout, RunTimeout, ScheduleDue, StopOverdue, Timer
+from flowengine.execution.messages import (
+    HooksTimeout,
+    RunTimeout,
+    ScheduleDue,
+    StartFollowers,
+    StopOverdue,
+    Timer,
+)
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
@@ -33,18 +40,21 @@ log = structlog.stdlib.get_logger()
 AT_ONCE: Final = 64
 ODD_KEPT: Final = 1000
 
-PARSERS: Final[Mapping[str, Callable[[bytes], Timer | ScheduleDue | None]]] = MappingProxyType(
-    {
-        "deadline": parse_deadline,
-        "retry": parse_next_try,
-        "wait": parse_wait_over,
-        "timeout": run_parser_of(RunTimeout),
-        "stop": run_parser_of(StopOverdue),
-        "hooks": run_parser_of(HooksTimeout),
-        "delivery": parse_delivery_due,
-        "starts": parse_starts_due,
-        "schedule": parse_schedule_due,
-    }
+PARSERS: Final[Mapping[str, Callable[[bytes], Timer | ScheduleDue | StartFollowers | None]]] = (
+    MappingProxyType(
+        {
+            "deadline": parse_deadline,
+            "retry": parse_next_try,
+            "wait": parse_wait_over,
+            "timeout": run_parser_of(RunTimeout),
+            "stop": run_parser_of(StopOverdue),
+            "hooks": run_parser_of(HooksTimeout),
+            "delivery": parse_delivery_due,
+            "starts": parse_starts_due,
+            "schedule": parse_schedule_due,
+            "followers": run_parser_of(StartFollowers),
+        }
+    )
 )
 
 

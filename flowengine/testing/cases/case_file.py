@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
 from flowengine.testing.cases.durations import Duration
 from flowengine.testing.running.mocks import Mock, Reply
+from flowengine.workflow.chains.declared import EndStatus
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
@@ -72,11 +73,24 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = UNSET
 
 
+class GivenTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The end of an execution that starts this one by `after`."""
+
+    workflow: Annotated[str, Meta(min_length=1, description="The definition that the execution was of.")]
+    status: Annotated[EndStatus, Meta(description="How it has ended.")] = "completed"
+    outputs: Annotated[Mapping[str, Any] | None, Meta(description="What it has given.")] = {}
+    execution_id: Annotated[str, Meta(description="Its id.")] = "0" * 27
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One test: what an execution is given, what answers for its nodes, what is to become of it."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, description="What it shows, as a sentence.")]
     inputs: Annotated[Mapping[str, Any], Meta(description="The inputs that it is started with.")] = {}
+    trigger: Annotated[
+        GivenTrigger | UnsetType,
+        Meta(description="The end that starts it, in place of inputs: its `after` makes these of it."),
+    ] = UNSET
     labels: Annotated[Mapping[str, str], Meta(description="Labels beside those of the workflow.")] = {}
     secrets: Annotated[Mapping[str, str], Meta(description="What templates read as secrets.NAME.")] = {}
     now: Annotated[

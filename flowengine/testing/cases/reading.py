@@ -142,6 +142,9 @@ class _Reader:
         case = self._convert(known, Case, pointer)
         if case is None:
             return None
+        if case.inputs and case.trigger is not msgspec.UNSET:
+            message = "with a 'trigger', the document's 'after' makes the inputs: take one out"
+            self._add("not_together", f"{pointer}/inputs", message)
         if isinstance(case.now, str):
             self._check_moment(case.now, f"{pointer}/now")
         for at, node in enumerate(case.real):

@@ -9,13 +9,16 @@ from typing import Any, Final, Self, cast
 import msgspec
 import structlog
 
+from flowengine.engine.chains.given import inputs_of, trigger_of
+from flowengine.engine.commands.create import New
 from flowengine.errors import FlowEngineError
+from flowengine.execution.chains.rules import fitting
 from flowengine.execution.views.executions import ExecutionView, NodeView, ResultsView
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.handlers.secrets.secret_variables import PREFIX
-from flowengine.jsonvalue import JsonValue, decode
+from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 from flowengine.store.plan_cache import PlanCache
@@ -29,6 +32,7 @@ from flowengine.testing.running.message_loop import EndlessExecutionError
 from flowengine.testing.running.mocked_handlers import MockedHandlers
 from flowengine.testing.running.mocks import Mock, Reply
 from flowengine.testing.running.virtual_clock import VirtualClock
+from flowengine.workflow.chains.declared import After, EndStatus
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import OUTPUTS_NODE
@@ -40,11 +44,23 @@ CORRELATION_ID: Final = "test"
 CHILDREN_AT_ONCE: Final = 1000
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an execution of the definition `workflow`, and `after` which ends the workflow starts."""
+
+    after: tuple[After, ...]
+    workflow: str
+    status: EndStatus
+    outputs: Mapping[str, JsonValue] | None
+    execution: str
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is given, and what answers for its nodes. `now`: when it begins, in milliseconds
-    since the epoch. `real`: the nodes whose handlers run as they are."""
+    since the epoch. `real`: the nodes whose handlers run as they are. `ended`: what starts it and makes its
+    inputs, in place of a caller."""
 
     inputs: Mapping[str, JsonValue] = {}
+    ended: Ended | None = None
     labels: Labels = {}
     secrets: Mapping[str, str] = {}
     now: int = START
@@ -103,8 +119,9 @@ class Workbench:
         stack = LocalStack(state, clock, self._registry, handlers, secrets, self._variables)
         stopped = None
         try:
+            inputs = setting.inputs if setting.ended is None else _made(plan, setting, setting.ended, owner)
             started = stack.executions.start(
-                plan, correlation_id=CORRELATION_ID, inputs=setting.inputs, labels=setting.labels
+                plan, correlation_id=CORRELATION_ID, inputs=inputs, labels=setting.labels
             )
         except FlowEngineError as error:
             return _refused(error)
@@ -120,6 +137,25 @@ class Workbench:
             self._plans, self._plan = PlanCache(), plan
         self._plans.forget_executions()
         return self._plans
+
+
+class NotStartedError(FlowEngineError):
+    """Nothing in the workflow's `after` says that this end starts it."""
+
+    code = "not_started"
+
+
+def _made(plan: Plan, setting: Setting, ended: Ended, execution: str) -> Mapping[str, JsonValue]:
+    """The inputs that the workflow's `after` makes of an end. Raises NotStartedError, InputsInvalidError."""
+    after = fitting(ended.after, ended.workflow, ended.status)
+    if after is None:
+        raise NotStartedError(
+            f"its 'after' names no end of '{ended.workflow}' as '{ended.status}': nothing starts"
+        )
+    given = None if ended.outputs is None else {k: msgspec.Raw(encode(v)) for k, v in ended.outputs.items()}
+    trigger = trigger_of(ended.execution, ended.workflow, ended.status, given)
+    new = New(plan=plan, correlation_id=CORRELATION_ID, labels=setting.labels)
+    return inputs_of(new, after, trigger, execution, setting.now)
 
 
 def _refused(error: FlowEngineError) -> Run:

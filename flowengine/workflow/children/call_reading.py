@@ -20,10 +20,12 @@ REFUSED: Final = ("map", "repeat", "concurrency", "rate_limit", "output_schema",
 
 
 class NamedDefinition(Problem, frozen=True, kw_only=True):
-    """What may go wrong where a node names a definition without a template: that there is none of this
-    `name`, which only those know who know the definitions."""
+    """What may go wrong where a document names a definition without a template: that there is none of this
+    `name`, which only those know who know the definitions. `follows`: it starts by its ends; else a node
+    runs it."""
 
     name: str
+    follows: bool = False
 
     @property
     def warning(self) -> Problem:

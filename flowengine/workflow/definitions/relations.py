@@ -7,6 +7,7 @@ a warning; what certainly fails when they are applied together is a problem.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.nearest_name import nearest_name
 from flowengine.template import is_template
+from flowengine.workflow.chains.circles import Lead, endless, shown, told
 from flowengine.workflow.inputs.declared import Declared
 from flowengine.workflow.inputs.values import InputsInvalidError, check_given
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
@@ -22,9 +24,6 @@ CALLING: Final = "workflow"
 """The handler whose nodes run definitions."""
 AFTER: Final = "after"
 NODE_LISTS: Final = ("nodes", "on_failure", "finally")
-SHOWN: Final = 6
-"""So many names of a circle are shown."""
-
 Kind: TypeAlias = Literal["runs", "follows"]
 
 
@@ -81,8 +80,8 @@ def findings(members: Sequence[Member]) -> Iterator[Finding]:
             started = member if relation.kind == "follows" else other
             if started is not None and relation.version is None:
                 yield from (Finding(number, problem) for problem in _misfits(relation, started))
-    yield from _circles(members, "follows", by_name)
-    yield from _circles(members, "runs", by_name)
+    yield from _endless(members, by_name)
+    yield from _circles(members, by_name)
 
 
 def _relation(
@@ -154,29 +153,53 @@ def _has_template(value: JsonValue) -> bool:
     return False
 
 
-def _circles(members: Sequence[Member], kind: Kind, by_name: Mapping[str, Member]) -> Iterator[Finding]:
-    """One finding for each document that is in a circle: at what it says of the next one."""
+def _endless(members: Sequence[Member], by_name: Mapping[str, Member]) -> Iterator[Finding]:
+    """One finding for each document that follows another one which its own executions lead to."""
+    leads: dict[str, list[Lead]] = {name: [] for name in by_name}
+    for name, member in by_name.items():
+        for relation in relations(member.document):
+            if relation.name not in by_name:
+                continue
+            if relation.kind == "follows":
+                leads[relation.name].append(Lead(name, True))
+            else:
+                leads[name].append(Lead(relation.name, False))
+    for number, member in enumerate(members):
+        for relation in relations(member.document):
+            if relation.kind != "follows" or relation.name not in by_name:
+                continue
+            others = {**leads, relation.name: [Lead(member.name, True)]}
+            way = endless(relation.name, partial(_of_these, others))
+            if way is not None:
+                problem = Problem(code="chain_cycle", pointer=relation.pointer, message=told(way))
+                yield Finding(number, problem)
+                break
+
+
+def _of_these(leads: Mapping[str, list[Lead]], names: Sequence[str]) -> Mapping[str, list[Lead]]:
+    return {name: leads[name] for name in names}
+
+
+def _circles(members: Sequence[Member], by_name: Mapping[str, Member]) -> Iterator[Finding]:
+    """One finding for each document that is in a circle of those that run each other: at what it says of the
+    next one."""
     numbers = {member.name: number for number, member in reversed(list(enumerate(members)))}
     edges = {
         name: {
             each.name: each
             for each in relations(by_name[name].document)
-            if each.kind == kind and each.name in by_name
+            if each.kind == "runs" and each.name in by_name
         }
         for name in sorted(by_name, key=numbers.__getitem__)
     }
     for name in edges:
         way = _way_back(name, edges)
         if way is not None:
-            yield Finding(numbers[name], _circle(kind, edges[name][way[1]], way), is_warning=kind == "runs")
+            yield Finding(numbers[name], _runs_itself(edges[name][way[1]], way), is_warning=True)
 
 
-def _circle(kind: Kind, relation: Relation, way: Sequence[str]) -> Problem:
-    names = " -> ".join(map(quoted, way[:SHOWN])) + (" -> ..." if len(way) > SHOWN else "")
-    if kind == "follows":
-        message = f"each execution would start another, without an end: {names}"
-        return Problem(code="chain_cycle", pointer=relation.pointer, message=message)
-    message = f"it runs itself, and fails at the limit of nesting unless a `when` ends that: {names}"
+def _runs_itself(relation: Relation, way: Sequence[str]) -> Problem:
+    message = f"it runs itself, and fails at the limit of nesting unless a `when` ends that: {shown(way)}"
     return Problem(code="runs_itself", pointer=relation.pointer, message=message)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, encode, pointer_to
 from flowengine.template import is_template
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS
+from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, TRIGGER, TRIGGER_UNKNOWN
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -187,6 +187,8 @@ def _reads(
         for root, name in analysis.given:
             if root == EXECUTION:
                 _check_execution_field(name, pointer, report)
+            elif root == TRIGGER:
+                report.add("template_forbidden", pointer, TRIGGER_UNKNOWN)
             elif root == INPUTS and _may_be_read(inputs, name, pointer, report):
                 found[name] = None
     return tuple(found)

@@ -39,8 +39,8 @@ class TemplateWork:
         self._left -= cost_of(text, simple=simple is not None)
         if self._left < 0:
             message = (
-                "the templates of `inputs`, `vars`, `concurrency` and `schedules` take too much work: move "
-                "some into nodes"
+                "the templates of `inputs`, `vars`, `concurrency`, `schedules` and `after` take too much "
+                "work: move some into nodes"
             )
             self._report.add("too_many_templates", pointer, message)
             return None

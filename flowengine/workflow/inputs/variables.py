@@ -18,7 +18,7 @@ from flowengine.template import (
     refuse_altered_given,
 )
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, VARS
+from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, TRIGGER, TRIGGER_UNKNOWN, VARS
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -98,6 +98,9 @@ class _Reading:
         for node in (*analysis.nodes, *analysis.fates):
             yield "unknown_node_reference", f"a var can read no node: it reads {quoted(node)}"
         for root, name in analysis.given:
+            if root == TRIGGER:
+                yield "template_forbidden", TRIGGER_UNKNOWN
+                continue
             if not name and root != EXECUTION:
                 yield "template_forbidden", f"a var names what it reads: {{{{ {root}.NAME }}}}"
             known = self._known(root)

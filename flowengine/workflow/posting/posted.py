@@ -18,6 +18,7 @@ from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.chains.declared import FIELD as AFTER
 from flowengine.workflow.checking.execution_policy import read_priority
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_order import by_line
@@ -169,14 +170,17 @@ def _check_envelope(
 
 def _not_armed(checked: Checked) -> Checked:
     """The same, with a warning of what does nothing in a document that is posted."""
-    if not checked.schedules:
-        return checked
-    message = (
-        f"'{SCHEDULES}' act when the document is applied (flowengine apply, PUT /definitions/NAME): posted, "
-        "it starts nothing by itself"
-    )
-    warning = Problem(code="not_armed", pointer=pointer_to("", SCHEDULES), message=message)
-    return msgspec.structs.replace(checked, warnings=(*checked.warnings, warning))
+    found = [field for field, said in ((SCHEDULES, checked.schedules), (AFTER, checked.after)) if said]
+    warnings = [
+        Problem(
+            code="not_armed",
+            pointer=pointer_to("", field),
+            message=f"'{field}' acts when the document is applied (flowengine apply, PUT /definitions/NAME): "
+            "posted, it starts nothing by itself",
+        )
+        for field in found
+    ]
+    return msgspec.structs.replace(checked, warnings=(*checked.warnings, *warnings))
 
 
 def given_callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> str | None:

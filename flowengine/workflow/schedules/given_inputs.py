@@ -10,7 +10,7 @@ from typing import Final
 
 from flowengine.jsonvalue import JsonValue, encode, pointer_to
 from flowengine.template import Analysis
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS
+from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, TRIGGER, TRIGGER_FIELDS
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.inputs.declared import MAX_BYTES, Declared, Input
@@ -23,16 +23,21 @@ from flowengine.workflow.problems import did_you_mean, quoted
 MAX_WORK: Final = 200_000
 """What it may take to check all literal values of a document, in the units of `subschemas.work_of`."""
 SHOWN: Final = 20
+_FIELDS: Final = {EXECUTION: EXECUTION_FIELDS, TRIGGER: TRIGGER_FIELDS}
 
 
 class GivenInputs:
     """Checks what is given, within a bound of work for the document. `declared`: the workflow's inputs; None:
-    any may be given."""
+    any may be given. `reads`: what templates may read."""
 
-    def __init__(self, declared: Declared, report: Report, work: TemplateWork) -> None:
+    def __init__(
+        self, declared: Declared, report: Report, work: TemplateWork, reads: tuple[str, ...] = (EXECUTION,)
+    ) -> None:
         self._declared = declared
         self._report = report
         self._work = work
+        self._reads = reads
+        self._roots = " and ".join(f"'{root}'" for root in reads)
         self._left = CheckWork(MAX_WORK)
 
     def check(self, given: JsonObject, pointer: str) -> None:
@@ -74,19 +79,21 @@ class GivenInputs:
 
     def _check_template(self, analysis: Analysis, place: str) -> None:
         for node in dict.fromkeys((*analysis.nodes, *analysis.fates)):
-            message = f"no node has run before an execution starts: it reads 'execution', not {quoted(node)}"
+            message = (
+                f"no node has run before an execution starts: it reads {self._roots}, not {quoted(node)}"
+            )
             self._report.add("unknown_node_reference", place, message)
         if analysis.secrets:
             message = "inputs are shown, so they take no secrets: let nodes read them"
             self._report.add("secret_not_allowed", place, message)
         for root, name in analysis.given:
-            if root != EXECUTION:
-                message = f"'{root}' is not known before an execution starts: it reads 'execution' only"
+            if root not in self._reads:
+                message = f"'{root}' is not known before an execution starts: it reads {self._roots} only"
                 self._report.add("template_forbidden", place, message)
-            elif name and name not in EXECUTION_FIELDS:
-                nearest = did_you_mean(self._report.nearest(name, EXECUTION_FIELDS)) or "."
-                fields = f" Its fields: {', '.join(EXECUTION_FIELDS)}"
-                message = f"'execution' has no field {quoted(name)}{nearest}{fields}"
+            elif name and name not in _FIELDS[root]:
+                nearest = did_you_mean(self._report.nearest(name, _FIELDS[root])) or "."
+                fields = f" Its fields: {', '.join(_FIELDS[root])}"
+                message = f"'{root}' has no field {quoted(name)}{nearest}{fields}"
                 self._report.add("unknown_field", place, message)
 
 

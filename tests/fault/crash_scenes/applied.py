@@ -1,18 +1,25 @@
-"""A pass over a definition that is applied, started, followed by another version, and deleted."""
+"""Passes over definitions: one that is applied, started, applied anew and deleted, and one that others
+follow."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import Final
 
+import msgspec
+
 from flowengine.engine.definitions.definitions import NewVersion, Start, StoredDefinitions
 from flowengine.errors import DefinitionNotFoundError
 from flowengine.execution.requests.idempotency import AlreadyAnsweredError
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument
 from tests.fault.crash_scenes.reference import Reference, asked
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import Graph, expected_values
+from tests.support.child_plans import apply
 from tests.support.faults import Gate
+from tests.support.group_plans import adds
 from tests.support.rigs.harness import plan_of
 
 NAME: Final = "applied"
@@ -73,3 +80,49 @@ class Applied(Reference):
         # A client that asks again may learn that it was heard.
         with contextlib.suppress(DefinitionNotFoundError):
             self._api(lambda: self._definitions.delete(NAME))
+
+
+class Chained(Reference):
+    """An execution that fails first, is triggered again, and completes: another definition follows each of
+    these ends."""
+
+    def _script(self, context: Context) -> None:
+        if context.node_id == "extract" and context.run == 1:
+            raise HandlerError("boom", "failed on purpose")
+
+    def run(self) -> None:
+        """Each of the two starts once, with what the execution has given, and both sides know of it."""
+        harness = self.harness
+        failed = {"workflow": "extract", "status": ["failed"]}
+        given = {"workflow": "extract", "inputs": {"size": "{{ trigger.outputs.size }}"}}
+        last = {"size": "{{ extract.result }}"}
+        self._api(lambda: apply(harness, "extract", nodes=[adds("extract")], outputs=last))
+        self._api(lambda: apply(harness, "tell", nodes=[adds("t")], after=[failed]))
+        sizes: JsonValue = {"size": {"type": "integer"}}
+        self._api(lambda: apply(harness, "load", nodes=[adds("l")], inputs=sizes, after=[given]))
+        execution = self._start()
+        self._to_the_end()
+        assert self._followers(execution) == ["tell"]
+        check_everything(harness.client)
+        self._trigger(execution)
+        self._to_the_end()
+        assert self._followers(execution) == ["tell", "load"]
+        assert len(check_everything(harness.client)) == len(("extract", "tell", "load"))
+        assert not harness.client.exists("fe:timers:followers")
+
+    def _start(self) -> str:
+        start = Start(correlation_id="c", request=asked("start"))
+
+        def ask() -> str:
+            try:
+                return self.harness.api.executions.definitions.start("extract", start).execution_id
+            except AlreadyAnsweredError as before:
+                return before.view.execution_id
+
+        return self._api(ask)
+
+    def _followers(self, execution: str) -> list[str]:
+        found = self._api(lambda: self.harness.api.executions.status(execution)).followers
+        assert not isinstance(found, msgspec.UnsetType), "nothing has started"
+        assert all(one.execution_id is not None for one in found), found
+        return [one.name for one in found]

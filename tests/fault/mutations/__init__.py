@@ -7,6 +7,7 @@ from typing import Final
 from tests.fault.mutations import (
     access,
     broker,
+    chains,
     children,
     closing,
     deciding,
@@ -58,6 +59,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *deleting.MUTANTS,
     *rerunning.MUTANTS,
     *schedules.MUTANTS,
+    *chains.MUTANTS,
     *repeating.MUTANTS,
     *overruling.MUTANTS,
     *processes.MUTANTS,

@@ -55,8 +55,8 @@ MUTANTS: Final = (
     _in(
         "an end tells the schedule",
         "execution/rules/concluding",
-        "    told = tell_schedule(plan.name, control)\n",
-        "    told = ()\n",
+        "    told = (*tell_schedule(plan.name, control), ",
+        "    told = (",
     ),
     _in(
         "an end decides about no time",

@@ -23,6 +23,7 @@ from flowengine.execution.rules.maps.progress import WINDOW
 from flowengine.workflow.children.lineage import CalledPlan, Reference, decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
+from tests.support.checks.chains import check_chains
 from tests.support.checks.definitions import check_definitions
 from tests.support.checks.reference_model import verdict
 from tests.support.checks.schedules import check_schedules
@@ -81,7 +82,7 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
     re.compile(
-        rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery|starts|schedule)(@[0-9a-f]{27})?|odd)"
+        rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery|starts|schedule|followers)(@[0-9a-f]{27})?|odd)"
     ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+(:async)?(:crowd|:high|:low)?(@[0-9a-f]{27})?"): b"stream",
@@ -95,7 +96,7 @@ _TYPES: Final = {
     re.compile(rb"fe:lines(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:limits(@[0-9a-f]{27})?"): b"hash",
     re.compile(rb"fe:(definition:|version:[1-9][0-9]*:).+"): b"hash",
-    re.compile(rb"fe:(definitions|schedules)"): b"zset",
+    re.compile(rb"fe:(definitions|schedules|links)"): b"zset",
     re.compile(rb"fe:schedule:[^:]+:.+"): b"string",
     re.compile(rb"fe:outcomes:[^:]+:.+"): b"stream",
     re.compile(rb"fe:keys"): b"hash",
@@ -479,6 +480,7 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     _check_keys(found)
     check_definitions(found)
     check_schedules(found)
+    check_chains(found)
     _check_dead_letters(found, dead_letters)
     belonging = found.starting_with("fe:x:")
     executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]

@@ -30,6 +30,7 @@ from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
+from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.engine.delivering.sender import Sender
@@ -72,6 +73,7 @@ from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
 from flowengine.store.bulks import RedisBulks
+from flowengine.store.chains.redis_chains import RedisChains
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import milliseconds
@@ -605,9 +607,9 @@ class OrchestratorProcess(Process):
             self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS, stop_s=stop_s, lease_s=lease_s
         )
         self.timers = RedisTimers(self.state)
-        self.schedules = ScheduleStep(
-            HookedSchedules(self.state), RedisDefinitions(self.state), RedisApiState(self.state)
-        )
+        definitions, executions = RedisDefinitions(self.state), RedisApiState(self.state)
+        self.schedules = ScheduleStep(HookedSchedules(self.state), definitions, executions)
+        self.chains = ChainStep(RedisChains(self.state, HookedApiState(self.state)), definitions, executions)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the orchestrator's actors do."""
@@ -623,6 +625,8 @@ class OrchestratorProcess(Process):
             self.bulks.fire(held[0])
         elif actor == "fire_schedule":
             self.schedules.fire(held[0])
+        elif actor == "start_followers":
+            self.chains.start(held[0])
         elif actor == "delete_execution":
             self.engine.delete(held[0])
         elif actor == "copy_results":

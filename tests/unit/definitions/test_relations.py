@@ -79,7 +79,15 @@ def test_chain_that_has_no_end_is_a_problem_of_each_document_in_it() -> None:
         (0, "chain_cycle", "/after/0/workflow"),
         (1, "chain_cycle", "/after/0/workflow"),
     ]
-    assert messages(one, two)[0].endswith("'one' -> 'two' -> 'one'")
+    assert messages(one, two)[0].endswith("'two' -> 'one' -> 'two'")
+
+
+def test_chain_that_comes_back_through_a_node_has_no_end_either() -> None:
+    """What follows runs what it follows; one that runs itself besides is told of both."""
+    extract = member("extract")
+    load = member("load", calling("extract"), after=[{"workflow": "extract"}])
+    assert told(extract, load) == [(1, "chain_cycle", "/after/0/workflow")]
+    assert messages(extract, load)[0].endswith("'extract' -> 'load' -> 'extract'")
 
 
 def test_workflow_that_runs_itself_is_a_warning() -> None:

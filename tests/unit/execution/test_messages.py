@@ -13,6 +13,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import ACTOR, UndecodablePayloadError, decode, post
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
+from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
@@ -44,6 +45,7 @@ from flowengine.execution.messages import (
     ScheduleDue,
     SignalKept,
     StartExecution,
+    StartFollowers,
     StartsDue,
     StopExecution,
     StopOverdue,
@@ -188,6 +190,7 @@ NEWER: Final[dict[str, Payload]] = {
     "delivery": DeliverResults(execution="x", run=2, number=3, correlation_id="c"),
     "schedule due": ScheduleDue(name="nightly", schedule="default", noticed=5),
     "schedule told of an end": ScheduleDue(name="nightly", schedule="default"),
+    "an end": StartFollowers(execution="x", run=2, correlation_id="c"),
     "delivery attempted": DeliveryAttempted(
         execution="x",
         run=2,
@@ -232,6 +235,7 @@ def _declare_orchestrator(broker: StreamsBroker) -> None:
         create_autospec(Orchestrator, instance=True),
         create_autospec(BulkStep, instance=True),
         create_autospec(ScheduleStep, instance=True),
+        create_autospec(ChainStep, instance=True),
     )
 
 

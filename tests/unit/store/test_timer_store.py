@@ -163,6 +163,7 @@ def test_a_kind_of_a_later_version_waits_for_its_own_processes(redis: FakeRedis,
         "delivery",
         "starts",
         "schedule",
+        "followers",
     }
 
 

@@ -148,6 +148,8 @@ def checked(body: Body, name: str, backend: Backend) -> NewToApply:
         description=found.description,
         labels=checked.labels,
         schedules=checked.schedules,
+        after=checked.after,
+        runs=tuple(dict.fromkeys(each.name for each in checked.calls if not each.follows)),
         warnings=checked.warnings,
     )
     return NewToApply(version, checked.calls)

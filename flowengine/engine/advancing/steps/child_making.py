@@ -237,6 +237,7 @@ class ChildMaker:
         now: int,
     ) -> Sequence[Change]:
         plan, given = found.plan, given_of(prepared)
+        (root,) = self._store.read_executions([parent.root])
         made = Create(
             found.name,
             encoded,
@@ -247,8 +248,8 @@ class ChildMaker:
             document=found.document,
             version=found.version,
             begun_by=message.execution,
+            links=0 if root is None else root.links,
         )
-        (root,) = self._store.read_executions([parent.root])
         by, allowed = (None, ()) if root is None else (root.started_by, root.allowed)
         record, token = record_of(found, prepared, message.correlation_id), _token(message)
         begun = first_run(message.child, plan, record, token, now, given, by=by, allowed=allowed)

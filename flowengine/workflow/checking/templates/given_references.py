@@ -10,7 +10,15 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.template import Analysis, FieldRead, SecretNotAllowedError, refuse_altered_given
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, OUTCOME_FIELDS, VARS
+from flowengine.template.reference import (
+    EXECUTION,
+    EXECUTION_FIELDS,
+    INPUTS,
+    OUTCOME_FIELDS,
+    TRIGGER,
+    TRIGGER_UNKNOWN,
+    VARS,
+)
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.inputs.json_schema import kinds_of
 from flowengine.workflow.inputs.subschemas import Schema, resolved
@@ -88,6 +96,9 @@ class GivenCheck:
     def unreadable(self, text: str, analysis: Analysis) -> Iterator[Unreadable]:
         """What a template reads and cannot, wherever it stands."""
         for root, name in analysis.given:
+            if root == TRIGGER:
+                yield Unreadable("template_forbidden", TRIGGER_UNKNOWN)
+                continue
             known = self._known(root)
             if name and known is not None and name not in known:
                 yield Unreadable("unknown_field", f"there is no {quoted(f'{root}.{name}')}", name, known)

@@ -1,0 +1,1 @@
+"""What is done with chains: the ends of executions start those that follow."""

@@ -1,0 +1,1 @@
+"""Chains: definitions that start when executions of others end."""
