@@ -102,6 +102,7 @@ def take(stack: Stack, picture: Path) -> None:
         page.goto(f"{stack.url}/ui/runs/{execution}?node=load_warehouse")
         page.get_by_text("load_warehouse").first.wait_for()
         page.wait_for_timeout(3000)
+        page.evaluate("document.activeElement.blur()")
         page.screenshot(path=picture)
         context.close()
     chromium.close()

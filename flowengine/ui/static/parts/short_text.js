@@ -10,7 +10,7 @@ const MOST_CHARS = 1000;
 export function ShortText({ text, most }) {
   if (text.length > MOST_CHARS) return shownText(cutMiddle(text, most));
   const { head, middle, tail } = partsOf(text, most);
-  return html`${shownText(head)}${middle && html`<span class="folded">${shownText(middle)}</span>`}${shownText(tail)}`;
+  return html`${shownText(head)}${middle && html`<span class="cut-middle">${shownText(middle)}</span>`}${shownText(tail)}`;
 }
 
 /** @param {{id: string, most?: number, is?: string}} props of a run; `is`: its classes */
