@@ -35,6 +35,9 @@ class Hands(Protocol):
     def press(self, target: Locator) -> None:
         """A button or a link."""
 
+    def tick(self, target: Locator) -> None:
+        """A box that is not ticked yet."""
+
     def choose(self, target: Locator) -> None:
         """One of several radio buttons."""
 
@@ -53,6 +56,11 @@ class Mouse:
         """Click it."""
         self.acts += 1
         target.click()
+
+    def tick(self, target: Locator) -> None:
+        """Click it."""
+        self.press(target)
+        expect(target).to_be_checked()
 
     def choose(self, target: Locator) -> None:
         """Click it."""
@@ -77,6 +85,12 @@ class Keyboard:
         """Tab to it, and Enter."""
         self._reach(target)
         self._page.keyboard.press("Enter")
+
+    def tick(self, target: Locator) -> None:
+        """Tab to it, and Space."""
+        self._reach(target)
+        self._page.keyboard.press("Space")
+        expect(target).to_be_checked()
 
     def choose(self, target: Locator) -> None:
         """Tab to its group, and the arrow down until it is chosen."""

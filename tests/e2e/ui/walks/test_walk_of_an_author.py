@@ -20,14 +20,14 @@ HANDS: Final[Mapping[str, Callable[[Page], Hands]]] = {"mouse": Mouse, "keyboard
 
 
 def _rates(name: str) -> dict[str, Any]:
-    """A price for each country, by a rate that is an input."""
+    """A price for each country, by a rate that is an input; and their sum, with a label that is one."""
     price = node("price", "compute", operation="multiply", a="{{ item }}", b="{{ inputs.rate }}")
     return {
         "name": name,
-        "inputs": {"rate": {"type": "number", "minimum": 1, "default": 2}},
+        "inputs": {"rate": {"type": "number", "minimum": 1, "default": 2}, "label": {"default": "draft"}},
         "nodes": [
             {**price, "map": {"items": [10, 20, 30], "key": "{{ 'country ' ~ item }}"}},
-            node("sum", "aggregate", after=["price"], aggregate_type="sum", inputs="{{ price.result }}"),
+            node("sum", "set", after=["price"], all="{{ price.result | sum }}", label="{{ inputs.label }}"),
         ],
     }
 
@@ -57,21 +57,31 @@ def test_a_definition_is_started_and_its_runs_are_compared(visit: Visits, page_s
     first = page.url
     expect(page.locator(".verdict")).to_contain_text("Completed in")
 
-    hands.press(page.get_by_role("button", name="Rerun…"))
+    hands.press(page.locator('[data-card="price"]'))
+    rows = page.get_by_role("list", name="3 items")
+    hands.tick(rows.get_by_role("checkbox", name="Select item 0"))
+    bar = page.get_by_role("group", name="Selected items")
+    expect(bar).to_contain_text("1 item selected")
+    hands.press(bar.get_by_role("button", name="Rerun these…"))
     dialog = page.get_by_role("dialog", name="Run again")
+    expect(dialog.get_by_role("radio", name="1 item of price")).to_be_checked()
     hands.choose(dialog.get_by_role("radio", name="As a new run"))
     hands.write(dialog.get_by_role("textbox", name="rate"), "4")
-    hands.press(dialog.get_by_role("button", name="Run 2 nodes again"))
+    expect(dialog.get_by_role("status")).to_contain_text("because it reads an input that changes")
+    hands.write(dialog.get_by_role("textbox", name="rate"), "3")
+    hands.write(dialog.get_by_role("textbox", name="label"), '"final"')
+    expect(dialog).to_contain_text("Of price 1 item begins again; of the others 2 results kept.")
+    hands.press(dialog.get_by_role("button", name="Run 1 item and 1 node again"))
     expect(page.locator(".facts")).to_contain_text("Rerun of")
     expect(page.locator(".verdict")).to_contain_text("Completed in")
     assert page.url != first
     hands.press(page.get_by_role("link", name="compare"))
-    expect(page.locator(".said")).to_have_text("2 nodes gave another result.")
-    expect(page.get_by_role("region", name="Inputs").locator("pre")).to_have_text(["3", "4"])
+    expect(page.locator(".said")).to_have_text("1 node gave another result.")
+    expect(page.get_by_role("region", name="Inputs").locator("pre")).to_have_text(["draft", "final"])
     nodes = page.get_by_role("region", name="Nodes", exact=True)
     hands.press(nodes.get_by_role("button", name="sum"))
-    expect(nodes.locator("pre").first).to_contain_text("result: 180")
-    expect(nodes.locator("pre").nth(1)).to_contain_text("result: 240")
+    expect(nodes.locator("pre").first).to_contain_text("label: draft")
+    expect(nodes.locator("pre").nth(1)).to_contain_text("label: final")
 
 
 def test_what_is_cut_is_copied_whole(visit: Visits, page_stack: Stack) -> None:

@@ -1,15 +1,18 @@
 // Running again, in place or as a new run: what begins again, what is kept, and with which inputs; the API says what it would do.
 import { html, useEffect, useRef, useState } from "../../../vendor/preact.js";
 import { post } from "../../../app/api.js";
-import { counted } from "../../../app/format.js";
+import { counted, cutMiddle, number } from "../../../app/format.js";
 import { navigate, runAddress } from "../../../app/router.js";
 import { Dialog } from "../../../parts/dialog.js";
 import { Icon } from "../../../parts/icon.js";
+import { shownText } from "../../../parts/shown_text.js";
 import { close } from "./asked.js";
 import { NodePicker } from "./node_picker.js";
 
 const PAUSE_MS = 250;
 const MOST_ANEW = 50;
+const MOST_KEYS = 5;
+const KEY_CHARS = 40;
 const MODES = [
   { mode: "failed", name: "What failed", help: "and what is below it; other results are kept" },
   { mode: "from", name: "From some nodes", help: "and all below them" },
@@ -18,7 +21,8 @@ const MODES = [
 
 /** @param {{store: import("../run_store.js").RunStore, asked: import("./asked.js").Asked}} props */
 export function RerunDialog({ store, asked }) {
-  const [mode, setMode] = useState(asked.mode ?? "failed");
+  const { items } = asked;
+  const [mode, setMode] = useState(/** @type {string} */ (items ? "items" : asked.mode ?? "failed"));
   const [from, setFrom] = useState(asked.from ?? []);
   const [skip, setSkip] = useState(/** @type {string[]} */ ([]));
   const [texts, setTexts] = useState(/** @type {Record<string, string>} */ ({}));
@@ -32,7 +36,8 @@ export function RerunDialog({ store, asked }) {
   const ids = store.order.value.filter((id) => !store.nodes.get(id)?.peek().hook);
   const patch = patchOf(texts, inputs);
   const missing = mode === "from" && !from.length && !skip.length && !Object.keys(patch.values).length;
-  const body = { mode, ...(mode === "from" && from.length ? { from } : {}), ...(skip.length ? { skip } : {}),
+  const modes = items ? [itemsMode(items), ...MODES] : MODES;
+  const body = { mode, ...(mode === "items" && items ? { mode: "from", items: { [items.node]: items.keys } } : {}), ...(mode === "from" && from.length ? { from } : {}), ...(skip.length ? { skip } : {}),
     ...(Object.keys(patch.values).length ? { inputs: patch.values } : {}), ...(asNew ? { as: "new", version } : {}) };
 
   useEffect(() => {
@@ -67,9 +72,9 @@ export function RerunDialog({ store, asked }) {
     setBusy(false);
   };
   return html`<${Dialog} title="Run again" onClose=${close} wide><form class="asks-for" onSubmit=${submit}>
-    <fieldset class="modes"><legend class="unseen">What begins again</legend>${MODES.map((each) => html`<label key=${each.mode} class="line">
-      <input type="radio" name="mode" checked=${mode === each.mode} onChange=${() => setMode(/** @type {any} */ (each.mode))} />
-      <span><b>${each.name}</b> <span class="quiet">${each.help}</span></span></label>`)}</fieldset>
+    <fieldset class="modes"><legend class="unseen">What begins again</legend>${modes.map((each) => html`<label key=${each.mode} class="line">
+      <input type="radio" name="mode" checked=${mode === each.mode} onChange=${() => setMode(each.mode)} />
+      <span><b><bdi>${each.name}</bdi></b> <span class="quiet"><bdi>${each.help}</bdi></span></span></label>`)}</fieldset>
     <${Where} asNew=${asNew} setAsNew=${setAsNew} current=${store.run.value?.version} version=${version} setVersion=${setVersion} />
     ${mode === "from" && html`<${NodePicker} name="from" label="Begin with" help="ids of nodes" ids=${ids} chosen=${from} onChange=${setFrom} />`}
     <${NodePicker} name="skip" label="Leave out" help="nodes that this run skips" ids=${ids} chosen=${skip} onChange=${setSkip} />
@@ -84,7 +89,7 @@ export function RerunDialog({ store, asked }) {
       : preview ? html`<${Preview} preview=${preview} />` : html`<p class="quiet">${patch.wrong ? "" : "Asking what that would do…"}</p>`}</div>
     <div class="line end"><button class="b" type="button" onClick=${close}>Close</button>
       <button class="b primary" aria-disabled=${possible && !busy ? null : "true"}>${
-        possible ? `Run ${counted(preview.reset.length, "node")} again` : "Run again"}</button></div></form></${Dialog}>`;
+        possible ? `Run ${howMuch(preview)} again` : "Run again"}</button></div></form></${Dialog}>`;
 }
 
 /**
@@ -100,12 +105,36 @@ function Where({ asNew, setAsNew, current, version, setVersion }) {
       <option value="original">version ${current}, as this run</option><option value="latest">the one in force now</option></select></label>`}</fieldset>`;
 }
 
+/** @param {{node: string, keys: string[]}} items The choice that begins with them. */
+function itemsMode({ node, keys }) {
+  const names = keys.slice(0, MOST_KEYS).map((key) => shownText(cutMiddle(key, KEY_CHARS))).join(", ");
+  const more = keys.length > MOST_KEYS ? ` and ${counted(keys.length - MOST_KEYS, "other")}` : "";
+  return { mode: "items", name: `${counted(keys.length, "item")} of ${cutMiddle(node, 40)}`, help: `${names}${more}; and what is below the map` };
+}
+
+/** @param {any} preview What begins again, in the words of the button. */
+function howMuch({ reset, items }) {
+  const maps = Object.entries(items ?? {});
+  const nodes = reset.length - maps.length;
+  const again = maps.reduce((sum, [, each]) => sum + each.reset, 0);
+  return [again ? counted(again, "item") : "", nodes || !again ? counted(nodes, "node") : ""].filter(Boolean).join(" and ");
+}
+
+/** @param {{items: Record<string, {reset: number, reused: number, failed: number, cancelled: number}>}} props What becomes of the items of maps of which some begin again. */
+function ItemsAgain({ items }) {
+  return Object.entries(items).map(([node, { reset, reused, failed, cancelled }]) => {
+    const kept = [reused && `${counted(reused, "result")} kept`, failed && `${number(failed)} as failed as before`, cancelled && `${number(cancelled)} not run now`].filter(Boolean);
+    return html`<p key=${node}><b>Of <bdi>${cutMiddle(node, 40)}</bdi> ${counted(reset, "item")} begin${reset === 1 ? "s" : ""} again</b>${kept.length ? `; of the others ${kept.join(", ")}` : ""}.</p>`;
+  });
+}
+
 /** @param {{preview: any}} props */
 function Preview({ preview }) {
-  const { reset, reused, skipped, not_possible: impossible, forks } = preview;
+  const { reset, reused, skipped, not_possible: impossible, forks, items } = preview;
   return html`${impossible.map((/** @type {any} */ each) => html`<p class="wrong is-failed"><${Icon} name="failed" /> <bdi>${each.message}</bdi></p>`)}
     <p><b>${counted(reset.length, "node")} begin${reset.length === 1 ? "s" : ""} again,</b> ${counted(reused.length, "result")} ${reused.length === 1 ? "is" : "are"} kept${
       skipped.length ? `, ${counted(skipped.length, "node")} ${skipped.length === 1 ? "is" : "are"} left out` : ""}.</p>
+    ${items && html`<${ItemsAgain} items=${items} />`}
     ${forks?.anew.length > 0 && html`<details><summary>From their start <i>${forks.anew.length}</i></summary><ul class="inner">${forks.anew.slice(0, MOST_ANEW).map((/** @type {any} */ each) => html`
       <li key=${each.node}><b><bdi>${each.node}</bdi></b> <span class="quiet"><bdi>${each.message}</bdi></span></li>`)}${forks.anew.length > MOST_ANEW ? html`<li class="quiet">and ${forks.anew.length - MOST_ANEW} more</li>` : ""}</ul></details>`}
     ${[["Begin again", reset], ["Kept", reused], ["Left out", skipped]].map(([name, ids]) => ids.length > 0 && html`<details key=${name}>

@@ -3,6 +3,7 @@
 import { html, useState } from "../../../vendor/preact.js";
 import { may } from "../../../app/session.js";
 import { askRerunFrom } from "../dialogs/asked.js";
+import { whyNoRerun } from "../dialogs/rerun_possible.js";
 import { isConsequence } from "../node_changes.js";
 import { OverruleDialog } from "./overrule_dialog.js";
 
@@ -13,7 +14,7 @@ export function NodeActions({ store, node }) {
   const [asked, ask] = useState("");
   if (!may("operate")) return null;
   const run = store.run.value;
-  const noRerun = run.parent ? "A rerun begins in the run at the top, which this one is part of." : store.isOver.value ? "" : run.status === "pending" ? "A rerun is possible once this run was triggered and has ended." : "A rerun is possible once this run has ended.";
+  const noRerun = whyNoRerun(store);
   const noWord = wordNotPossible(node, run.status);
   const isOpen = OPEN.has(node.status);
   const action = (/** @type {string} */ key, /** @type {string} */ name, /** @type {string} */ why, primary = false) => html`

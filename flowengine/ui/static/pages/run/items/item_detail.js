@@ -10,8 +10,11 @@ import { Value } from "../../../parts/value.js";
 import { ErrorFacts } from "../drawer/error_facts.js";
 import { useAnswer } from "../history/asked.js";
 
-/** @param {{path: string, index: number, version: string, onClose: () => void}} props `path`: of the items; `version`: of the map */
-export function ItemDetail({ path, index, version, onClose }) {
+/**
+ * @param {{path: string, index: number, version: string, onClose: () => void, rerun: ((key: string) => void) | null, why: string}} props `path`: of the
+ *   items; `version`: of the map; `rerun`: null where nobody may; `why`: it cannot begin again now
+ */
+export function ItemDetail({ path, index, version, onClose, rerun, why }) {
   const { value: page, problem, again } = useAnswer(withQuery(path, { from: index || "", limit: 1 }), true, version);
   /** @type {import("./items_reader.js").Item | undefined} */
   const item = page?.items[0];
@@ -22,6 +25,7 @@ export function ItemDetail({ path, index, version, onClose }) {
     ${page && !item && html`<p class="quiet">There is no such item.</p>`}
     ${item && html`<p class="line small quiet"><${Status} status=${item.status} />${item.tries > 1 && html`<span>${counted(item.tries, "try", "tries")}</span>`}
         ${item.started_at && html`<span>took <${Took} from=${item.started_at} to=${item.finished_at} /></span>`}${item.finished_at && html`<${Ago} at=${item.finished_at} />`}</p>
+      ${rerun && html`<p class="line"><button class="b" type="button" aria-disabled=${why ? "true" : null} title=${why || null} onClick=${() => { if (!why) rerun(item.key); }}>Rerun this item…</button></p>`}
       ${item.error && html`<${ErrorFacts} error=${item.error} />`}
       ${item.status === "completed" && (item.result_truncated ? html`<p class="small quiet">Its result is over 64 KiB: it stands in the result of the node.</p>`
         : html`<${Value} value=${item.result} name=${`item ${item.key}`} />`)}`}</section>`;

@@ -3,13 +3,17 @@ import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/prea
 import { counted, number } from "../../../app/format.js";
 import { useKeys } from "../../../app/keys.js";
 import { query, setQuery } from "../../../app/router.js";
+import { may } from "../../../app/session.js";
 import { CountsBar } from "../../../parts/counts_bar.js";
 import { Icon } from "../../../parts/icon.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
 import { shownText } from "../../../parts/shown_text.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
 import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
+import { askRerunItems } from "../dialogs/asked.js";
+import { whyNoRerun } from "../dialogs/rerun_possible.js";
 import { useRoving } from "../tabs/roving.js";
+import { useChosenItems } from "./chosen_items.js";
 import { ItemDetail } from "./item_detail.js";
 import { itemsReader, nextFailed } from "./items_reader.js";
 import { FILTERS, itemLine } from "./item_words.js";
@@ -27,6 +31,10 @@ export function ItemsList({ store, node }) {
   const version = `${node.attempt} ${node.status} ${Object.values(counts).join(" ")}`;
   const asked = query.value.get("item");
   const index = asked !== null && /^\d{1,6}$/.test(asked) ? Number(asked) : -1;
+  const run = store.run.value;
+  const chosen = useChosenItems(`${store.id} ${node.id} ${run.run}`);
+  const selectable = may("operate") && !run.parent;
+  const rerun = (/** @type {string[]} */ keys) => askRerunItems(node.id, keys);
   const open = (/** @type {number} */ at) => setQuery({ item: at < 0 ? null : String(at) });
   const toFailed = async () => {
     try {
@@ -46,13 +54,25 @@ export function ItemsList({ store, node }) {
       ${counts.failed > 0 && html`<button class="b bare next" type="button" onClick=${toFailed}>Next failed <kbd>i</kbd></button>`}</div>
     <div class="counts" role="group" aria-label="Filter the items">${FILTERS.filter((each) => countOf(counts, each.status) || each.status === status).map((each) => chip(each.status))}</div>
     <${ProblemNote} problem=${problem} what="The next item that failed" again=${toFailed} />
+    ${selectable && chosen.keys.size > 0 && html`<${ChosenBar} chosen=${chosen} why=${whyNoRerun(store)} onRerun=${() => rerun([...chosen.keys])} />`}
     <${Rows} key=${`${path} ${status}`} path=${path} asks=${FILTERS.find((each) => each.status === status)?.asks ?? []} count=${countOf(counts, status)}
-      version=${version} chosen=${index} open=${open} />
-    ${index >= 0 && html`<${ItemDetail} key=${index} path=${path} index=${index} version=${version} onClose=${() => open(-1)} />`}</div>`;
+      version=${version} chosen=${index} open=${open} picked=${chosen.keys} pick=${selectable ? chosen.toggle : null} />
+    ${index >= 0 && html`<${ItemDetail} key=${index} path=${path} index=${index} version=${version} onClose=${() => open(-1)}
+      rerun=${selectable ? (/** @type {string} */ key) => rerun([key]) : null} why=${whyNoRerun(store)} />`}</div>`;
 }
 
-/** @param {{path: string, asks: string[], count: number, version: string, chosen: number, open: (index: number) => void}} props */
-function Rows({ path, asks, count, version, chosen, open }) {
+/** @param {{chosen: import("./chosen_items.js").ChosenItems, why: string, onRerun: () => void}} props `why`: they cannot begin again now */
+function ChosenBar({ chosen, why, onRerun }) {
+  return html`<div class="line picked-items" role="group" aria-label="Selected items"><b class="grow" role="status">${counted(chosen.keys.size, "item")} selected</b>
+    <button class=${why ? "b" : "b primary"} type="button" aria-disabled=${why ? "true" : null} title=${why || null} onClick=${() => { if (!why) onRerun(); }}>Rerun these…</button>
+    <button class="b bare" type="button" onClick=${chosen.clear}>Clear</button>${why && html`<small class="quiet">${why}</small>`}</div>`;
+}
+
+/**
+ * @param {{path: string, asks: string[], count: number, version: string, chosen: number, open: (index: number) => void,
+ *   picked: ReadonlySet<string>, pick: ((key: string) => void) | null}} props `pick`: null where nothing may be selected
+ */
+function Rows({ path, asks, count, version, chosen, open, picked, pick }) {
   const reader = useMemo(() => itemsReader(path, asks), [path, asks.join()]);
   useEffect(() => reader.stop, [reader]);
   const before = useRef(version);
@@ -71,26 +91,38 @@ function Rows({ path, asks, count, version, chosen, open }) {
     [count, asks.length ? change : 0]);
   const roving = useRoving({ box, rows, above: 0, chosen: idOf(chosen), height: ROW });
   const drawn = useDrawnOnce();
+  const toggle = useRef(pick);
+  toggle.current = pick;
+  const onPick = useMemo(() => (/** @type {string} */ key) => toggle.current?.(key), []);
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const item = reader.items[roving.active];
+    if (event.key === "x" && pick && item && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      pick(item.key);
+    } else roving.onKeyDown(event);
+  };
   const gap = (/** @type {number} */ size) => html`<li aria-hidden="true" ref=${placed({ height: size * ROW })}></li>`;
   if (!count) return html`<p class="quiet small">No item is in this status.</p>`;
   return html`<${ProblemNote} problem=${reader.problem.value} what="The items" again=${() => { reader.again(); reader.need(first, last); }} />
-    <ol class="item-rows" ref=${box} onKeyDown=${roving.onKeyDown} aria-label=${counted(count, "item")}>
+    <ol class="item-rows" ref=${box} onKeyDown=${onKeyDown} aria-label=${counted(count, "item")}>
     ${first > 0 && gap(first)}${rows.slice(first, last).map(({ node }, place) => {
       const item = reader.items[first + place];
-      const about = { item, id: node.id, isChosen: item?.index === chosen, isActive: roving.active === first + place };
-      return drawn(String(first + place), about, () => html`<${Row} key=${first + place} ...${about} at=${first + place} count=${count} open=${open} />`);
+      const about = { item, id: node.id, isChosen: item?.index === chosen, isActive: roving.active === first + place,
+        isPicked: pick ? picked.has(item?.key ?? "") : null };
+      return drawn(String(first + place), about, () => html`<${Row} key=${first + place} ...${about} at=${first + place} count=${count} open=${open} onPick=${onPick} />`);
     })}${last < count && gap(count - last)}</ol>`;
 }
 
 /**
  * @param {{item: import("./items_reader.js").Item | undefined, id: string, at: number, count: number, isChosen: boolean, isActive: boolean,
- *   open: (index: number) => void}} props
+ *   isPicked: boolean | null, open: (index: number) => void, onPick: (key: string) => void}} props `isPicked`: null where nothing may be selected
  */
-function Row({ item, id, at, count, isChosen, isActive, open }) {
+function Row({ item, id, at, count, isChosen, isActive, isPicked, open, onPick }) {
   if (!item) return html`<li class="is-pending quiet" aria-setsize=${count} aria-posinset=${at + 1}><span class="faint">…</span></li>`;
   const line = shownText(itemLine(item).slice(0, 300));
   const word = wordOf(item.status).toLowerCase();
-  return html`<li class=${`is-${lookOf(item.status)}`} aria-setsize=${count} aria-posinset=${at + 1}><button type="button" data-node=${id} tabindex=${isActive ? 0 : -1}
+  return html`<li class=${`is-${lookOf(item.status)}`} aria-setsize=${count} aria-posinset=${at + 1}>${isPicked !== null && html`<input type="checkbox" checked=${isPicked} tabindex=${isActive ? 0 : -1}
+    aria-label=${`Select item ${item.index}`} title="Select (x)" onClick=${() => onPick(item.key)} />`}<button type="button" data-node=${id} tabindex=${isActive ? 0 : -1}
     aria-pressed=${isChosen ? "true" : "false"} aria-label=${`Item ${item.index}, ${shownText(item.key).slice(0, 100)}, ${word}${line ? `, ${line}` : ""}`}
     onClick=${() => open(isChosen ? -1 : item.index)}><${Icon} name=${lookOf(item.status)} /><span class="num faint">${item.index}</span>
     <code class="cut" title=${item.key}><bdi>${shownText(item.key)}</bdi></code><small class="cut"><bdi>${line}</bdi></small>${

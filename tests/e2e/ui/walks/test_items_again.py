@@ -1,0 +1,88 @@
+"""Single items of a map, run again: who may, what is said before, and what becomes of the others."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.e2e.documents import node, workflow
+from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
+from tests.support.rigs.stack_processes import Stack
+
+HOSTILE = "<img src=x onerror=\"document.title='harmed'\">\u202egnp"
+
+
+def _mapped(count: int, *, seconds: float = 0) -> dict[str, Any]:
+    """Its second item fails, which is tolerated; each item says in which run it ran."""
+    each = node("each", "assert", that="{{ item != 1 }}", message=HOSTILE)
+    items = {"items": list(range(count)), "key": f"{HOSTILE} {{{{ item }}}}", "tolerated_failures": count}
+    after = node("after", "test_wait", after=["each"], seconds=seconds)
+    return workflow({**each, "map": items}, after, name="items again")
+
+
+def test_items_are_selected_and_run_again_by_keyboard(visit: Visits, page_stack: Stack) -> None:
+    """`x` selects where one is; the dialog says what becomes of which; keys full of markup are text."""
+    execution = page_stack.run(_mapped(300)).status["execution_id"]
+    page = visit(f"/ui/runs/{execution}?node=each")
+    rows = page.get_by_role("list", name="300 items")
+    rows.get_by_role("button").first.focus()
+    for key in ("x", "ArrowDown", "x", "End", "x"):
+        page.keyboard.press(key)
+        if key == "End":
+            expect(rows.get_by_role("button", name=re.compile("^Item 299"))).to_be_focused()
+    bar = page.get_by_role("group", name="Selected items")
+    expect(bar).to_contain_text("3 items selected")
+    page.keyboard.press("x")
+    expect(bar).to_contain_text("2 items selected")
+    assert violations(page) == []
+    bar.get_by_role("button", name="Rerun these…").press("Enter")
+    dialog = page.get_by_role("dialog", name="Run again")
+    expect(dialog).to_contain_text("<img src=x")
+    expect(dialog).to_contain_text("Of each 2 items begin again; of the others 298 results kept.")
+    assert violations(page) == []
+    page.set_viewport_size({"width": PHONE, "height": 740})
+    assert not reaches_sideways(page)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    dialog.get_by_role("button", name="Run 2 items and 1 node again").press("Enter")
+    expect(page.locator(".facts")).to_contain_text("Run2")
+    expect(page.locator(".verdict")).to_contain_text("Completed in")
+    expect(bar).to_have_count(0)
+    counts = page_stack.ended(str(execution)).node("each")["map"]
+    assert (counts["completed"], counts["failed"]) == (299, 1)
+    assert page.title() != "harmed"
+
+
+def test_one_item_is_run_again_where_it_is_read(visit: Visits, page_stack: Stack) -> None:
+    """Its own button asks for it alone; the others keep what they gave, the failed one its failure."""
+    execution = page_stack.run(_mapped(3)).status["execution_id"]
+    page = visit(f"/ui/runs/{execution}?node=each&item=0")
+    page.get_by_role("button", name="Rerun this item…").click()
+    dialog = page.get_by_role("dialog", name="Run again")
+    expect(dialog).to_contain_text("of the others 1 result kept, 1 as failed as before.")
+    dialog.get_by_role("button", name="Run 1 item and 1 node again").click()
+    expect(page.locator(".facts")).to_contain_text("Run2")
+    page_stack.ended(str(execution))
+
+
+def test_who_may_not_and_when_not(keyed_visit: Visits, page_stack: Stack) -> None:
+    """A key that may not steer sees neither boxes nor buttons; while the run goes on, they say why not."""
+    execution = page_stack.start(_mapped(3, seconds=300))
+    address = f"/ui/runs/{execution}?node=each&item=0"
+    for role in ("read", "decide", "run", "author"):
+        page = keyed_visit(address, role=role)
+        expect(page.get_by_role("region", name="Item 0")).to_contain_text("Completed")
+        expect(page.get_by_role("list", name="3 items").get_by_role("button")).to_have_count(3)
+        expect(page.get_by_role("checkbox")).to_have_count(0)
+        expect(page.get_by_role("button", name="Rerun this item…")).to_have_count(0)
+    page = keyed_visit(address, role="operate")
+    page.get_by_role("checkbox", name="Select item 2").click()
+    for name in ("Rerun these…", "Rerun this item…"):
+        button = page.get_by_role("button", name=name)
+        expect(button).to_have_attribute("aria-disabled", "true")
+        button.dispatch_event("click")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("group", name="Selected items")).to_contain_text("once this run has ended")
+    assert violations(page) == []
+    page_stack.cancel(execution)
