@@ -26,6 +26,7 @@ def test_items_are_selected_and_run_again_by_keyboard(visit: Visits, page_stack:
     """`x` selects where one is; the dialog says what becomes of which; keys full of markup are text."""
     execution = page_stack.run(_mapped(300)).status["execution_id"]
     page = visit(f"/ui/runs/{execution}?node=each")
+    expect(page.locator('[data-card="each"] .sub')).to_have_text("300 of 300 · 1 failed")
     rows = page.get_by_role("list", name="300 items")
     rows.get_by_role("button").first.focus()
     for key in ("x", "ArrowDown", "x", "End", "x"):
@@ -52,6 +53,20 @@ def test_items_are_selected_and_run_again_by_keyboard(visit: Visits, page_stack:
     counts = page_stack.ended(str(execution)).node("each")["map"]
     assert (counts["completed"], counts["failed"]) == (299, 1)
     assert page.title() != "harmed"
+
+
+def test_what_a_card_says_of_many_items_fits(visit: Visits) -> None:
+    """Where the whole is too long for a card, what has failed is said, and of how many."""
+    page = visit("/ui/runs")
+    said = page.evaluate(
+        """async () => {
+            const {saidOf} = await import("/ui/static/pages/run/graph/card_words.js");
+            const map = {total: 10000, pending: 0, running: 0, completed: 9896, failed: 104, cancelled: 0};
+            const node = {id: "each", handler: "set", status: "completed", attempt: 1, dependencies: [], map};
+            return saidOf(node, 0, () => undefined).line;
+        }"""
+    )
+    assert said == "104 failed of 10,000"
 
 
 def test_one_item_is_run_again_where_it_is_read(visit: Visits, page_stack: Stack) -> None:

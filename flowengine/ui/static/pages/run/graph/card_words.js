@@ -1,7 +1,7 @@
 // What a card says of its node, or of the nodes of its stack: how it looks, and the one thing to know now.
 import { at, cutToFit, duration } from "../../../app/format.js";
 import { wordOf } from "../../../parts/status.js";
-import { mapLine } from "../items/map_counts.js";
+import { shortMapLine } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 
 /**
@@ -78,7 +78,7 @@ export function saidOfStack(nodes) {
  */
 function lineOf(node, now, find) {
   const { status, attempt } = node;
-  if (node.map && (status !== "failed" || node.map.failed)) return mapLine(node.map);
+  if (node.map && (status !== "failed" || node.map.failed)) return shortMapLine(node.map, LINE_CHARS);
   if (status === "failed") return failedLine(node);
   if (status === "skipped") return skippedLine(node, find);
   if (status === "pending") return cutToFit(node.handler, LINE_CHARS);

@@ -9,6 +9,15 @@ export function mapLine(counts) {
   return `${number(ended)} of ${number(counts.total)}${counts.failed ? ` · ${number(counts.failed)} failed` : ""}`;
 }
 
+/**
+ * @param {MapCounts} counts The same where there is no room for more
+ * @param {number} most characters
+ */
+export function shortMapLine(counts, most) {
+  const whole = mapLine(counts);
+  return whole.length <= most ? whole : `${number(counts.failed)} failed of ${number(counts.total)}`;
+}
+
 /** @param {MapCounts} counts The same as a sentence: "173 of 240 items have ended, 2 of them failed." */
 export function mapSentence(counts) {
   const ended = counts.completed + counts.failed;
