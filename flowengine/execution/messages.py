@@ -189,7 +189,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counted. `expands`: it is the task that renders the items of a map, `config` holds their templates, and
     these call an item `item_name`. `item`: it is the task of this item of an open map. `maps`: those nodes
     among the `reads` that are maps. `keeps`: its items are those of the run before, of which it says what is
-    left to do. `calls_back`: a callback follows.
+    left to do. `until`: when it has to have ended, in milliseconds since the epoch, whatever `timeout_ms`
+    says; 0: then. `calls_back`: a callback follows.
     `cache`: what it gives is kept, and what was kept is given in place of a call, unless it is `fresh`.
     """
 
@@ -226,6 +227,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls_back: CallsBack | None = None
     cache: CachePolicy | None = None
     fresh: bool = False
+    until: int = 0
 
     @property
     def item_try(self) -> ItemTry | None:

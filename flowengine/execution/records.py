@@ -69,13 +69,17 @@ class MapRecord(
         "chosen": "g",
         "stays": "s",
         "out": "o",
+        "max_ms": "m",
+        "until": "u",
     },
 ):
     """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
     as workers take; `tolerated`: how many may fail; `kept`: how many had ended before this run, and stay so.
     Once it has ended, `completed` and `failed` say how many have. `again`: only those run that are listed.
     `chosen`: a rerun has listed them, and the node's task has not yet told of them. Of those that are not
-    listed `stays` have failed, and `out` have not ended.
+    listed `stays` have failed, and `out` have not ended. `max_ms`: for how long items may run, from when they
+    are known; 0: for as long as they take. `until`: when that is over in this run, in milliseconds since the
+    epoch.
     """
 
     total: int
@@ -88,11 +92,17 @@ class MapRecord(
     chosen: bool = False
     stays: int = 0
     out: int = 0
+    max_ms: int = 0
+    until: int = 0
 
     @property
     def ended_by_itself(self) -> bool:
         """Whether a map that has ended did so with its items: no stop and no operator has ended it."""
         return bool(self.completed or self.failed or not self.total)
+
+    def is_over(self, now: int) -> bool:
+        """Whether no item may begin any more, for its time."""
+        return bool(self.until) and now >= self.until
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):

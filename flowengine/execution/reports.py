@@ -89,7 +89,7 @@ class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome",
 
     `left`: the items are those of the run before, and these are run again, each with how many of its failures
     were answered. `at_once`: how many may run at a time; 0: as many as workers take. `tolerated`: how many
-    may fail.
+    may fail. `max_ms`: for how long they may run together; 0: for as long as they take.
     """
 
     items: tuple[msgspec.Raw, ...]
@@ -97,6 +97,7 @@ class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome",
     at_once: int = 0
     tolerated: int = 0
     left: tuple[tuple[int, int], ...] | None = None
+    max_ms: int = 0
 
 
 class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outcome"):

@@ -113,6 +113,8 @@ class Outcomes:
 
         `hand`: who may ask the handler to stop, and hears what it says.
         """
+        if task.until and self._clock() >= task.until:
+            raise HandlerTimeoutError("the map's max_seconds were over before its turn came")
         handler = self._handler(task, start)
         scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
         if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):

@@ -51,7 +51,10 @@ class TaskInHand:
     @property
     def deadline(self) -> float:
         """When its time is over, in seconds of the monotonic clock."""
-        return self.began + self.task.timeout_ms / 1000
+        task, time_ms = self.task, self.task.timeout_ms
+        if task.until:
+            time_ms = max(0, min(time_ms, task.until - self.started_at))
+        return self.began + time_ms / 1000
 
     @property
     def waited_s(self) -> float:

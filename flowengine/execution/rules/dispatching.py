@@ -195,7 +195,7 @@ def base_of_items(plan: Plan, position: int, record: NodeRecord, run: Run) -> Ru
     match node.work:
         case Task() as task:
             base = _task(plan, node.id, task, replace(policy, map=None), record, run)
-            return replace(base, when=None)
+            return replace(base, when=None, until=0 if record.map is None else record.map.until)
         case _ as never:
             assert_never(never)
 

@@ -330,15 +330,16 @@ def _open_map(report: _Report, expanded: Expanded) -> Decision:
     """The items of a map are known. A map without any has completed with its task."""
     before, node, left = report.before.map, report.callback.node, expanded.left
     if left is not None and before is not None:
-        record = replace(_ended(report), map=reopened(before, left))
+        record = replace(_ended(report), map=reopened(before, left, report.grounds.now))
         stored: Change = ReopenMap(node, left)
     elif expanded.items:
         record, stored = (
-            replace(_ended(report), map=map_of(expanded)),
+            replace(_ended(report), map=map_of(expanded, report.grounds.now)),
             OpenMap(node, items_to_store(expanded)),
         )
     else:
-        return _end_items(report, replace(_ended(report), map=map_of(expanded)), ItemsEnded(0, 0))
+        record = replace(_ended(report), map=map_of(expanded, report.grounds.now))
+        return _end_items(report, record, ItemsEnded(0, 0))
     opened = replace(record, status=after(report.before.status, "open"), finished_at=None)
     changes = (
         Write(node, opened),

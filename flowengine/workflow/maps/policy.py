@@ -9,7 +9,8 @@ class MapPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node that runs once for each item of a list, or of an object.
 
     `spec`: what a worker renders to know the items, as JSON: `items`, and where they are given `key`,
-    `max_concurrent` and `tolerated_failures`, templates unrendered. `name`: what templates call an item.
+    `max_concurrent`, `tolerated_failures` and `max_seconds`, templates unrendered. `name`: what templates
+    call an item.
     """
 
     spec: str

@@ -10,7 +10,7 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import RESERVED_NAMES, is_template
-from flowengine.template.json_values import type_name
+from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -18,12 +18,13 @@ from flowengine.workflow.maps.policy import names_of
 from flowengine.workflow.problems import quoted
 
 FIELD: Final = "map"
-FIELDS: Final = ("items", "key", "as", "max_concurrent", "tolerated_failures")
-FUTURE_FIELDS: Final = ("max_seconds",)
-RENDERED: Final = ("items", "key", "max_concurrent", "tolerated_failures")
+RENDERED: Final = ("items", "key", "max_concurrent", "tolerated_failures", "max_seconds")
+FIELDS: Final = (*RENDERED, "as")
 ITEM: Final = "item"
 SHARE: Final = re.compile(r"\d{1,3}(?:\.\d{1,6})?%")
 MAX_AT_ONCE: Final = 10_000
+MIN_S: Final = 1
+MAX_S: Final = 30 * 86_400
 
 
 class MapFields(msgspec.Struct, frozen=True):
@@ -49,12 +50,13 @@ def read_map(node: JsonObject, pointer: str, report: Report) -> MapFields | None
     if not isinstance(said, dict):
         report.add("wrong_type", place, f"'map' must be an object with 'items', it is {type_name(said)}")
         return None
-    refuse_unknown_fields(said, FIELDS, place, report, future=FUTURE_FIELDS)
+    refuse_unknown_fields(said, FIELDS, place, report)
     _check_items(said, place, report)
     if said.get("key") is not None:
         _check_key(said["key"], pointer_to(place, "key"), report)
     _check_at_once(said.get("max_concurrent"), pointer_to(place, "max_concurrent"), report)
     _check_tolerated(said.get("tolerated_failures"), pointer_to(place, "tolerated_failures"), report)
+    _check_seconds(said.get("max_seconds"), pointer_to(place, "max_seconds"), report)
     name = _name(said.get("as"), pointer_to(place, "as"), report)
     return MapFields({field: said[field] for field in RENDERED if said.get(field) is not None}, name, place)
 
@@ -123,6 +125,15 @@ def _check_tolerated(value: JsonValue, place: str, report: Report) -> None:
             place,
             "'tolerated_failures' is a number of items from 0 on, or a share from 0% to 100%, as in \"10%\"",
         )
+
+
+def _check_seconds(value: JsonValue, place: str, report: Report) -> None:
+    if value is None or (isinstance(value, str) and is_template(value)):
+        return
+    if not is_number(value):
+        report.add("wrong_type", place, f"'max_seconds' must be a number, it is {type_name(value)}")
+    elif not MIN_S <= value <= MAX_S:
+        report.add("out_of_range", place, f"'max_seconds' is {MIN_S} to {MAX_S} (30 days), not {value}")
 
 
 def _name(value: JsonValue, place: str, report: Report) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from flowengine.workflow.document import MAX_ID_CHARS
 from flowengine.workflow.kinds.config_schema import Schema
-from flowengine.workflow.maps.reading import MAX_AT_ONCE
+from flowengine.workflow.maps.reading import MAX_AT_ONCE, MAX_S, MIN_S
 
 _TEMPLATE: Final = {"type": "string", "pattern": r"\{\{"}
 
@@ -52,6 +52,14 @@ def map_schema() -> Schema:
                 ],
                 "default": 0,
                 "description": "How many items may fail, or which share of them, rounded down.",
+            },
+            "max_seconds": {
+                "anyOf": [
+                    {"type": "number", "minimum": MIN_S, "maximum": MAX_S},
+                    _TEMPLATE,
+                    {"type": "null"},
+                ],
+                "description": "How long all items may take together, from when they are known.",
             },
         },
     }

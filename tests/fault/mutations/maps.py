@@ -19,6 +19,24 @@ def _rule(rule: str, module: str, old: str, new: str) -> Mutant:
 
 MUTANTS: Final = (
     _rule(
+        "nothing more starts once the time of a map is over",
+        "progress",
+        "starts_nothing_more(record, far) or record.is_over(now)",
+        "starts_nothing_more(record, far)",
+    ),
+    _rule(
+        "no item is tried again once the time of its map is over",
+        "reporting",
+        "said.is_over(found.until)",
+        "said.is_over(report.now)",
+    ),
+    _rule(
+        "a map whose time is over has failed, though what has ended may be tolerated",
+        "ending",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
+        "if far.failed + map_record.out <= map_record.tolerated:",
+    ),
+    _rule(
         "no more items are in flight than may be",
         "progress",
         "min(to_run, far.ended + window) - far.sent",
@@ -51,8 +69,8 @@ MUTANTS: Final = (
     _rule(
         "a share of items is rounded down",
         "ending",
-        "if far.failed + map_record.out <= map_record.tolerated:",
-        "if far.failed + map_record.out < map_record.tolerated:",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
+        "if far.failed + map_record.out < map_record.tolerated and all_ended:",
     ),
     _rule(
         "a failure that was noted too late is none",

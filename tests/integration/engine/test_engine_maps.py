@@ -22,6 +22,7 @@ from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import Policy, Retry
 from tests.support.rigs.harness import Entry, Harness, Script
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_logs")
 
@@ -127,6 +128,28 @@ def test_tolerated_failures_are_a_number_or_a_share(
     assert harness.statuses(execution)["each"] == status
     if status == "completed":
         assert output(harness, execution)["result"][:failing] == [None] * failing
+
+
+@pytest.mark.proves("map-time-over")
+def test_a_map_whose_time_is_over_ends_with_what_runs(harness: Harness) -> None:
+    """The item that runs is cut, and none begins after it, though all may fail. A second run has the time
+    again, and runs what is left."""
+    execution = harness.begin(map_plan([1, 2, 3], max_concurrent=1, tolerated_failures="100%", max_seconds=1))
+
+    def takes_long(context: Context) -> None:
+        if context.node_id == "each" and context.run == 1:
+            wait_until(lambda: context.remaining_seconds() == 0)
+
+    harness.script = takes_long
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["each"]
+    assert (error.code, error.caused_by) == ("timeout", "0")
+    words = "map.max_seconds (1 s) is over: 0 of 3 items have completed; 1 of 3 items failed"
+    assert error.message.startswith(words)
+    assert statuses(harness, execution) == ["failed", "cancelled", "cancelled"]
+    harness.trigger(execution)
+    harness.drain()
+    assert statuses(harness, execution) == ["completed"] * 3
 
 
 def test_an_object_is_mapped_by_its_members(harness: Harness) -> None:

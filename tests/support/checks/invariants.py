@@ -606,7 +606,8 @@ def _maps(stored: Stored) -> Iterable[str]:
         if failed - found.failures:
             yield f"{node} does not know of the failures of {failed - found.failures}"
         by_itself = record.status == "completed" or (
-            record.error is not None and record.error.code == "map_failed"
+            record.error is not None
+            and (record.error.code == "map_failed" or record.error.message.startswith("map.max_seconds"))
         )
         counted = (record.map.completed, record.map.failed)
         if (

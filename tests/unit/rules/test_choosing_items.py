@@ -70,7 +70,7 @@ def test_the_record_says_what_stays_until_another_run_begins() -> None:
     record = MapRecord(6, 2, 1, kept=1, completed=3, failed=2)
     chosen = record_of_chosen(record, choose(KNOWN, "ad", with_unfinished=False))
     assert chosen == MapRecord(6, 2, 1, kept=3, again=True, chosen=True, stays=1, out=1)
-    opened = reopened(chosen, ((0, 3), (3, 1)))
+    opened = reopened(chosen, ((0, 3), (3, 1)), 0)
     assert opened == replace(chosen, chosen=False)
     assert record_of_all(opened) == MapRecord(6, 2, 1, kept=3, again=True)
 
@@ -90,7 +90,7 @@ def test_the_record_says_what_stays_until_another_run_begins() -> None:
 )
 def test_what_had_failed_keeps_nothing_from_running_again(record: MapRecord, far: Far, wanted: Next) -> None:
     """A new failure beyond what may fail does."""
-    assert due(record, far) == wanted
+    assert due(record, far, 0) == wanted
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_had_failed_keeps_nothing_from_running_again(record: MapRecord, far
 def test_what_has_not_run_counts_as_failed(record: MapRecord, failed: int, says: str | None) -> None:
     """So a map in which items are missing does not complete, unless so many may fail."""
     failures = [Failure("d", NodeError("boom", "on purpose"))] * failed
-    ended = items_ended(record, Far(2, 2, failed), failures)
+    ended = items_ended(record, Far(2, 2, failed), failures, 0)
     assert ended.completed == record.kept + 2 - failed
     assert (ended.error and ended.error.message[: len(says or "")]) == says
 

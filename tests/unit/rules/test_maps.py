@@ -8,8 +8,9 @@ import pytest
 from flowengine.execution.changes import ArmTimer, EndItem, ForgetStart, Tally, WriteTry
 from flowengine.execution.messages import Callback, ItemTry, NextTry
 from flowengine.execution.records import Control, ItemRecord, MapRecord, NodeError, NodeRecord
-from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Failed, Outcome, Waiting
+from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Expanded, Failed, Outcome, Waiting
 from flowengine.execution.rules.maps.ending import Failure, failed_items, items_ended
+from flowengine.execution.rules.maps.opening import map_of, reopened
 from flowengine.execution.rules.maps.progress import WINDOW, Far, Next, due, far_of
 from flowengine.execution.rules.maps.reporting import (
     Known,
@@ -45,11 +46,15 @@ NEW = Known(ended=False)
         (MapRecord(9000), Far(WINDOW, WINDOW // 2, 0), WINDOW // 2),
         (MapRecord(5, 2, kept=3), Far(0, 0, 0), 2),
         (MapRecord(5, 2, kept=3), Far(2, 2, 0), "end"),
+        (MapRecord(5, 2, until=1001), Far(2, 1, 0), 1),
+        (MapRecord(5, 2, until=1000), Far(2, 1, 0), 0),
+        (MapRecord(5, 2, until=1000), Far(2, 2, 0), "end"),
+        (MapRecord(5, 2, until=1000), Far(0, 0, 0), "end"),
     ],
 )
 def test_what_is_due_follows_from_the_numbers(record: MapRecord, far: Far, wanted: Next) -> None:
     """So many items are sent, or the node ends."""
-    assert due(record, far) == wanted
+    assert due(record, far, 1000) == wanted
 
 
 def test_what_had_completed_before_does_not_count_in_a_run() -> None:
@@ -174,11 +179,44 @@ def test_only_what_has_failed_is_a_failure() -> None:
     assert failed_items({3: failed, 1: completed, 0: failed}) == (0, 3)
 
 
+def test_a_map_whose_time_is_over_has_failed_unless_all_is_done() -> None:
+    """It says how far it has come, and what has failed. What ended in time counts."""
+    record = MapRecord(9, tolerated=2, kept=1, max_ms=60_000, until=1000)
+    over = items_ended(record, Far(4, 4, 1), [Failure("k0", FAILED.error)], 1000)
+    assert (over.completed, over.failed) == (4, 1)
+    assert over.error is not None
+    assert (over.error.code, over.error.caused_by) == ("timeout", "k0")
+    assert over.error.message.startswith(
+        "map.max_seconds (60 s) is over: 4 of 9 items have completed; 1 of 9"
+    )
+    plain = items_ended(record, Far(4, 4, 0), [], 1000).error
+    assert plain == NodeError("timeout", "map.max_seconds (60 s) is over: 5 of 9 items have completed")
+    assert items_ended(record, Far(8, 8, 2), [], 2000).error is None
+
+
+def test_no_try_of_an_item_begins_after_the_time_of_its_map() -> None:
+    """It fails at once, and says so."""
+    policy = Policy(retry=Retry(max_attempts=3, delay_ms=500))
+    record = msgspec.structs.replace(OPEN, map=MapRecord(5, 2, 1, max_ms=9000, until=600))
+    assert end_item(policy, record, RUNNING, report(FAILED), NEW, 99).waits
+    decision = end_item(policy, record, RUNNING, report(FAILED), NEW, 100)
+    (ended,) = [change for change in decision.changes if isinstance(change, EndItem)]
+    assert ended.record.error == NodeError("boom", "m; map.max_seconds (9 s) leaves no time for a try")
+
+
+def test_a_map_that_begins_again_has_all_of_its_time_again() -> None:
+    """Counted from when it is known what is left."""
+    first = map_of(Expanded((msgspec.Raw(b"1"),) * 3, max_ms=5000), 100)
+    assert (first.max_ms, first.until) == (5000, 5100)
+    assert reopened(first, [(0, 0)], 9000).until == 14_000
+    assert map_of(Expanded(()), 100).until == reopened(map_of(Expanded(()), 100), [], 100).until == 0
+
+
 def test_a_map_fails_with_the_first_failures() -> None:
     """As many as it may tolerate are none."""
     failures = [Failure(f"k{n}", NodeError("boom", "why", status_code=404)) for n in range(5)]
-    assert items_ended(MapRecord(9, tolerated=2), Far(9, 9, 2), failures[:2]).error is None
-    ended = items_ended(MapRecord(9, tolerated=2, kept=1), Far(8, 8, 7), failures)
+    assert items_ended(MapRecord(9, tolerated=2), Far(9, 9, 2), failures[:2], 0).error is None
+    ended = items_ended(MapRecord(9, tolerated=2, kept=1), Far(8, 8, 7), failures, 0)
     assert (ended.completed, ended.failed) == (2, 7)
     assert ended.error == NodeError(
         "map_failed",

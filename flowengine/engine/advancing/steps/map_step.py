@@ -211,7 +211,7 @@ class MapStep:
         record = unit.nodes[key].map
         if record is None:
             return False
-        return due(record, far_of(record, unit.sent.get(key, 0), ended, 0)) != 0
+        return due(record, far_of(record, unit.sent.get(key, 0), ended, 0), unit.now) != 0
 
     # -- tries
 
@@ -283,8 +283,8 @@ class MapStep:
                 if not self._store.has_items_begun(run.execution, node, record.dispatch):
                     self._stop(run.execution)
                 return None
-            far, failures = self._far(key, record, unit.maps[key])
-            what = due(record.map, far)
+            far, failures = self._far(key, record, unit.maps[key], unit.now)
+            what = due(record.map, far, unit.now)
             if what == "end":
                 unit.abandon()
                 return self._end(run, node, record, unit.maps[key], far, failures, unit.now)
@@ -297,12 +297,12 @@ class MapStep:
         raise ConflictError(f"the map '{node}' of '{run.execution}' keeps changing")
 
     def _far(
-        self, key: NodeKey, record: NodeRecord, numbers: MapNumbers
+        self, key: NodeKey, record: NodeRecord, numbers: MapNumbers, now: int
     ) -> tuple[Far, dict[int, ItemRecord]]:
         """How far the map is. What is noted as failed is looked at where that may decide something."""
         assert record.map is not None, "it is open"
         far = far_of(record.map, numbers.sent, numbers.ended, numbers.failures)
-        decides = starts_nothing_more(record.map, far) or due(record.map, far) == "end"
+        decides = starts_nothing_more(record.map, far) or due(record.map, far, now) == "end"
         if not numbers.failures or not decides:
             return far, {}
         noted = self._store.noted_failures(*key)
@@ -327,7 +327,7 @@ class MapStep:
             for index, item in zip(first, stored, strict=False)
             if (error := failures[index].error) is not None
         ]
-        ended = items_ended(record.map, far, named)
+        ended = items_ended(record.map, far, named, now)
         return callback_of(run, node, record, msgspec.structs.replace(ended, counted=numbers.counted), now)
 
     def _next(

@@ -15,8 +15,9 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
 from flowengine.template import Scope, render
 from flowengine.template.budget import Budget
-from flowengine.template.json_values import type_name
+from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.maps.policy import names_of
+from flowengine.workflow.maps.reading import MAX_S, MIN_S
 
 MAX_KEY_CHARS: Final = 200
 SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
@@ -26,12 +27,14 @@ class RenderedMap(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcom
     """An `Expanded` before it is JSON: the items of a map and, where the document says so, their keys.
 
     `at_once`: how many may run at a time, 0: as many as workers take; `tolerated`: how many may fail.
+    `max_ms`: for how long they may run; 0: for as long as they take.
     """
 
     items: list[JsonValue]
     keys: list[str]
     at_once: int
     tolerated: int
+    max_ms: int
 
 
 def rendered_map(spec: JsonValue, scope: Scope, name: str, *, max_items: int, max_chars: int) -> RenderedMap:
@@ -54,6 +57,7 @@ def rendered_map(spec: JsonValue, scope: Scope, name: str, *, max_items: int, ma
         keys,
         _at_once(value_of("max_concurrent", 0)),
         tolerated_of(value_of("tolerated_failures", 0), len(items)),
+        _max_ms(value_of("max_seconds", None)),
     )
 
 
@@ -102,6 +106,15 @@ def _at_once(value: JsonValue) -> int:
         return value
     said = value if isinstance(value, int | float) and not isinstance(value, bool) else type_name(value)
     raise _invalid(f"'max_concurrent' must give a whole number from 0 on, and gives {said}")
+
+
+def _max_ms(value: JsonValue) -> int:
+    if value is None:
+        return 0
+    if is_number(value) and MIN_S <= value <= MAX_S:
+        return round(value * 1000)
+    said = value if is_number(value) else type_name(value)
+    raise _invalid(f"'max_seconds' must give a number from {MIN_S} to {MAX_S} (30 days), and gives {said}")
 
 
 def tolerated_of(value: JsonValue, total: int) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
-from flowengine.execution.error_codes import MAP_FAILED
+from flowengine.execution.error_codes import MAP_FAILED, TIMEOUT
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import ItemRecord, MapRecord, NodeError, NodeRecord
 from flowengine.execution.reports import ByEngine, ItemsEnded
@@ -34,15 +35,25 @@ def failed_items(ended: Mapping[int, ItemRecord]) -> tuple[int, ...]:
     return tuple(sorted([index for index, record in ended.items() if record.status == "failed"]))
 
 
-def items_ended(map_record: MapRecord, far: Far, failures: Sequence[Failure]) -> ItemsEnded:
+def items_ended(map_record: MapRecord, far: Far, failures: Sequence[Failure], now: int) -> ItemsEnded:
     """What the engine reports of a map that has ended. `failures`: the first ones, in the items' order.
 
     An item that has not run, and does not in this run, counts as one that has failed.
     """
     completed = map_record.kept + far.ended - far.failed
-    if far.failed + map_record.out <= map_record.tolerated:
+    all_ended = far.ended >= map_record.total - map_record.kept - map_record.out
+    if far.failed + map_record.out <= map_record.tolerated and all_ended:
         return ItemsEnded(completed, far.failed)
-    return ItemsEnded(completed, far.failed, _error(map_record, far, failures))
+    error = _error(map_record, far, failures)
+    if map_record.is_over(now):
+        error = replace(error, code=TIMEOUT.code, message=_over(map_record, completed, error))
+    return ItemsEnded(completed, far.failed, error)
+
+
+def _over(map_record: MapRecord, completed: int, error: NodeError) -> str:
+    limit_s = map_record.max_ms / 1000
+    text = f"map.max_seconds ({limit_s:g} s) is over: {completed} of {map_record.total} items have completed"
+    return text if error.caused_by is None else f"{text}; {error.message}"
 
 
 def callback_of(run: Run, node: str, record: NodeRecord, ended: ItemsEnded, now: int) -> Callback:

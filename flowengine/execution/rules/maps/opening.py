@@ -23,9 +23,15 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(StoredItem).decode
 
 
-def map_of(expanded: Expanded) -> MapRecord:
+def map_of(expanded: Expanded, now: int) -> MapRecord:
     """What the node's record says of its items from now on."""
-    return MapRecord(len(expanded.items), expanded.at_once, expanded.tolerated)
+    max_ms = expanded.max_ms
+    record = MapRecord(len(expanded.items), expanded.at_once, expanded.tolerated, max_ms=max_ms)
+    return replace(record, until=_until(max_ms, now))
+
+
+def _until(max_ms: int, now: int) -> int:
+    return now + max_ms if max_ms else 0
 
 
 def items_to_store(expanded: Expanded) -> tuple[bytes, ...]:
@@ -56,7 +62,7 @@ def task_of_item(base: RunNode, stored: bytes, wanted: ItemTry, name: str) -> Ru
     return replace(base, item=item, attempt=item.number, answered=answered, moment=wanted.moment)
 
 
-def reopened(record: MapRecord, left: Sequence[tuple[int, int]]) -> MapRecord:
-    """The record of a map of which only these items run again."""
-    kept = record.total - record.out - len(left)
-    return replace(record, kept=kept, completed=0, failed=0, again=True, chosen=False)
+def reopened(record: MapRecord, left: Sequence[tuple[int, int]], now: int) -> MapRecord:
+    """The record of a map of which only these items run again. They have all of its time."""
+    kept, until = record.total - record.out - len(left), _until(record.max_ms, now)
+    return replace(record, kept=kept, completed=0, failed=0, again=True, chosen=False, until=until)

@@ -40,17 +40,18 @@ def far_of(record: MapRecord, sent: int, ended: int, failed: int) -> Far:
     return Far(sent, max(0, ended - record.kept), failed)
 
 
-def due(record: MapRecord, far: Far) -> Next:
+def due(record: MapRecord, far: Far, now: int) -> Next:
     """How many items are to be sent now, or that the node ends.
 
     At most `at_once` are in flight, and always so many while there are more. Without that, new ones are sent
-    where half of the window is free, so that one transaction sends many.
+    where half of the window is free, so that one transaction sends many. Once too many have failed, or the
+    time of the map is over, none is sent, and the node ends with those in flight.
     """
     to_run = record.total - record.kept - record.out
     if far.ended >= to_run:
         return "end"
     in_flight = far.sent - far.ended
-    if starts_nothing_more(record, far):
+    if starts_nothing_more(record, far) or record.is_over(now):
         return 0 if in_flight > 0 else "end"
     window = record.at_once or WINDOW
     if not record.at_once and in_flight > window // 2:

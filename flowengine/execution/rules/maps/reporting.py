@@ -115,7 +115,12 @@ def _next_try(policy: Policy, report: _Report, failed: Failed) -> Pause | NodeEr
     tries = NodeRecord(tried=report.item.number, since=_since(report))
     # Each item has a jitter of its own.
     own = replace(report.callback, node=f"{report.callback.node}#{report.item.index}.{report.item.number}")
-    return next_try(policy, tries, own, failed, report.now)
+    found = next_try(policy, tries, own, failed, report.now)
+    said = report.record.map
+    if isinstance(found, Pause) and said is not None and said.is_over(found.until):
+        text = f"{failed.error.message}; map.max_seconds ({said.max_ms / 1000:g} s) leaves no time for a try"
+        return replace(failed.error, message=text)
+    return found
 
 
 def _since(report: _Report) -> int:
