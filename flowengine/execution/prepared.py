@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from flowengine.workflow.limits.declared import MadeKeys
+
 
 class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
     """An execution that is to begin: whatever needs templates has been rendered.
@@ -13,7 +15,8 @@ class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
     `execution`: its id; `name` and `version`: of its definition; `at`: the time that its templates were told,
     in milliseconds since the epoch. `inputs`: what it is given, of which `secret` names what is secret;
     `vars`: those that are made, `late` those that are made where they are read. `conditions`: what the `when`
-    of nodes gives that reads nothing else. `key`: that of its `concurrency`, where it had to be made.
+    of nodes gives that reads nothing else. `key`: that of its `concurrency`, where it had to be made; `keys`:
+    those of nodes' limits.
     """
 
     execution: str
@@ -26,4 +29,5 @@ class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
     late: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     conditions: Mapping[str, bool] = {}
     key: str | None = None
+    keys: Mapping[str, MadeKeys] = {}
     labels: Mapping[str, str] = {}

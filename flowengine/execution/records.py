@@ -21,6 +21,7 @@ from flowengine.execution.status import (
     lets_dispatch,
 )
 from flowengine.plugin.errors import AttemptError, ModelCall
+from flowengine.workflow.limits.declared import MadeKeys
 from flowengine.workflow.stages import Stage
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
@@ -223,6 +224,7 @@ class NodeRecord(
         "map": "p",
         "called": "B",
         "cached": "g",
+        "keys": "K",
     },
 ):
     """One node: the field `state` of its key.
@@ -249,7 +251,8 @@ class NodeRecord(
     `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
     waits to start, and, in flight, as what its start is counted. `called`: the callback that has come while
     its task is on its way or runs. `cached`: its result was given at another time; False: it is not to be,
-    nor that of a node below it, as a rerun has asked for a new one.
+    nor that of a node below it, as a rerun has asked for a new one. `keys`: those of its limits that were
+    made when the execution was triggered.
     """
 
     status: StoredNodeStatus = "pending"
@@ -280,6 +283,7 @@ class NodeRecord(
     pace: Pace | None = None
     called: CalledBack | None = None
     cached: bool | None = None
+    keys: MadeKeys | None = None
 
     @property
     def in_line(self) -> bool:
@@ -341,6 +345,7 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
         dispatch=record.dispatch,
         run=record.run,
         when=record.when,
+        keys=record.keys,
         answered=record.answered,
         moment=record.moment,
         repeated=record.repeated,

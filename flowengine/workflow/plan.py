@@ -198,6 +198,14 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         )
 
     @Derived
+    def keyed(self) -> tuple[int, ...]:
+        """The indexes of the nodes with limits whose keys are made when an execution is triggered."""
+        limits = [(at, (policy.concurrency, policy.rate_limit)) for at, policy in self.policies.items()]
+        return tuple(
+            [at for at, own in sorted(limits) if any(one is not None and one.makes_key for one in own)]
+        )
+
+    @Derived
     def limited(self) -> frozenset[int]:
         """The nodes that join a line in place of being put in flight."""
         return frozenset(

@@ -34,7 +34,7 @@ def beginning(
     """
     says_something = plan.inputs is not None or plan.vars or stores
     limit = plan.overall.concurrency
-    makes_key = limit is not None and limit.makes_key
+    makes_key = bool(plan.keyed) or (limit is not None and limit.makes_key)
     if not says_something and not makes_key and not any(policy.given for policy in plan.policies.values()):
         return None
     # Imported where there are inputs: an orchestrator never renders a template.
@@ -44,7 +44,7 @@ def beginning(
     begun = replace(record, started_at=now)
     found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), now))
     stored = stored_inputs(plan, found.inputs, found.vars) if says_something else None
-    return Given(stored, found.conditions, key=found.key)
+    return Given(stored, found.conditions, key=found.key, keys=found.keys)
 
 
 def stored_inputs(

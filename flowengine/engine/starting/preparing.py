@@ -45,7 +45,7 @@ def prepare(
     given = beginning(execution, found.plan, record, values, now, stores=bool(values))
     if given is None:
         return plain
-    prepared = replace(plain, conditions=given.conditions, key=given.key)
+    prepared = replace(plain, conditions=given.conditions, key=given.key, keys=given.keys)
     stored = given.inputs
     if stored is None:
         return prepared
@@ -65,7 +65,7 @@ def given_of(prepared: Prepared) -> Given:
         inputs = StoredInputs(
             bytes(prepared.inputs), prepared.secret, vars=_bytes(prepared.vars), late=_bytes(prepared.late)
         )
-    return Given(inputs, prepared.conditions, key=prepared.key)
+    return Given(inputs, prepared.conditions, key=prepared.key, keys=prepared.keys)
 
 
 def _raw(data: bytes) -> msgspec.Raw | msgspec.UnsetType:

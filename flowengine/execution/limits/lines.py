@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, OnLimit, RateLimit
+from flowengine.workflow.limits.declared import Concurrency, MadeKeys, NodeConcurrency, OnLimit, RateLimit
 
 LineKind: TypeAlias = Literal["workflow", "shared", "node", "nodes", "node_rate", "rate"]
 _PREFIXES: Final[dict[str, LineKind]] = {
@@ -78,14 +78,17 @@ def line_of(name: str, limit: Concurrency, key: str | None) -> str:
     return f"s:{found}" if limit.shared else f"x:{name}{_BETWEEN}{found}"
 
 
-def line_of_node(workflow: str, node: str, limit: NodeConcurrency) -> str:
-    """The line of a node of a workflow with this name."""
-    return f"m:{workflow}{_BETWEEN}{node}" if limit.key is None else f"n:{limit.key}"
+def line_of_node(workflow: str, node: str, limit: NodeConcurrency, made: MadeKeys | None = None) -> str:
+    """The line of a node of a workflow with this name. `made`: its keys, where they had to be made."""
+    key = limit.key if made is None or made.turn is None else made.turn
+    return f"m:{workflow}{_BETWEEN}{node}" if key is None else f"n:{key}"
 
 
-def line_of_starts(workflow: str, node: str, limit: RateLimit) -> str:
-    """The line of those that wait to start, for a node of a workflow with this name."""
-    return f"q:{workflow}{_BETWEEN}{node}" if limit.key is None else f"r:{limit.key}"
+def line_of_starts(workflow: str, node: str, limit: RateLimit, made: MadeKeys | None = None) -> str:
+    """The line of those that wait to start, for a node of a workflow with this name. `made`: its keys, where
+    they had to be made."""
+    key = limit.key if made is None or made.pace is None else made.pace
+    return f"q:{workflow}{_BETWEEN}{node}" if key is None else f"r:{key}"
 
 
 def is_of_nodes(line: str) -> bool:

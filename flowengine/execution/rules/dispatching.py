@@ -156,6 +156,7 @@ def _queued(
         map=record.map,
         called=record.called,
         cached=record.cached,
+        keys=record.keys,
     )
 
 

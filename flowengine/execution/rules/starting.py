@@ -53,6 +53,7 @@ from flowengine.execution.status import (
     shown,
 )
 from flowengine.execution.views.executions import counts_of
+from flowengine.workflow.limits.declared import MadeKeys
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
 
@@ -73,12 +74,13 @@ def begins_events_anew(run: int) -> bool:
 class Given(msgspec.Struct, frozen=True):
     """What a first run begins with: what is stored of it, and what the conditions of nodes give that read
     nothing else, by the node's id. `labels`: those of the execution from now on; None: as before. `key`: that
-    of its `concurrency`, where it had to be made."""
+    of its `concurrency`, where it had to be made; `keys`: those of nodes' limits, by the node's id."""
 
     inputs: StoredInputs | None = None
     conditions: Mapping[str, bool] = {}
     labels: Mapping[str, str] | None = None
     key: str | None = None
+    keys: Mapping[str, MadeKeys] = {}
 
 
 NOTHING: Final = Given()
@@ -120,7 +122,10 @@ def first_run(
         calls_back=plan.calls_back,
         allowed=allowed or None,
     )
-    decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
+    decided = [
+        Write(node, NodeRecord(when=given.conditions.get(node), keys=given.keys.get(node)))
+        for node in dict.fromkeys((*given.conditions, *given.keys))
+    ]
     timer = _run_timeout(execution, plan, 1, now)
     labelled = [] if given.labels is None else [_relabelled(record, given.labels)]
     return [begin, *labelled, *decided, *timer, _start(execution, record, 1)]

@@ -19,7 +19,8 @@ from flowengine.template.reference import EXECUTION, INPUTS, VARS
 from flowengine.workflow.inputs.declared import MAX_BYTES
 from flowengine.workflow.inputs.reading import templates_in
 from flowengine.workflow.inputs.values import Occasion, Values, complete, scope_of
-from flowengine.workflow.limits.keys import KeyInvalidError, made_key
+from flowengine.workflow.limits.declared import MadeKeys
+from flowengine.workflow.limits.keys import KeyInvalidError, made_key, made_keys
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 
@@ -39,12 +40,13 @@ class VarsInvalidError(FlowEngineError):
 
 class Beginning(msgspec.Struct, frozen=True):
     """What an execution begins with. `conditions`: what the `when` of nodes gives, by the node's id. `key`:
-    that of its `concurrency`, where it has to be made."""
+    that of its `concurrency`, where it has to be made; `keys`: those of nodes' limits."""
 
     inputs: Values
     vars: Values
     conditions: dict[str, bool]
     key: str | None = None
+    keys: dict[str, MadeKeys] = {}
 
 
 def begin(plan: Plan, given: Mapping[str, JsonValue], occasion: Occasion) -> Beginning:
@@ -53,7 +55,8 @@ def begin(plan: Plan, given: Mapping[str, JsonValue], occasion: Occasion) -> Beg
     inputs = complete(plan.inputs, given, occasion, budget)
     made = _vars(plan, inputs, occasion, budget)
     scope = scope_of(occasion, {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: made})
-    return Beginning(inputs, made, dict(_conditions(plan, scope, budget)), _key(plan, scope, budget))
+    conditions, key = dict(_conditions(plan, scope, budget)), _key(plan, scope, budget)
+    return Beginning(inputs, made, conditions, key, _keys(plan, scope, budget) if plan.keyed else {})
 
 
 def key_of_another_run(plan: Plan, inputs: JsonValue, made: JsonValue, occasion: Occasion) -> str | None:
@@ -66,6 +69,13 @@ def key_of_another_run(plan: Plan, inputs: JsonValue, made: JsonValue, occasion:
 def _key(plan: Plan, scope: Scope, budget: Budget) -> str | None:
     try:
         return made_key(plan, scope, budget)
+    except KeyInvalidError as error:
+        raise VarsInvalidError((error.problem,)) from error
+
+
+def _keys(plan: Plan, scope: Scope, budget: Budget) -> dict[str, MadeKeys]:
+    try:
+        return made_keys(plan, scope, budget)
     except KeyInvalidError as error:
         raise VarsInvalidError((error.problem,)) from error
 

@@ -34,10 +34,23 @@ class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class NodeConcurrency(msgspec.Struct, frozen=True, array_like=True):
     """At most `limit` nodes of one `key` run at once, of all executions. Without a key it is this node of
-    this workflow."""
+    this workflow. It may hold templates."""
 
     limit: int
     key: str | None = None
+
+    @property
+    def makes_key(self) -> bool:
+        """Whether the key is made of what an execution is given."""
+        return self.key is not None and "{{" in self.key
+
+
+class MadeKeys(msgspec.Struct, frozen=True, array_like=True):
+    """The keys of a node's limits that were made when its execution was triggered: of those that run at once,
+    and of those that start; None: it needs no making."""
+
+    turn: str | None = None
+    pace: str | None = None
 
 
 RATE_FIELD: Final = "rate_limit"
@@ -48,11 +61,16 @@ MAX_PER_S: Final = 86_400
 
 class RateLimit(msgspec.Struct, frozen=True, array_like=True):
     """In any time of `per_ms` at most `limit` nodes of one `key` start, of all executions. Without a key it
-    is this node of this workflow."""
+    is this node of this workflow. It may hold templates."""
 
     limit: int
     per_ms: int
     key: str | None = None
+
+    @property
+    def makes_key(self) -> bool:
+        """Whether the key is made of what an execution is given."""
+        return self.key is not None and "{{" in self.key
 
 
 CACHE_FIELD: Final = "cache"

@@ -8,7 +8,14 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.template import Scope, TemplateError, render
 from flowengine.template.budget import Budget
 from flowengine.template.json_values import type_name
-from flowengine.workflow.limits.declared import MAX_KEY_CHARS
+from flowengine.workflow.limits.declared import (
+    FIELD,
+    MAX_KEY_CHARS,
+    RATE_FIELD,
+    MadeKeys,
+    NodeConcurrency,
+    RateLimit,
+)
 from flowengine.workflow.limits.plain import wrong_key
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
@@ -29,14 +36,40 @@ def made_key(plan: Plan, scope: Scope, budget: Budget) -> str | None:
     limit = plan.overall.concurrency
     if limit is None or limit.key is None or not limit.makes_key:
         return None
+    return _made(limit.key, scope, budget, POINTER)
+
+
+def made_keys(plan: Plan, scope: Scope, budget: Budget) -> dict[str, MadeKeys]:
+    """What the keys of nodes' limits give, by the node's id, where they need making. Raises
+    KeyInvalidError."""
+    found: dict[str, MadeKeys] = {}
+    for position in plan.keyed:
+        policy, pointer = plan.policy(position), f"/nodes/{position}"
+        turn, pace = policy.concurrency, policy.rate_limit
+        found[plan.nodes[position].id] = MadeKeys(
+            _made_for(turn, scope, budget, f"{pointer}/{FIELD}/key"),
+            _made_for(pace, scope, budget, f"{pointer}/{RATE_FIELD}/key"),
+        )
+    return found
+
+
+def _made_for(
+    limit: NodeConcurrency | RateLimit | None, scope: Scope, budget: Budget, pointer: str
+) -> str | None:
+    if limit is None or limit.key is None or not limit.makes_key:
+        return None
+    return _made(limit.key, scope, budget, pointer)
+
+
+def _made(key: str, scope: Scope, budget: Budget, pointer: str) -> str:
     try:
-        value = render(limit.key, scope, budget=budget, pointer=POINTER)
+        value = render(key, scope, budget=budget, pointer=pointer)
     except TemplateError as error:
-        raise KeyInvalidError(Problem(code="key_invalid", pointer=POINTER, message=error.message)) from error
+        raise KeyInvalidError(Problem(code="key_invalid", pointer=pointer, message=error.message)) from error
     text = _text_of(value)
     wrong = f"a key is a text or a number, this is {type_name(value)}" if text is None else wrong_key(text)
     if text is None or wrong is not None:
-        raise KeyInvalidError(Problem(code="key_invalid", pointer=POINTER, message=wrong or ""))
+        raise KeyInvalidError(Problem(code="key_invalid", pointer=pointer, message=wrong or ""))
     return text
 
 

@@ -32,9 +32,40 @@ def _of_caches(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, CACHES)
 
 
+MADE_KEYS: Final = ("tests/integration/limits/test_made_keys.py",)
+
+
+def _of_keys(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, MADE_KEYS)
+
+
 CALLS: Final = ("tests/integration/engine/test_engine_call_races.py",)
 
 MUTANTS: Final = (
+    _of_keys(
+        "a node stands under the key that was made",
+        "execution/limits/lines",
+        "key = limit.key if made is None or made.turn is None else made.turn",
+        "key = limit.key",
+    ),
+    _of_keys(
+        "a node waits to start under the key that was made",
+        "execution/limits/lines",
+        "key = limit.key if made is None or made.pace is None else made.pace",
+        "key = limit.key",
+    ),
+    _of_keys(
+        "a made key holds for later runs",
+        "execution/records",
+        "        keys=record.keys,\n",
+        "        keys=None,\n",
+    ),
+    _of_keys(
+        "what would make other keys is refused",
+        "engine/commands/rerun",
+        "    if not plan.keyed:\n        return\n",
+        "    if plan.keyed:\n        return\n",
+    ),
     Mutant(
         "a child that was let in before waits",
         "flowengine/engine/advancing/steps/child_making.py",

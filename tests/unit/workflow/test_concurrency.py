@@ -8,7 +8,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.workflow import Checked
 from flowengine.workflow.inputs.beginning import VarsInvalidError, begin, key_of_another_run
 from flowengine.workflow.inputs.values import Occasion
-from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
+from flowengine.workflow.limits.declared import Concurrency, MadeKeys, NodeConcurrency, RateLimit
 from flowengine.workflow.plan import Plan, decode_plan, encode_plan
 from flowengine.workflow.policy import Policy, Retry
 from tests.support.documents import JsonObject, checked, node, only, workflow
@@ -121,7 +121,9 @@ def test_the_key_of_another_run_is_made_of_its_inputs() -> None:
     ("field", "said", "code", "pointer"),
     [
         ("concurrency", {}, "missing_field", "/limit"),
-        ("concurrency", {"limit": 1, "key": "{{ inputs.day }}"}, "not_supported_yet", "/key"),
+        ("concurrency", {"limit": 1, "key": "{{ b.result }}"}, "unknown_node_reference", "/key"),
+        ("concurrency", {"limit": 1, "key": "{{ secrets.K }}"}, "secret_not_allowed", "/key"),
+        ("concurrency", {"limit": 1, "key": "{{ item }}"}, "unknown_node_reference", "/key"),
         ("concurrency", {"limit": 1, "on_limit": "queue"}, "unknown_field", "/on_limit"),
         ("concurrency", {"limit": 1001}, "out_of_range", "/limit"),
         ("concurrency", 3, "wrong_type", ""),
@@ -131,13 +133,43 @@ def test_the_key_of_another_run_is_made_of_its_inputs() -> None:
         ("rate_limit", {"limit": 1, "per_seconds": 0}, "out_of_range", "/per_seconds"),
         ("rate_limit", {"limit": 1, "per_seconds": "1m"}, "wrong_type", "/per_seconds"),
         ("rate_limit", {"limit": 1, "per_seconds": 1, "key": ""}, "invalid_key", "/key"),
-        ("rate_limit", {"limit": 1, "per_seconds": 1, "key": "{{ a }}"}, "not_supported_yet", "/key"),
+        ("rate_limit", {"limit": 1, "per_seconds": 1, "key": "{{ a }}"}, "not_an_ancestor", "/key"),
+        ("rate_limit", {"limit": 1, "per_seconds": 1, "key": "{{"}, "template_syntax", "/key"),
     ],
 )
 def test_a_wrong_limit_of_a_node_is_placed(field: str, said: JsonValue, code: str, pointer: str) -> None:
     """Each problem says where it is."""
     problem = only(checked(workflow(node("a", **{field: said}))))
     assert (problem.code, problem.pointer) == (code, f"/nodes/0/{field}{pointer}")
+
+
+@pytest.mark.parametrize("field", ["concurrency", "rate_limit"])
+def test_the_key_of_a_nodes_limit_is_made_at_the_trigger(field: str) -> None:
+    """Of inputs, vars and the execution; numbers become texts."""
+    said: JsonObject = {"limit": 1, "key": "{{ inputs.day }}-{{ vars.part }}"}
+    said |= {"per_seconds": 1} if field == "rate_limit" else {}
+    document = workflow(node("a", **{field: said}), node("b"), vars={"part": 7})
+    plan = right(checked(document))
+    wanted = MadeKeys("x-7") if field == "concurrency" else MadeKeys(None, "x-7")
+    assert begin(plan, {"day": "x"}, OCCASION).keys == {"a": wanted}
+    with pytest.raises(VarsInvalidError) as wrong:
+        begin(plan, {"day": "x" * 200}, OCCASION)
+    (problem,) = wrong.value.problems
+    assert (problem.code, problem.pointer) == ("key_invalid", f"/nodes/0/{field}/key")
+
+
+def test_a_key_that_cannot_be_made_at_the_trigger_is_refused() -> None:
+    """Those of nodes in groups, and what reads nodes."""
+    late = node("b", "a", concurrency={"limit": 1, "key": "{{ a.result }}"})
+    problem = only(checked(workflow(node("a"), late)))
+    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/1/concurrency/key")
+    inside: JsonObject = {
+        "id": "all",
+        "nodes": [node("a", concurrency={"limit": 1, "key": "{{ inputs.day }}"})],
+    }
+    problem = only(checked(workflow(inside)))
+    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/0/nodes/0/concurrency/key")
+    assert "in a group it is a text" in problem.message
 
 
 def test_the_limits_of_a_node_are_in_its_policy() -> None:

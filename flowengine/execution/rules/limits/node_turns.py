@@ -56,9 +56,8 @@ def line_up(
     event = Happened(Event("node_in_line", now, name, record.attempt, record.dispatch))
     if policy.concurrency is None:
         return (*_wait_to_start(plan, position, replace(record, unseen=unseen), run, now), event)
-    turn = NodeTurn(
-        line_of_node(plan.name, name, policy.concurrency), policy.concurrency.limit, _ticket(record, now)
-    )
+    line = line_of_node(plan.name, name, policy.concurrency, record.keys)
+    turn = NodeTurn(line, policy.concurrency.limit, _ticket(record, now))
     waiting = replace(record, status=after(record.status, "line_up"), turn=turn, unseen=unseen, until=None)
     member = str(Member(run.execution, record.run, name, turn.ticket))
     return (
@@ -78,7 +77,7 @@ def _wait_to_start(plan: Plan, position: int, record: NodeRecord, run: Run, now:
     """Let a node wait until it may start. It keeps its place among those that run at once."""
     name, limit = plan.nodes[position].id, plan.policy(position).rate_limit
     assert limit is not None, "only what is limited waits to start"
-    line = line_of_starts(plan.name, name, limit)
+    line = line_of_starts(plan.name, name, limit, record.keys)
     pace = Pace(line, limit.limit, limit.per_ms, _ticket(record, now))
     waiting = replace(record, status=after(record.status, "line_up"), pace=pace, until=None)
     member = str(Member(run.execution, record.run, name, pace.ticket))

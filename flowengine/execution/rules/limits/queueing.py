@@ -104,9 +104,11 @@ def leave_line(run: Run, control: Control) -> tuple[Change, ...]:
 def withdraw(plan: Plan, run: Run, control: Control, created_at: int) -> tuple[Change, ...]:
     """It says that it does not wait, and its turn has not come: it is as it was before its first trigger.
 
-    Its first trigger has written what the conditions of nodes give, and nothing else of nodes.
+    Its first trigger has written what the conditions of nodes give and the keys of their limits, and nothing
+    else of nodes.
     """
-    written = tuple([plan.nodes[at].id for at, policy in plan.policies.items() if policy.when is not None])
+    decided = [at for at, policy in plan.policies.items() if policy.when is not None]
+    written = tuple([plan.nodes[at].id for at in dict.fromkeys((*decided, *plan.keyed))])
     return (
         Withdraw(execution_after(control.status, "withdraw"), created_at, written),
         Stand(None),

@@ -15,6 +15,7 @@ from flowengine.template.compiling import simple_analysis
 from flowengine.template.expression_length import exceeding
 from flowengine.template.reference import CALLBACK_URL
 from flowengine.template.simple_templates import Path, read_simple
+from flowengine.workflow.checking.around import NOTHING_AROUND
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
@@ -42,6 +43,7 @@ from flowengine.workflow.checking.templates.templated_texts import (
     Where,
     cache_texts,
     conditions,
+    limit_texts,
     map_texts,
     ruled_texts,
     templates_in,
@@ -160,8 +162,8 @@ class TemplateCheck:
         """
         judged: dict[tuple[str, str | None, frozenset[str], bool], int] = {}
         places: dict[str, Where] = {}
-        texts = ruled_texts(node, config, pointer, secret_rule)
-        for ruled in (*conditions(node), *map_texts(node), *cache_texts(node), *texts):
+        texts, keys = ruled_texts(node, config, pointer, secret_rule), tuple(limit_texts(node))
+        for ruled in (*conditions(node), *map_texts(node), *cache_texts(node), *keys, *texts):
             if self._findings.work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
@@ -185,6 +187,10 @@ class TemplateCheck:
                 self._warn_of_missing(read, node, places[text])
                 self._refuse_outer_maps(read, places[text])
                 self._refuse_cached_secret(read, node, places[text])
+        for ruled in keys:
+            key = fine.get(ruled.text)
+            if isinstance(key, _Read):
+                self._refuse_late_key(key, node, ruled.where)
         found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
         if not is_hook(self._stage_of(node)):
@@ -206,6 +212,20 @@ class TemplateCheck:
                 "others: take 'cache' out"
             )
             self._refuse("secret_not_allowed", where, message)
+
+    def _refuse_late_key(self, read: _Read, node: NodeFields, where: Where) -> None:
+        """Report the key of a limit that cannot be made when the execution is triggered."""
+        analysis = read.analysis
+        reads_later = bool(analysis.nodes or analysis.fates or analysis.all_fates)
+        reads_later |= OUTCOME in self._given.roots(analysis)
+        in_group = self._links.around != NOTHING_AROUND
+        if reads_later or in_group:
+            message = (
+                "in this version the key of a node's limit is made when the execution is triggered: it reads "
+                "inputs, vars and execution, and no node"
+                + (", and in a group it is a text" if in_group else "")
+            )
+            self._refuse("not_supported_yet", where, message)
 
     def _refuse_outer_maps(self, read: _Read, where: Where) -> None:
         """Report what this version cannot read yet."""

@@ -12,7 +12,8 @@ from flowengine.template import is_template
 from flowengine.template.reference import CALLBACK_URL
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
-from flowengine.workflow.limits.declared import CACHE_FIELD
+from flowengine.workflow.limits.declared import CACHE_FIELD, RATE_FIELD
+from flowengine.workflow.limits.declared import FIELD as CONCURRENCY
 from flowengine.workflow.policy import ATTEMPT, ERROR
 from flowengine.workflow.repeating.repeat import AFTER_AN_ITERATION, ITERATION, PREVIOUS
 
@@ -23,6 +24,7 @@ SecretRule: TypeAlias = Callable[[str], str | None]
 """Why a field of the config may read no secret, by the field's name; None: it may."""
 
 NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
+NO_SECRETS_IN_LIMIT: Final = "a key takes no secrets: it is shown to all who look at the limits"
 NO_SECRETS_IN_ITEMS: Final = "a map takes no secrets: its items are stored and shown"
 NO_SECRETS_IN_KEY: Final = "the key of a cache takes no secrets: name what is meant in another way"
 IN_MAP: Final = frozenset({"item", "item_index", "item_key"})
@@ -70,6 +72,13 @@ def cache_texts(node: NodeFields) -> Iterator[TemplatedText]:
         place = (pointer_to(node.pointer, CACHE_FIELD), "key")
         if is_template(node.cache.key):
             yield TemplatedText(place, node.cache.key, NO_SECRETS_IN_KEY, _given_to(node))
+
+
+def limit_texts(node: NodeFields) -> Iterator[TemplatedText]:
+    """The keys of the node's limits."""
+    for field, limit in ((CONCURRENCY, node.policy.concurrency), (RATE_FIELD, node.policy.rate_limit)):
+        if limit is not None and limit.key is not None and is_template(limit.key):
+            yield TemplatedText((pointer_to(node.pointer, field), "key"), limit.key, NO_SECRETS_IN_LIMIT)
 
 
 def map_texts(node: NodeFields) -> Iterator[TemplatedText]:
