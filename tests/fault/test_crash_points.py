@@ -29,7 +29,7 @@ from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
 from tests.fault.crash_scenes.groups import Grouped
 from tests.fault.crash_scenes.lining import Lined
-from tests.fault.crash_scenes.maps import Mapped
+from tests.fault.crash_scenes.maps import ItemsAgain, Mapped
 from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
 from tests.fault.crash_scenes.repeating import Repeating
@@ -69,6 +69,8 @@ Scene: TypeAlias = Literal[
     "called",
     "rerun_together",
     "mapped",
+    "items_again",
+    "items_in_fork",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -133,6 +135,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = RerunTogether(url, gate)
         case "mapped":
             passing = Mapped(url, gate)
+        case "items_again" | "items_in_fork":
+            passing = ItemsAgain(url, gate, new=scene == "items_in_fork")
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -185,6 +189,8 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "call-crash",
     "bulk-again",
     "map-crash",
+    "map-items-again",
+    "fork-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

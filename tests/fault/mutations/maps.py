@@ -8,9 +8,18 @@ from tests.fault.mutations.mutant import Mutant
 
 MAPS: Final = ("tests/unit/rules/test_maps.py", "tests/integration/engine/test_engine_maps.py")
 
+ITEMS: Final = (
+    "tests/unit/rules/test_choosing_items.py",
+    "tests/integration/engine/test_engine_items.py",
+)
+
 
 def _in(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, MAPS)
+
+
+def _items(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, ITEMS)
 
 
 def _rule(rule: str, module: str, old: str, new: str) -> Mutant:
@@ -149,5 +158,59 @@ MUTANTS: Final = (
         "store/committing/map_commands",
         'if change.record.status == "failed":',
         "if False:",
+    ),
+    _items(
+        "exactly the named items run",
+        "execution/rules/maps/choosing",
+        "    chosen = named | unfinished if with_unfinished else named\n",
+        "    chosen = named | unfinished\n",
+    ),
+    _items(
+        "what has completed is another call when it runs again",
+        "execution/rules/maps/choosing",
+        "item.answered + (not item.has_failed)",
+        "item.answered",
+    ),
+    _items(
+        "what had failed keeps nothing from running again",
+        "execution/rules/maps/progress",
+        "max(record.tolerated - record.out, record.stays)",
+        "record.tolerated",
+    ),
+    _items(
+        "a map does not complete without items that did not run",
+        "execution/rules/maps/ending",
+        "if far.failed + map_record.out <= map_record.tolerated:",
+        "if far.failed <= map_record.tolerated:",
+    ),
+    _items(
+        "what stays failed is known as failed",
+        "store/committing/map_commands",
+        '    yield ("DEL", todo)\n',
+        '    yield ("DEL", todo, sent)\n',
+    ),
+    _items(
+        "results that go count no more",
+        "execution/rules/starting",
+        "                freed += chosen.freed\n",
+        "",
+    ),
+    _items(
+        "a worker runs what a rerun has listed",
+        "store/map_reads",
+        "    if record.chosen:\n",
+        "    if False:\n",
+    ),
+    _items(
+        "a map whose items cannot be chosen is refused",
+        "execution/rules/steering/rerunning",
+        "        elif position not in rerun.keeps:\n",
+        "        elif False:\n",
+    ),
+    _items(
+        "a fork copies a map of which some items run",
+        "execution/rules/steering/forking",
+        "    return sorted([*rerun.reused(plan), *rerun.keeps])\n",
+        "    return sorted(rerun.reused(plan))\n",
     ),
 )
