@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
-from typing import Final, cast
+from typing import Final
 
 import httpcore
 import httpx
@@ -105,19 +105,13 @@ def make_async_client(
     _quiet()
     context = verify or httpx.create_ssl_context()
 
-    def guarded(own_service: Origin | None) -> httpx.AsyncHTTPTransport:
-        transport = httpx.AsyncHTTPTransport(verify=context)
-        # All that httpx asks of a pool is to send a request, and to close.
-        transport._pool = cast(
-            httpcore.AsyncConnectionPool,
-            AsyncPool(
-                ssl_context=context,
-                kept=_KEPT_CONNECTIONS,
-                kept_s=_KEPT_SECONDS,
-                network_backend=AsyncGuardedBackend(policy, resolver, forbidden, own_service),
-            ),
+    def guarded(own_service: Origin | None) -> AsyncPool:
+        return AsyncPool(
+            ssl_context=context,
+            kept=_KEPT_CONNECTIONS,
+            kept_s=_KEPT_SECONDS,
+            connections=AsyncGuardedBackend(policy, resolver, forbidden, own_service),
         )
-        return transport
 
     client = httpx.AsyncClient(
         transport=_AsyncBoundedTransport(AsyncServiceTransports(guarded)),
@@ -134,7 +128,10 @@ def _headers() -> Mapping[str, str]:
 
 
 class _NoCookies(httpx.Cookies):
-    """Keeps nothing, so that no node's session leaks into another node's request."""
+    """Keeps nothing, so that no node's session leaks into another node's request.
+
+    Put in the place of httpx's own, which makes a copy of what it is given.
+    """
 
     def __init__(self) -> None:
         super().__init__(CookieJar(DefaultCookiePolicy(allowed_domains=[])))
@@ -271,12 +268,10 @@ class _AsyncBoundedTransport(httpx.AsyncBaseTransport):
             raise TypeError("an async transport answered with a sync stream")
         decoder = _decoder_of(response, request)
         unreadable = Unreadable() if response.is_error else None
-        return httpx.Response(
-            response.status_code,
-            headers=_headers_after(decoder, request, response),
-            stream=_AsyncBoundedStream(response.stream, decoder, unreadable),
-            extensions={**response.extensions, UNREADABLE: unreadable},
-        )
+        response.headers = _headers_after(decoder, request, response)
+        response.stream = _AsyncBoundedStream(response.stream, decoder, unreadable)
+        response.extensions[UNREADABLE] = unreadable
+        return response
 
     async def aclose(self) -> None:
         await self._transport.aclose()

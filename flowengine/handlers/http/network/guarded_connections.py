@@ -264,7 +264,7 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: SocketOptions | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> AsyncDeadlineStream:
         """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
         _refuse_name(host)
         addresses = _literal(host) or await self._resolve(host, port, _left(timeout, httpcore.ConnectTimeout))
@@ -309,9 +309,17 @@ class AsyncDeadlineStream(HeadLimit, httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         super().__init__()
         self._stream = stream
+        self._unread = b""
+
+    def unread(self, data: bytes) -> None:
+        """The next reads begin with this."""
+        self._unread = data
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
+        if self._unread:
+            data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
+            return data
         return self.counted(await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout)))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -325,7 +333,7 @@ class AsyncDeadlineStream(HeadLimit, httpcore.AsyncNetworkStream):
 
     async def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> AsyncDeadlineStream:
         """The same connection, encrypted."""
         left = _left(timeout, httpcore.ConnectTimeout)
         return AsyncDeadlineStream(await self._stream.start_tls(ssl_context, server_hostname, left))
