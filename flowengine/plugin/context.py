@@ -51,6 +51,11 @@ class Cancellation:
                 return
         call()
 
+    def forget(self) -> None:
+        """It has ended: call nothing. What was to be called refers to it, and both would stay in a ring."""
+        with self._guard:
+            self._then = []
+
 
 class Output(Protocol):
     """Where a handler's progress and text go."""

@@ -190,6 +190,8 @@ async def _following_redirects(
             request = redirected(request, response.next_request)
         finally:
             await response.aclose()
+            # httpx's stream refers to its response in a ring, which would keep all that the call has had.
+            response.stream = httpx.ByteStream(b"")
     raise TryFailedError(TOO_MANY_REDIRECTS, f"more than {MAX_REDIRECTS} redirects were answered")
 
 

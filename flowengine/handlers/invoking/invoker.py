@@ -157,6 +157,7 @@ class Invoker:
             future = self._loop.submit(awaited)
 
         def tell(done: concurrent.futures.Future[object]) -> None:
+            context.cancellation.forget()
             try:
                 ended((done.result(), None))
             except concurrent.futures.CancelledError:
@@ -165,8 +166,8 @@ class Invoker:
             except BaseException as error:  # noqa: BLE001 - handed on as the handler's outcome
                 ended((None, error))
 
-        future.add_done_callback(tell)
         context.cancellation.on_request(future.cancel)
+        future.add_done_callback(tell)
 
     def forsake(self, handler: str) -> None:
         """A handler that was begun has ignored the end of its time. The loop is asked whether it turns."""
@@ -219,6 +220,8 @@ class Invoker:
             self._loop.ask()
             context.logger.warning("handler.left_behind", handler=handler.name)
             raise _timed_out(handler) from error
+        finally:
+            context.cancellation.forget()
 
     async def _awaited(
         self, output: Awaitable[object], handler: Handler, context: Context, remaining_s: float

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
+
+import httpx
 import pytest
 
 from flowengine.jsonvalue import JsonValue
@@ -9,6 +13,7 @@ from flowengine.plugin import HandlerError
 from flowengine.template import Scope, render
 from tests.support.rigs.handler_runs import Runs
 from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
+from tests.support.waiting import wait_until
 
 
 def failure(runs: Runs, config: dict[str, JsonValue], name: str = "http_request") -> HandlerError:
@@ -214,3 +219,24 @@ def test_a_body_beyond_ten_megabytes_fails_the_node(runs: Runs, server: HttpServ
     assert found.code == "response_too_large"
     assert "larger than 10485760 bytes" in found.message
     assert server.count("/big") == 1
+
+
+def test_a_call_that_is_over_leaves_nothing_behind(runs: Runs, server: HttpServer) -> None:
+    """What it has had is freed at once, not when Python next looks for rings: a result may be a megabyte."""
+    runs.run("http_request", {"url": server.url("/x")})
+    gc.collect()
+    gc.disable()
+    try:
+        runs.run("http_request", {"url": server.url("/x")})
+        wait_until(lambda: not _left_of_calls(), within_s=5, what="an end of all that belongs to the call")
+    finally:
+        gc.enable()
+
+
+def _left_of_calls() -> list[object]:
+    return [
+        found
+        for found in gc.get_objects()
+        if isinstance(found, httpx.Response)
+        or (inspect.iscoroutine(found) and found.__name__ in ("http_request", "_awaited"))
+    ]
