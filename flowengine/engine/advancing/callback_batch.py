@@ -25,7 +25,9 @@ from flowengine.execution.reports import (
     ByEvent,
     Child,
     Completed,
+    Expanded,
     Failed,
+    ItemsEnded,
     Skipped,
     Waiting,
     delivery_of,
@@ -232,5 +234,9 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.debug("node.iterated", **fields)
     elif isinstance(callback.outcome, Child):
         log.debug("node.opened", **fields)
+    elif isinstance(callback.outcome, Expanded):
+        log.debug("node.expanded", **fields)
+    elif isinstance(callback.outcome, ItemsEnded):
+        log.debug("node.items_ended", **fields)
     else:
         log.info("node.cancelled", **fields)
