@@ -29,6 +29,7 @@ def init(folder: Path) -> None:
     if folder != Path():
         click.echo(plain_text(f"Go there:      cd {shlex.quote(str(folder))}"))
     click.echo("Run it:        flowengine run workflows/greeting.yaml")
+    click.echo("Test it:       flowengine test")
     click.echo("Work on it:    flowengine dev")
     click.echo("Learn more:    flowengine help")
 

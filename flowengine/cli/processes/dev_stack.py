@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -178,13 +179,25 @@ def _welcome(
         "server": server,
         **({"demo": f"{demo}, which the examples call"} if demo else {}),
         **({"applies": f"{', '.join(map(str, applied))}, now and when files change"} if applied else {}),
-        "try": "flowengine submit workflows/linear_dag.yaml --follow",
+        "try": f"flowengine submit {_one_of(applied)} --follow",
         "see": "flowengine list, then show ID, logs ID, cancel ID",
     }
     if port != USUAL_PORT:
         rows["first"] = f"export FLOWENGINE_URL={url}"
     lines = [f"  {name:<8}{text}" for name, text in rows.items()]
     return "\n".join([f"FlowEngine {__version__} is up. Ctrl-C stops everything.", *lines])
+
+
+def _one_of(applied: Sequence[Path]) -> str:
+    """A workflow that is there to be tried."""
+    files = (
+        file
+        for path in applied
+        for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])
+        if not file.name.endswith(".test.yaml")
+    )
+    found = next(files, None)
+    return "FILE" if found is None else shlex.quote(str(found))
 
 
 def _free_port(port: int) -> int:

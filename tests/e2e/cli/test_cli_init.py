@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from flowengine import __version__
 from flowengine.cli.authoring.new_project import project_name
 from flowengine.cli.tool import tool
-from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, clean_environment
+from tests.support.rigs.stack_processes import FLOWENGINE, clean_environment
 
 MADE = {
     "workflows/greeting.yaml",
@@ -105,29 +102,6 @@ def test_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None
     assert refused.exit_code == 3
     assert refused.stderr.startswith("error: cannot make ")
     assert refused.stderr.count("\n") == 1
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("uv") is None, reason="uv, which builds and installs it, is not here")
-def test_wheel_works_by_itself_as_uvx_runs_it(tmp_path: Path) -> None:
-    """Built from a source distribution, in an environment of its own: from a new project to a run."""
-    built = ran(tmp_path, "uv", "build", "--quiet", "--out-dir", str(tmp_path / "dist"), str(ROOT))
-    assert built.returncode == 0, built.stderr
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    assert wheel.name.split("-")[1] == __version__
-    assert not [name for name in zipfile.ZipFile(wheel).namelist() if "tests/" in name]
-    package = f"flowengine[embedded] @ {wheel.as_uri()}"
-    tool_run = ("uv", "tool", "run", "--quiet", "--isolated", "--from", package)
-    alone = {"PYTHONPATH": ""}
-    assert (
-        ran(tmp_path, *tool_run, "flowengine", "--version", **alone).stdout == f"flowengine {__version__}\n"
-    )
-    assert ran(tmp_path, *tool_run, "flowengine", "init", "mine", **alone).returncode == 0
-    done = ran(
-        tmp_path / "mine", *tool_run, "flowengine", "run", "workflows/greeting.yaml", "--json", **alone
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["outputs"]["greetings"] == ["Hello, world!"]
 
 
 @pytest.mark.parametrize(

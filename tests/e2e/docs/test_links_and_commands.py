@@ -20,6 +20,7 @@ RIGHTS = "test_user_with_the_rights_of_the_page_runs_the_services"
 DAY = "test_day_on_call_can_be_walked"
 SCHEDULED = "test_schedule_is_applied_paused_resumed_triggered_and_comes_by_itself"
 APPLIED = "test_folder_is_applied_and_a_definition_is_started"
+FIRST_STEPS = "test_newcomer_comes_from_an_empty_folder_to_a_schedule"
 RUN_BY = {
     "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
     "flowengine run greeting.yaml": STORY,
@@ -33,6 +34,10 @@ RUN_BY = {
     "flowengine test --record ID nightly.yaml > nightly.test.yaml": "test_an_execution_is_recorded",
     "flowengine graph workflows/branches.yaml -o branches.svg": "test_workflow_is_drawn",
     "flowengine init greetings": "test_project_is_made",
+    "cd greetings": FIRST_STEPS,
+    "flowengine validate workflows": FIRST_STEPS,
+    "flowengine apply workflows": FIRST_STEPS,
+    "flowengine submit greeting --wait": FIRST_STEPS,
     "flowengine import nightly.yaml > workflows/nightly.yaml": "test_workflow_of_another_tool_is_imported",
     "flowengine fmt workflows/": "test_examples_are_in_the_one_layout",
     "flowengine fmt --check workflows/": "test_examples_are_in_the_one_layout",
