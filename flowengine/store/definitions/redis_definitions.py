@@ -69,8 +69,10 @@ class RedisDefinitions:
         Raises StoredFormatError: its plan is of a format that this process does not know.
         """
         self._ensure_fit()
+        if version is not None:
+            return self._numbered(name, version)
         for _ in range(READS_AT_MOST):
-            found = self._find(name, version)
+            found = self._find(name)
             if found is None:
                 return None
             content = self._keys.version(name, found.record.number)
@@ -130,13 +132,22 @@ class RedisDefinitions:
     def _read(self, *commands: Command) -> list[Any]:
         return self._state.sessions.retrying_read(commands)
 
-    def _find(self, name: str, version: int | None) -> _Found | None:
-        fields = [keys.CURRENT, *([] if version is None else [keys.version_field(version)])]
-        ((current, *wanted),) = self._read(("HMGET", self._keys.definition(name), *fields))
-        data = wanted[0] if wanted else current
-        if current is None or data is None:
+    def _numbered(self, name: str, version: int) -> Definition | None:
+        """This version, in one round trip: its content is found by its number."""
+        (current, data), (plan, document) = self._read(
+            ("HMGET", self._keys.definition(name), keys.CURRENT, keys.version_field(version)),
+            ("HMGET", self._keys.version(name, version), keys.PLAN, keys.DOCUMENT),
+        )
+        if current is None or data is None or plan is None or document is None:
             return None
-        return _Found(_decode(data), _decode(current).number)
+        return self._definition(name, _Found(_decode(data), _decode(current).number), plan, document)
+
+    def _find(self, name: str) -> _Found | None:
+        (current,) = self._read(("HGET", self._keys.definition(name), keys.CURRENT))
+        if current is None:
+            return None
+        record = _decode(current)
+        return _Found(record, record.number)
 
     def _definition(self, name: str, found: _Found, plan: bytes, document: bytes) -> Definition:
         try:
