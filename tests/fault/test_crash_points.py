@@ -23,7 +23,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
-from tests.fault.crash_scenes.applied import Applied, Chained
+from tests.fault.crash_scenes.applied import Applied, Chained, Scheduled
 from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
@@ -64,6 +64,7 @@ Scene: TypeAlias = Literal[
     "lined",
     "applied",
     "chained",
+    "scheduled",
     "repeating",
     "grouped",
     "called",
@@ -125,6 +126,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Applied(url, gate)
         case "chained":
             passing = Chained(url, gate)
+        case "scheduled":
+            passing = Scheduled(url, gate)
         case "repeating":
             passing = Repeating(url, gate)
         case "grouped":
@@ -184,6 +187,8 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "wait-crash",
     "line-crash",
     "definition-cut",
+    "chain-cut",
+    "schedule-cut",
     "crash-between-iterations",
     "group-crash",
     "call-crash",

@@ -1,5 +1,5 @@
-"""Passes over definitions: one that is applied, started, applied anew and deleted, and one that others
-follow."""
+"""Passes over definitions: one that is applied, started, applied anew and deleted, one that others follow,
+and one that starts at times."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Final
 import msgspec
 
 from flowengine.engine.definitions.definitions import NewVersion, Start, StoredDefinitions
-from flowengine.errors import DefinitionNotFoundError
+from flowengine.errors import DefinitionNotFoundError, FlowEngineError
 from flowengine.execution.requests.idempotency import AlreadyAnsweredError
+from flowengine.execution.views.executions import moment
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.posting.posted_document import JSON, PostedDocument
+from flowengine.workflow.schedules.declared import Schedule
 from tests.fault.crash_scenes.reference import Reference, asked
+from tests.integration.schedules.schedule_rig import BEGIN, MINUTE, MovedClock
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import Graph, expected_values
 from tests.support.child_plans import apply
-from tests.support.faults import Gate
+from tests.support.faults import Gate, ProcessDied
 from tests.support.group_plans import adds
-from tests.support.rigs.harness import plan_of
+from tests.support.rigs.harness import Harness, plan_of
 
 NAME: Final = "applied"
 FIRST: Final[Graph] = {"a": (), "b": ("a",)}
@@ -126,3 +129,51 @@ class Chained(Reference):
         assert not isinstance(found, msgspec.UnsetType), "nothing has started"
         assert all(one.execution_id is not None for one in found), found
         return [one.name for one in found]
+
+
+class Scheduled(Reference):
+    """A schedule whose times come, are missed for a while, are paused and go on, by a clock of the scene."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        self.quick = False
+        self.clock = MovedClock(BEGIN)
+        self.harness = Harness(url, gate=gate, clock=self.clock)
+
+    def run(self) -> None:
+        """Each time starts one execution: also those that nobody has noticed, not those of the pause."""
+        schedule = Schedule(cron="* * * * *", catch_up="all", overlap="allow")
+        new = NewVersion(
+            plan=plan_of({"a": ()}, name=NAME),
+            document=PostedDocument(b"{}", JSON),
+            value="1",
+            schedules=(schedule,),
+        )
+        self._api(lambda: self.harness.api.executions.definitions.apply(new))
+        self._pass(1)
+        self._pass(4)
+        self._api(lambda: self.harness.api.executions.schedules.pause(NAME, "default"))
+        self._pass(3)
+        self._api(lambda: self.harness.api.executions.schedules.resume(NAME, "default"))
+        self._pass(1)
+        self._stand(Gate())
+        self._pass(0)
+        page = self.harness.api.executions.schedules.history(NAME, "default", limit=500)
+        planned = [BEGIN + MINUTE * at for at in (1, 2, 3, 4, 5, 9)]
+        assert [one.outcome for one in page.items] == ["started"] * len(planned), page.items
+        assert [one.scheduled_at for one in page.items][::-1] == [moment(at) for at in planned]
+        assert {stored.id for stored in check_everything(self.harness.client)} == {
+            one.execution_id for one in page.items
+        }
+
+    def _pass(self, minutes: int) -> None:
+        """Let time pass; what has come due meanwhile fires, and runs to its end."""
+        self.clock.at += minutes * MINUTE
+        for _ in range(2 * minutes + 4):
+            process = self.harness.orchestrators[0]
+            try:
+                process.timers.fire_due()
+            except FlowEngineError:
+                continue
+            except ProcessDied:
+                process.reborn()
+            self.harness.drain()

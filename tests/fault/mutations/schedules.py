@@ -53,6 +53,26 @@ MUTANTS: Final = (
         CUTS,
     ),
     _in(
+        "an execution begins in the transaction that decides about its time",
+        "engine/schedules/schedule_step",
+        "            created = {execution: changes}\n",
+        "            self._executions.write({execution: changes})\n            created = {}\n",
+        CUTS,
+    ),
+    _in(
+        "a schedule that is paused starts nothing",
+        "execution/schedules/rules",
+        "    if record.is_paused:\n        return Look(record)\n    if record.waiting",
+        "    if record.waiting",
+        RULES,
+    ),
+    _in(
+        "a schedule that is paused has no timer",
+        "store/schedules/schedule_commands",
+        "None if record.is_paused else due",
+        "due",
+    ),
+    _in(
         "an end tells the schedule",
         "execution/rules/concluding",
         "    told = (*tell_schedule(plan.name, control), ",

@@ -76,7 +76,7 @@ from flowengine.store.bulks import RedisBulks
 from flowengine.store.chains.redis_chains import RedisChains
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
-from flowengine.store.connection.clock import milliseconds
+from flowengine.store.connection.clock import Clock, milliseconds
 from flowengine.store.definitions.redis_definitions import RedisDefinitions, RedisDefinitionUnit
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.limits.limits_list import LimitsList
@@ -571,6 +571,8 @@ class Process:
             owner=names.owner,
             ahead_for_s=NO_HURRY_S,
         )
+        if self.harness.clock is not None:
+            self.state.clock = self.harness.clock
         # Asked once: to ask again is a command, and what is struck must not go by how fast the machine is.
         self.state.lines_beside = LinesBeside(self.state.sessions, names, every_s=NO_HURRY_S)
         self.assemble()
@@ -724,7 +726,8 @@ class ApiProcess(Process):
 class Harness:
     """A whole stack over one server, moved by hand. With an `owner`, that execution's own.
 
-    Without `groups`, another one has made the queues' groups.
+    Without `groups`, another one has made the queues' groups. Every process goes by the `clock`, if there is
+    one.
     """
 
     def __init__(
@@ -737,7 +740,9 @@ class Harness:
         partition: str = "",
         owner: str = "",
         groups: bool = True,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock
         self.speed: type[HandlerSpeed] = HandlerSpeed
         self.sizes = sizes
         self.bulk_at_once = 3
