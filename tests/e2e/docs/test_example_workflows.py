@@ -58,6 +58,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "one_at_a_time": {"store": "acme: 65"},
     "low_priority": {"old": [1, 3]},
     "rate_limited_calls": {"total": 21},
+    "limit_per_customer": {"balance": "acme: 60"},
     "sub_workflow": {"letter": "Please pay 150. (invoice-total, version 1)"},
     "cache": {"invoice": "lamp: 40"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
