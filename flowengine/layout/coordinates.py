@@ -8,64 +8,92 @@ room.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import floor
-from typing import Final, NamedTuple
+from operator import mul, sub
+from typing import Final
 
 import msgspec
 
 from flowengine.layout.layering import Layered
-from flowengine.layout.spacing import spaced
+from flowengine.layout.spacing import spaced_from
 
 SWEEPS: Final = 2
 """Down and up again; fewer where nothing moves any more."""
 TURN_WEIGHT: Final = 4.0
 _IDLE_WEIGHT: Final = 0.01
+_STILL: Final = 1e-6
 _UNBOUNDED: Final = 1 << 60
 CARD_GAP: Final = 16
 TURN_GAP: Final = 12
 """Between a turning point and a card, and about between two turning points."""
+_INSET: Final = 12
+"""How far from a card's corner an edge may touch it."""
 
 
 class Middles(msgspec.Struct, frozen=True):
-    """For each card and turning point, the middle of it across the direction of the drawing."""
+    """For each card and turning point, the middle of it across the direction of the drawing.
+
+    `halves`: how far from its middle an edge may touch it.
+    """
 
     graph: Layered
     rows: tuple[tuple[int, ...], ...]
     sizes: tuple[int, ...]
     middles: tuple[int, ...]
+    halves: tuple[int, ...]
 
 
-def middles_of(graph: Layered, rows: Sequence[Sequence[int]], sizes: Sequence[int]) -> Middles:
-    """Middles as whole numbers, for cards of these sizes across; turning points have none."""
-    row_gaps = [[gap_between(graph, sizes, left, right) for left, right in pairwise(row)] for row in rows]
+def middles_of(
+    graph: Layered, rows: Sequence[Sequence[int]], sizes: Sequence[int], sides: Sequence[int]
+) -> Middles:
+    """Middles as whole numbers, for cards of these sizes across; turning points have none.
+
+    `sides`: how long the side of each card is that edges touch. A size may hold words beside it.
+    """
+    row_gaps = [_gaps(graph, sizes, row) for row in rows]
+    offsets = [list(accumulate(gaps, initial=0.0)) for gaps in row_gaps]
     places = [0.0] * len(graph.above)
-    for row, gaps in zip(rows, row_gaps, strict=True):
-        _put(row, spaced([0.0] * len(row), [1.0] * len(row), gaps), places)
-    layers = list(zip(rows, row_gaps, strict=True))
-    above, below = _pulls(graph.cards, graph.above), _pulls(graph.cards, graph.below)
+    for row, offset in zip(rows, offsets, strict=True):
+        _put(row, spaced_from([0.0] * len(row), [1.0] * len(row), offset), places)
+    down = [_Alignment(graph, graph.above, row, offset) for row, offset in zip(rows, offsets, strict=True)]
+    up = [_Alignment(graph, graph.below, row, offset) for row, offset in zip(rows, offsets, strict=True)]
+    free_from = max([number for number, row in enumerate(down) if row.has_idle], default=0)
     for _ in range(SWEEPS):
-        before = list(places)
-        for row, gaps in layers:
-            _align(row, gaps, above, places)
-        for row, gaps in reversed(layers):
-            _align(row, gaps, below, places)
-        if places == before:
-            break
-    middles = _whole(rows, row_gaps, places)
-    _straighten(graph, rows, row_gaps, middles)
-    return Middles(graph, tuple(map(tuple, rows)), tuple(sizes), tuple(middles))
+        reached = _swept_down(down, free_from, places)
+        for each in reversed(up[:reached]):
+            each.align(places)
+    middles = _straightened(graph, rows, row_gaps, _whole(rows, row_gaps, places))
+    halves = [max(size // 2 - _INSET, 0) for size in sides] + [0] * (len(middles) - len(sides))
+    return Middles(graph, tuple(map(tuple, rows)), tuple(sizes), tuple(middles), tuple(halves))
 
 
-def gap_between(graph: Layered, sizes: Sequence[int], left: int, right: int) -> int:
-    """How far the middles of two neighbours are apart at least."""
-    cards = (left < graph.cards) + (right < graph.cards)
-    gap = CARD_GAP if cards == 2 else TURN_GAP
-    return -(-(_size(sizes, left) + _size(sizes, right)) // 2) + gap
+def _swept_down(down: Sequence[_Alignment], free_from: int, places: list[float]) -> int:
+    """Align the rows from above, as far as they move. The last one aligned.
+
+    Where a row comes to stand as it stood in the sweep before, or moved as a whole, so would all below it.
+    From `free_from` on each row hangs by the one above it alone.
+    """
+    for number, row in enumerate(down):
+        moved = row.align(places)
+        if moved is not None and number >= free_from:
+            for each in down[: number + 1]:
+                each.move(-moved, places)
+            return number
+    return len(down) - 1
 
 
-def _size(sizes: Sequence[int], vertex: int) -> int:
-    return sizes[vertex] if vertex < len(sizes) else 0
+def _gaps(graph: Layered, sizes: Sequence[int], row: Sequence[int]) -> list[int]:
+    """How far the middles of each two neighbours are apart at least."""
+    cards = graph.cards
+    gaps: list[int] = []
+    for left, right in pairwise(row):
+        if left < cards and right < cards:
+            gaps.append((sizes[left] + sizes[right] + 1) // 2 + CARD_GAP)
+        else:
+            size = sizes[left] if left < cards else sizes[right] if right < cards else 0
+            gaps.append((size + 1) // 2 + TURN_GAP)
+    return gaps
 
 
 def _put(row: Sequence[int], found: Sequence[float], places: list[float]) -> None:
@@ -73,41 +101,60 @@ def _put(row: Sequence[int], found: Sequence[float], places: list[float]) -> Non
         places[vertex] = place
 
 
-class _Pull(NamedTuple):
-    """What draws a vertex to its neighbours on one side: these, how much each does, and how much all do."""
+class _Alignment:
+    """A row, and what draws each vertex of it to its neighbours on one side: these, each by its weight."""
 
-    others: tuple[int, ...]
-    shares: tuple[float, ...]
-    weight: float
+    def __init__(
+        self,
+        graph: Layered,
+        neighbours: Sequence[Sequence[int]],
+        row: Sequence[int],
+        offsets: Sequence[float],
+    ) -> None:
+        self._row = row
+        self._offsets = offsets
+        self._weights: list[float] = []
+        self._firsts: list[int] = []
+        self._several: list[tuple[int, Sequence[int], Sequence[float]]] = []
+        self._found: list[float] = []
+        self.has_idle = False
+        cards = graph.cards
+        for number, vertex in enumerate(row):
+            others = neighbours[vertex]
+            self._firsts.append(others[0] if others else vertex)
+            if not others:
+                self._weights.append(_IDLE_WEIGHT)
+                self.has_idle = True
+            elif vertex < cards:
+                self._weights.append(len(others))
+                if len(others) > 1:
+                    self._several.append((number, others, (1 / len(others),) * len(others)))
+            else:
+                weights = [TURN_WEIGHT if cards <= other else 1.0 for other in others]
+                total = sum(weights)
+                self._weights.append(total)
+                if len(others) > 1:
+                    self._several.append((number, others, [weight / total for weight in weights]))
 
+    def align(self, places: list[float]) -> float | None:
+        """Put the row under, or over, what it is joined to on the one side.
 
-def _pulls(cards: int, neighbours: Sequence[tuple[int, ...]]) -> list[_Pull]:
-    found = []
-    for vertex, others in enumerate(neighbours):
-        if vertex < cards:
-            total = float(len(others))
-            shares = (1 / total,) * len(others) if others else ()
-        else:
-            weights = [TURN_WEIGHT if cards <= other else 1.0 for other in others]
-            total = sum(weights)
-            shares = tuple([weight / total for weight in weights])
-        found.append(_Pull(others, shares, total or _IDLE_WEIGHT))
-    return found
+        How far it stands from where this put it before, if it has only moved as a whole.
+        """
+        wanted = [places[vertex] for vertex in self._firsts]
+        for number, others, shares in self._several:
+            wanted[number] = sum(map(mul, [places[other] for other in others], shares))
+        before, self._found = self._found, spaced_from(wanted, self._weights, self._offsets)
+        _put(self._row, self._found, places)
+        if not before:
+            return None
+        moved = list(map(sub, self._found, before))
+        return moved[0] if max(moved) - min(moved) < _STILL else None
 
-
-def _align(row: Sequence[int], gaps: Sequence[int], pulls: Sequence[_Pull], places: list[float]) -> None:
-    """Put a row under, or over, what it is joined to on the one side."""
-    wanted, weights = [], []
-    for vertex in row:
-        others, shares, weight = pulls[vertex]
-        weights.append(weight)
-        if len(others) == 1:
-            wanted.append(places[others[0]])
-        elif others:
-            wanted.append(sum([places[other] * share for other, share in zip(others, shares, strict=True)]))
-        else:
-            wanted.append(places[vertex])
-    _put(row, spaced(wanted, weights, gaps), places)
+    def move(self, by: float, places: list[float]) -> None:
+        """Move the row as a whole."""
+        for vertex in self._row:
+            places[vertex] += by
 
 
 def _whole(
@@ -116,18 +163,19 @@ def _whole(
     """The places as whole numbers that keep their distances."""
     middles = [0] * len(places)
     for row, gaps in zip(rows, row_gaps, strict=True):
-        for vertex in row:
-            middles[vertex] = floor(places[vertex] + 0.5)
-        for (left, right), gap in zip(pairwise(row), gaps, strict=True):
-            middles[right] = max(middles[right], middles[left] + gap)
+        least = -_UNBOUNDED
+        for vertex, gap in zip(row, [*gaps, 0], strict=True):
+            middle = max(floor(places[vertex] + 0.5), least)
+            middles[vertex] = middle
+            least = middle + gap
     return middles
 
 
-def _straighten(
-    graph: Layered, rows: Sequence[Sequence[int]], row_gaps: Sequence[Sequence[int]], middles: list[int]
-) -> None:
+def _straightened(
+    graph: Layered, rows: Sequence[Sequence[int]], row_gaps: Sequence[Sequence[int]], middles: Sequence[int]
+) -> list[int]:
     """Move what follows on each other alone onto one line, as far as there is room."""
-    room = _Room(rows, row_gaps, len(middles))
+    room = _Room(rows, row_gaps, middles)
     heirs = _heirs(graph)
     begun = set(heirs.values())
     for row in rows:
@@ -136,60 +184,69 @@ def _straighten(
                 run = [vertex]
                 while run[-1] in heirs:
                     run.append(heirs[run[-1]])
-                room.line_up(run, middles)
+                room.line_up(run)
     for trunk in graph.trunks:
-        room.line_up(trunk, middles)
+        room.line_up(trunk)
+    return room.middles[: len(middles)]
 
 
 def _heirs(graph: Layered) -> dict[int, int]:
     """For each vertex the one that alone follows it, and follows nothing else; trunks aside."""
-    heirs = {}
-    for vertex, below in enumerate(graph.below):
-        follows = _cards_of(graph, below)
-        if len(follows) == 1 and _cards_of(graph, graph.above[follows[0]]) == (vertex,):
-            heirs[vertex] = follows[0]
-    return heirs
+    cards = graph.cards
+    follows = [below[0] if len(below) == 1 else _only_card(cards, below) for below in graph.below]
+    comes_from = [above[0] if len(above) == 1 else _only_card(cards, above) for above in graph.above]
+    return {
+        vertex: heir for vertex, heir in enumerate(follows) if heir is not None and comes_from[heir] == vertex
+    }
 
 
-def _cards_of(graph: Layered, vertices: tuple[int, ...]) -> tuple[int, ...]:
-    """Those that are cards; of a lone one, itself."""
-    return vertices if len(vertices) == 1 else tuple([vertex for vertex in vertices if vertex < graph.cards])
+def _only_card(cards: int, vertices: Sequence[int]) -> int | None:
+    found = None
+    for vertex in vertices:
+        if vertex < cards:
+            if found is not None:
+                return None
+            found = vertex
+    return found
 
 
 class _Room:
     """How far each vertex can be moved between its neighbours in the row."""
 
-    def __init__(self, rows: Sequence[Sequence[int]], row_gaps: Sequence[Sequence[int]], count: int) -> None:
-        self._left: list[tuple[int, int] | None] = [None] * count
-        self._right: list[tuple[int, int] | None] = [None] * count
+    def __init__(
+        self, rows: Sequence[Sequence[int]], row_gaps: Sequence[Sequence[int]], middles: Sequence[int]
+    ) -> None:
+        count = len(middles)
+        self.middles = [*middles, -_UNBOUNDED, _UNBOUNDED]
+        """Behind those of the vertices stand two, left and right of all rows."""
+        self._left, self._left_gap = [count] * count, [0] * count
+        self._right, self._right_gap = [count + 1] * count, [0] * count
         for row, gaps in zip(rows, row_gaps, strict=True):
             for (left, right), gap in zip(pairwise(row), gaps, strict=True):
-                self._right[left] = (right, gap)
-                self._left[right] = (left, gap)
+                self._right[left], self._left[right] = right, left
+                self._right_gap[left] = self._left_gap[right] = gap
 
-    def line_up(self, run: Sequence[int], middles: list[int]) -> None:
+    def line_up(self, run: Sequence[int]) -> None:
         """Put them on one line, or on a few if there is none that all can reach."""
+        middles = self.middles
+        lefts, left_gaps, rights, right_gaps = self._left, self._left_gap, self._right, self._right_gap
         part: list[int] = []
         least, most = -_UNBOUNDED, _UNBOUNDED
         for vertex in run:
-            left, right = self._least(vertex, middles), self._most(vertex, middles)
-            if max(least, left) > min(most, right):
-                _put_on_line(part, least, most, middles)
-                part, least, most = [], -_UNBOUNDED, _UNBOUNDED
+            left = middles[lefts[vertex]] + left_gaps[vertex]
+            right = middles[rights[vertex]] - right_gaps[vertex]
+            narrower_left, narrower_right = left if left > least else least, right if right < most else most
+            if narrower_left > narrower_right:
+                self._put_on_line(part, least, most)
+                part, narrower_left, narrower_right = [], left, right
             part.append(vertex)
-            least, most = max(least, left), min(most, right)
-        _put_on_line(part, least, most, middles)
+            least, most = narrower_left, narrower_right
+        self._put_on_line(part, least, most)
 
-    def _least(self, vertex: int, middles: Sequence[int]) -> int:
-        found = self._left[vertex]
-        return -_UNBOUNDED if found is None else middles[found[0]] + found[1]
-
-    def _most(self, vertex: int, middles: Sequence[int]) -> int:
-        found = self._right[vertex]
-        return _UNBOUNDED if found is None else middles[found[0]] - found[1]
-
-
-def _put_on_line(part: Sequence[int], least: int, most: int, middles: list[int]) -> None:
-    middle = sorted([middles[vertex] for vertex in part])[len(part) // 2]
-    for vertex in part:
-        middles[vertex] = min(max(middle, least), most)
+    def _put_on_line(self, part: Sequence[int], least: int, most: int) -> None:
+        if len(part) == 1:
+            return
+        middle = sorted([self.middles[vertex] for vertex in part])[len(part) // 2]
+        middle = min(max(middle, least), most)
+        for vertex in part:
+            self.middles[vertex] = middle

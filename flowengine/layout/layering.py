@@ -24,6 +24,7 @@ MOST_EDGES: Final = 5000
 """Edges of a drawing, likewise."""
 
 Link: TypeAlias = tuple[int, int]
+_NO_TURNS: Final = range(0)
 
 
 class Path(NamedTuple):
@@ -62,8 +63,8 @@ class Layered(msgspec.Struct, frozen=True):
 
 def layered(graph: Graph) -> Layered:
     """The layers of a graph without cycles."""
-    drawn, layers = _thinned(graph)
-    return _with_turns(drawn, layers, _count(graph) - _count(drawn))
+    drawn, layers, trunks = _thinned(graph)
+    return _with_turns(drawn, layers, trunks, _count(graph) - _count(drawn))
 
 
 def layers_of(graph: Graph) -> list[int]:
@@ -89,23 +90,26 @@ def _links(graph: Graph) -> list[Link]:
     return [(parent, node) for node, parents in enumerate(graph.parents) for parent in parents]
 
 
-def _thinned(graph: Graph) -> tuple[Graph, list[int]]:
+def _thinned(graph: Graph) -> tuple[Graph, list[int], _Trunks]:
     """The graph with no more edges than can be drawn: at first without those that other edges imply."""
     if _count(graph) <= MOST_EDGES:
         layers = layers_of(graph)
-        if _turns(graph, layers) <= MOST_TURNS:
-            return graph, layers
+        trunks = _Trunks(graph, layers)
+        if trunks.turns <= MOST_TURNS:
+            return graph, layers, trunks
     graph = _without(graph, _implied(graph))
     layers = layers_of(graph)
-    if _count(graph) <= MOST_EDGES and _turns(graph, layers) <= MOST_TURNS:
-        return graph, layers
+    trunks = _Trunks(graph, layers)
+    if _count(graph) <= MOST_EDGES and trunks.turns <= MOST_TURNS:
+        return graph, layers, trunks
     dropped, turns, edges = [], MOST_TURNS, MOST_EDGES
     for source, target in sorted(_links(graph), key=lambda link: layers[link[1]] - layers[link[0]]):
         turns -= layers[target] - layers[source] - 1
         edges -= 1
         if min(turns, edges) < 0:
             dropped.append((source, target))
-    return _without(graph, dropped), layers
+    graph = _without(graph, dropped)
+    return graph, layers, _Trunks(graph, layers)
 
 
 def _implied(graph: Graph) -> list[Link]:
@@ -127,51 +131,47 @@ def _without(graph: Graph, links: Iterable[Link]) -> Graph:
 
 
 class _Trunks:
-    """The long edges by the end whose trunk they share: that which has more of them."""
+    """The long edges by the end whose trunk they share: that which has more of them.
+
+    `spans`: each trunk as its node, and the first and the last layer of its turning points. `turns`: how many
+    these are.
+    """
 
     def __init__(self, graph: Graph, layers: Sequence[int]) -> None:
-        long = [link for link in _links(graph) if layers[link[1]] - layers[link[0]] > 1]
+        long = [
+            (parent, node)
+            for node, parents in enumerate(graph.parents)
+            for parent in parents
+            if layers[node] - layers[parent] > 1
+        ]
         leaving, coming = [0] * len(layers), [0] * len(layers)
         for source, target in long:
             leaving[source] += 1
             coming[target] += 1
-        self.of_source: dict[int, list[int]] = {}
-        self.of_target: dict[int, list[int]] = {}
+        below: dict[int, int] = {}
+        above: dict[int, int] = {}
         self.coming_in: set[Link] = set()
         for source, target in long:
             if coming[target] > leaving[source]:
-                self.of_target.setdefault(target, []).append(source)
+                above[target] = min(above.get(target, layers[source]), layers[source])
                 self.coming_in.add((source, target))
             else:
-                self.of_source.setdefault(source, []).append(target)
-
-    def spans(self, layers: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Each trunk as its node, and the first and the last layer of its turning points."""
-        down = [
-            (source, layers[source] + 1, max(layers[target] for target in targets) - 1)
-            for source, targets in self.of_source.items()
-        ]
-        up = [
-            (target, min(layers[source] for source in sources) + 1, layers[target] - 1)
-            for target, sources in self.of_target.items()
-        ]
-        return down + up
-
-
-def _turns(graph: Graph, layers: Sequence[int]) -> int:
-    return sum(last - first + 1 for _, first, last in _Trunks(graph, layers).spans(layers))
+                below[source] = max(below.get(source, 0), layers[target])
+        self.spans = [(source, layers[source] + 1, last - 1) for source, last in below.items()]
+        self.spans += [(target, first + 1, layers[target] - 1) for target, first in above.items()]
+        self.turns = sum([last - first + 1 for _, first, last in self.spans])
 
 
 class _Turns:
     """Turning points as they are made: numbers that follow those of the cards."""
 
-    def __init__(self, graph: Graph, layers: Sequence[int]) -> None:
+    def __init__(self, layers: Sequence[int], trunks: _Trunks) -> None:
         self.count = len(layers)
         self.layers = list(layers)
         self.trunks: list[range] = []
-        self._of_links = _Trunks(graph, layers)
+        self._coming_in = trunks.coming_in
         self._first: dict[tuple[int, bool], int] = {}
-        for node, first, last in self._of_links.spans(layers):
+        for node, first, last in trunks.spans:
             self._first[node, first <= layers[node]] = self.count - first
             self.trunks.append(range(self.count, self.count + last - first + 1))
             self.layers.extend(range(first, last + 1))
@@ -181,15 +181,15 @@ class _Turns:
         """How an edge runs."""
         first, last = self.layers[source] + 1, self.layers[target]
         if first == last:
-            return Path(source, range(0), target)
-        comes_in = (source, target) in self._of_links.coming_in
+            return Path(source, _NO_TURNS, target)
+        comes_in = (source, target) in self._coming_in
         start = self._first[target if comes_in else source, comes_in]
         return Path(source, range(start + first, start + last), target)
 
 
-def _with_turns(graph: Graph, layers: Sequence[int], left_out: int) -> Layered:
-    turns = _Turns(graph, layers)
-    paths = [turns.path(source, target) for source, target in _links(graph)]
+def _with_turns(graph: Graph, layers: Sequence[int], trunks: _Trunks, left_out: int) -> Layered:
+    turns = _Turns(layers, trunks)
+    paths = [turns.path(parent, node) for node, parents in enumerate(graph.parents) for parent in parents]
     rows: list[list[int]] = [[] for _ in range(max(turns.layers) + 1)]
     for vertex, layer in enumerate(turns.layers):
         rows[layer].append(vertex)
@@ -211,7 +211,8 @@ def _with_turns(graph: Graph, layers: Sequence[int], left_out: int) -> Layered:
 
 def _joined(paths: Iterable[Path], trunks: Iterable[range]) -> Iterable[Link]:
     """What is joined to what in the next layer, each once."""
-    found = dict.fromkeys((path.source, path.after_source) for path in paths)
-    found.update(dict.fromkeys((path.before_target, path.target) for path in paths))
-    found.update(dict.fromkeys(pair for trunk in trunks for pair in pairwise(trunk)))
+    found = dict.fromkeys([(path.source, path.after_source) for path in paths])
+    found.update(dict.fromkeys([(path.before_target, path.target) for path in paths if path.turns]))
+    for trunk in trunks:
+        found.update(dict.fromkeys(pairwise(trunk)))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 from operator import add, le, sub
 
 
@@ -13,20 +13,26 @@ def spaced(wanted: Sequence[float], weights: Sequence[float], distances: Sequenc
     `distances[n]` lies between n and n + 1. Exact, by pooling of adjacent violators (isotonic regression:
     Barlow, Bartholomew, Bremner and Brunk 1972). Linear.
     """
-    if all(map(le, distances, map(sub, wanted[1:], wanted))):
+    return spaced_from(wanted, weights, list(accumulate(distances, initial=0.0)))
+
+
+def spaced_from(wanted: Sequence[float], weights: Sequence[float], offsets: Sequence[float]) -> list[float]:
+    """The same, for distances that are given as each place's distance from the first."""
+    targets = list(map(sub, wanted, offsets))
+    if all(map(le, targets, targets[1:])):
         return list(wanted)
-    offsets = list(accumulate(distances, initial=0.0))
-    blocks: list[tuple[float, float, float, int]] = []
-    for place, weight, offset in zip(wanted, weights, offsets, strict=True):
-        mean, moved, total, count = place - offset, (place - offset) * weight, weight, 1
-        while blocks and blocks[-1][0] >= mean:
-            _, before, heavy, more = blocks.pop()
-            moved += before
-            total += heavy
-            count += more
-            mean = moved / total
-        blocks.append((mean, moved, total, count))
     means: list[float] = []
-    for mean, _, _, count in blocks:
-        means.extend([mean] * count)
-    return list(map(add, means, offsets))
+    totals: list[float] = []
+    counts: list[int] = []
+    for target, weight in zip(targets, weights, strict=True):
+        mean, total, count = target, weight, 1
+        while means and means[-1] >= mean:
+            heavy = totals.pop()
+            both = heavy + total
+            mean = (means.pop() * heavy + mean * total) / both
+            total = both
+            count += counts.pop()
+        means.append(mean)
+        totals.append(total)
+        counts.append(count)
+    return list(map(add, chain.from_iterable(map(repeat, means, counts)), offsets))

@@ -50,8 +50,7 @@ def draw_stage(plan: Plan, stage: Stage, figures: Figures, direction: Direction)
         _card(plan, stage, figure, _corner(figure, box, direction))
         for figure, box in zip(figures.all, laid_out.boxes, strict=True)
     ]
-    lines = laid_out.lines if direction == "down" else [_turned(line) for line in laid_out.lines]
-    return _from_corner(boxes, graph, lines)
+    return _from_corner(boxes, graph, laid_out, direction)
 
 
 def height_of(figure: Figure) -> int:
@@ -64,10 +63,10 @@ def _laid_out(graph: Layered, figures: Figures, direction: Direction) -> StageLa
     wide, high = [CARD_WIDTH] * graph.cards, [height_of(figure) for figure in figures.all]
     words = [CONDITION_HEIGHT if figure.condition else 0 for figure in figures.all]
     if direction == "down":
-        return stage_layout(middles_of(graph, rows, wide), high, words)
+        return stage_layout(middles_of(graph, rows, wide, wide), high, words)
     # Words stand above a card. It takes their room on both sides, so that its middle stays where edges end.
     sizes = [size + 2 * room for size, room in zip(high, words, strict=True)]
-    return stage_layout(middles_of(graph, rows, sizes), wide, [0] * graph.cards)
+    return stage_layout(middles_of(graph, rows, sizes, high), wide, [0] * graph.cards)
 
 
 def _corner(figure: Figure, box: Box, direction: Direction) -> Point:
@@ -76,8 +75,8 @@ def _corner(figure: Figure, box: Box, direction: Direction) -> Point:
     return box.along, box.across + (box.size - height_of(figure)) // 2
 
 
-def _turned(line: Sequence[Point]) -> Sequence[Point]:
-    return [(along, across) for across, along in line]
+def _turned(line: Sequence[Point]) -> tuple[Point, ...]:
+    return tuple([(along, across) for across, along in line])
 
 
 def _card(plan: Plan, stage: Stage, figure: Figure, corner: Point) -> Card:
@@ -105,19 +104,29 @@ def _condition(figure: Figure, corner: Point) -> Condition:
     return Condition(text=text, whole=whole, x=corner[0] + _CONDITION_INSET, y=corner[1] - lift)
 
 
-def _from_corner(cards: Sequence[Card], graph: Layered, lines: Sequence[Sequence[Point]]) -> StageDrawing:
+def _from_corner(
+    cards: Sequence[Card], graph: Layered, laid_out: StageLayout, direction: Direction
+) -> StageDrawing:
     """Everything moved so that nothing lies left of or above the corner."""
+    lines = laid_out.lines if direction == "down" else [_turned(line) for line in laid_out.lines]
     tops = [card.y if card.condition is msgspec.UNSET else card.y - CONDITION_HEIGHT for card in cards]
-    xs, ys = [x for line in lines for x, _ in line], [y for line in lines for _, y in line]
-    left, top = min([card.x for card in cards] + xs), min(tops + ys)
-    right = max([card.x + card.width for card in cards] + xs)
-    bottom = max([card.y + card.height for card in cards] + ys)
+    left, top = min([card.x for card in cards]), min(tops)
+    right, bottom = (
+        max([card.x + card.width for card in cards]),
+        max([card.y + card.height for card in cards]),
+    )
+    if lines and direction == "down":
+        left, right = min(left, laid_out.first), max(right, laid_out.last)
+    elif lines:
+        top, bottom = min(top, laid_out.first), max(bottom, laid_out.last)
     edges = [
-        Edge(cards[path.source].id, cards[path.target].id, tuple([(x - left, y - top) for x, y in line]))
+        Edge(cards[path.source].id, cards[path.target].id, line)
         for path, line in zip(graph.paths, lines, strict=True)
     ]
-    moved = tuple([moved_card(card, -left, -top) for card in cards])
-    return StageDrawing(right - left, bottom - top, moved, tuple(edges), graph.left_out)
+    if left or top:
+        cards = [moved_card(card, -left, -top) for card in cards]
+        edges = [moved_edge(edge, -left, -top) for edge in edges]
+    return StageDrawing(right - left, bottom - top, tuple(cards), tuple(edges), graph.left_out)
 
 
 def moved_card(card: Card, x: int, y: int) -> Card:

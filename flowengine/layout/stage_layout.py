@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import sub
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -35,13 +36,19 @@ class Box(NamedTuple):
 
 
 class StageLayout(msgspec.Struct, frozen=True):
-    """Boxes by card, and for each path of the graph its bends, as points across and along."""
+    """Boxes by card, and for each path its bends, as points across and along. Nothing lies before 0 across.
+
+    `first` and `last`: the least and the most that a line comes to across. Along it stays within the boxes.
+    """
 
     boxes: tuple[Box, ...]
     lines: tuple[tuple[Point, ...], ...]
+    first: int
+    last: int
 
 
-_Bends: TypeAlias = dict[tuple[int, int], tuple[int, int, int]]
+_Bends: TypeAlias = dict[tuple[int, int], tuple[int, tuple[Point, ...], int]]
+"""For each two that a bus joins: where it leaves the upper one, its corners, where it meets the lower."""
 
 
 class _Channel(NamedTuple):
@@ -54,10 +61,18 @@ class _Channel(NamedTuple):
 def stage_layout(placed: Middles, depths: Sequence[int], before: Sequence[int]) -> StageLayout:
     """`depths`: each card's size along; `before`: the room that it needs in front of it, for words."""
     channels = [_channel(placed, row) for row in placed.rows]
-    boxes = _boxes(placed, depths, before, channels)
-    bends = _bends(placed, channels, boxes)
-    lines = _Lines(placed, bends, boxes)
-    return StageLayout(tuple(boxes), tuple(map(lines.of, placed.graph.paths)))
+    firsts = [bus.first for channel in channels for bus in channel.buses]
+    lasts = [bus.last for channel in channels for bus in channel.buses]
+    halves = [size // 2 for size in placed.sizes]
+    left = min([*map(sub, placed.middles, halves), *firsts])
+    boxes = _boxes(placed, depths, before, channels, left)
+    lines = _Lines(placed, _bends(placed, channels, boxes, left), boxes)
+    return StageLayout(
+        boxes=tuple(boxes),
+        lines=tuple(map(lines.of, placed.graph.paths)),
+        first=min(firsts, default=left) - left,
+        last=max(lasts, default=left) - left,
+    )
 
 
 def _channel(placed: Middles, row: Sequence[int]) -> _Channel:
@@ -68,32 +83,40 @@ def _channel(placed: Middles, row: Sequence[int]) -> _Channel:
 
 
 def _boxes(
-    placed: Middles, depths: Sequence[int], before: Sequence[int], channels: Sequence[_Channel]
+    placed: Middles, depths: Sequence[int], before: Sequence[int], channels: Sequence[_Channel], left: int
 ) -> list[Box]:
     boxes = [Box(0, 0, 0, 0)] * placed.graph.cards
+    middles, sizes, count = placed.middles, placed.sizes, len(boxes)
     along = 0
     for row, channel in zip(placed.rows, channels, strict=True):
-        cards = [vertex for vertex in row if vertex < placed.graph.cards]
+        cards = [vertex for vertex in row if vertex < count]
         along += max([before[card] for card in cards], default=0)
         deepest = max([depths[card] for card in cards], default=0)
         for card in cards:
-            size, depth = placed.sizes[card], depths[card]
-            begin = along + (deepest - depth) // 2
-            boxes[card] = Box(placed.middles[card] - size // 2, begin, size, depth)
+            size, depth = sizes[card], depths[card]
+            across, begin = middles[card] - size // 2 - left, along + (deepest - depth) // 2
+            boxes[card] = Box(across, begin, size, depth)
         along += deepest + channel.height
     return boxes
 
 
-def _bends(placed: Middles, channels: Sequence[_Channel], boxes: Sequence[Box]) -> _Bends:
-    """For each two that a bus joins: where it leaves the upper one, its track, where it meets the lower."""
+def _bends(placed: Middles, channels: Sequence[_Channel], boxes: Sequence[Box], left: int) -> _Bends:
     bends: _Bends = {}
+    cards = len(boxes)
     for row, channel in zip(placed.rows, channels, strict=True):
-        end = max([boxes[card].along + boxes[card].depth for card in row if card < len(boxes)], default=0)
+        end = max([boxes[card].along + boxes[card].depth for card in row if card < cards], default=0)
+        end += _BEFORE_TRACKS
         for bus, track in zip(channel.buses, channel.tracks, strict=True):
-            height = end + _BEFORE_TRACKS + channel.gap * max(track, 0)
+            if track < 0:
+                straight = (bus.first - left, (), bus.first - left)
+                bends.update({(top, bottom): straight for top in bus.tops for bottom in bus.bottoms})
+                continue
+            height = end + channel.gap * track
             for top, above in zip(bus.tops, bus.above, strict=True):
+                start = (above - left, height)
                 for bottom, below in zip(bus.bottoms, bus.below, strict=True):
-                    bends[top, bottom] = (above, height, below)
+                    corners = () if above == below else (start, (below - left, height))
+                    bends[top, bottom] = (above - left, corners, below - left)
     return bends
 
 
@@ -108,21 +131,19 @@ class _Lines:
         for trunk in placed.graph.trunks:
             for upper, lower in pairwise(trunk):
                 self._begin[upper] = len(self._points)
-                self._points.extend(_corners(bends[upper, lower]))
+                self._points.extend(bends[upper, lower][1])
             self._begin[trunk[-1]] = len(self._points)
 
     def of(self, path: Path) -> tuple[Point, ...]:
         """An edge, from card to card."""
         source, target = self._boxes[path.source], self._boxes[path.target]
-        first = self._bends[path.source, path.after_source]
-        last = self._bends[path.before_target, path.target]
-        begin, end = (first[0], source.along + source.depth), (last[2], target.along)
-        if not path.turns:
-            return (begin, *_corners(first), end)
-        trunk = self._points[self._begin[path.turns[0]] : self._begin[path.turns[-1]]]
-        return (begin, *_corners(first), *trunk, *_corners(last), end)
-
-
-def _corners(bend: tuple[int, int, int]) -> tuple[Point, ...]:
-    above, height, below = bend
-    return () if above == below else ((above, height), (below, height))
+        turns = path.turns
+        if not turns:
+            above, corners, below = self._bends[path.source, path.target]
+            return ((above, source.along + source.depth), *corners, (below, target.along))
+        first, last = turns.start, turns.stop - 1
+        above, corners, _ = self._bends[path.source, first]
+        _, last_corners, below = self._bends[last, path.target]
+        trunk = self._points[self._begin[first] : self._begin[last]]
+        begin, end = (above, source.along + source.depth), (below, target.along)
+        return (begin, *corners, *trunk, *last_corners, end)

@@ -21,12 +21,14 @@ _NEAR: Final = 5
 
 def tracks_of(buses: Sequence[Bus]) -> tuple[list[int], int]:
     """For each bus its track, counted from above (straight ones have none: -1), and how many there are."""
-    bent = [number for number, bus in enumerate(buses) if not bus.is_straight]
+    bent = [number for number, bus in enumerate(buses) if bus.first != bus.last]
+    if not bent:
+        return [-1] * len(buses), 0
     found = (_compared if len(bent) <= COMPARED_UP_TO else _packed)([buses[number] for number in bent])
     tracks = [-1] * len(buses)
     for number, track in zip(bent, found, strict=True):
         tracks[number] = track
-    return tracks, max(found, default=-1) + 1
+    return tracks, max(found) + 1
 
 
 def _packed(buses: Sequence[Bus]) -> list[int]:
@@ -39,23 +41,24 @@ def _packed(buses: Sequence[Bus]) -> list[int]:
 
 
 def _compared(buses: Sequence[Bus]) -> list[int]:
-    """Tracks by how many lines cross. Each pair is looked at once."""
+    """Tracks by how many lines cross. Each pair that overlaps is looked at once."""
     excess: list[dict[int, int]] = [{} for _ in buses]
-    for place, left in enumerate(buses):
-        for other in range(place + 1, len(buses)):
+    from_left = sorted(range(len(buses)), key=lambda number: buses[number].first)
+    for place, number in enumerate(from_left):
+        left, mine = buses[number], excess[number]
+        end = left.last + _NEAR
+        for other in from_left[place + 1 :]:
             right = buses[other]
-            if left.first <= right.last + _NEAR and right.first <= left.last + _NEAR:
-                more = _excess(left, right)
-                excess[place][other], excess[other][place] = more, -more
+            if right.first > end:
+                break
+            mine[other] = more = _excess(left, right)
+            excess[other][number] = -more
     order = sorted(
         range(len(buses)), key=lambda number: (sum(excess[number].values()), _leads_to(buses[number]))
     )
-    tracks = [0] * len(buses)
-    placed: list[int] = []
+    tracks = [-1] * len(buses)
     for number in _improved(excess, order):
-        under = [tracks[other] for other in placed if other in excess[number]]
-        tracks[number] = max(under, default=-1) + 1
-        placed.append(number)
+        tracks[number] = max([tracks[other] for other in excess[number]], default=-1) + 1
     return tracks
 
 
@@ -66,9 +69,10 @@ def _improved(excess: Sequence[Mapping[int, int]], order: list[int]) -> list[int
         mine = excess[number]
         best, least, cost = 0, 0, 0
         for place, other in enumerate(order):
-            cost -= mine.get(other, 0)
-            if cost < least:
-                best, least = place + 1, cost
+            if other in mine:
+                cost -= mine[other]
+                if cost < least:
+                    best, least = place + 1, cost
         order.insert(best, number)
     return order
 
@@ -91,24 +95,42 @@ def _leads_to(bus: Bus) -> int:
 
 def _excess(upper: Bus, lower: Bus) -> int:
     """How much more lines cross with the track of the first above that of the second than the other way."""
+    _, _, above, below, first, last = upper
+    _, _, other_above, other_below, other_first, other_last = lower
     more = 0
-    for x in upper.below:
-        more += lower.first <= x <= lower.last
-    for x in lower.above:
-        more += upper.first <= x <= upper.last
-    for x in lower.below:
-        more -= upper.first <= x <= upper.last
-    for x in upper.above:
-        more -= lower.first <= x <= lower.last
-    return more + _COVERED * (_near(upper.below, lower.above) - _near(lower.below, upper.above))
+    if len(above) == len(other_above) == 1:
+        begin, other_begin = above[0], other_above[0]
+        for x in below:
+            if other_first <= x <= other_last:
+                more += 1
+            if -_NEAR < x - other_begin < _NEAR:
+                more += _COVERED
+        for x in other_below:
+            if first <= x <= last:
+                more -= 1
+            if -_NEAR < x - begin < _NEAR:
+                more -= _COVERED
+        return more + (first <= other_begin <= last) - (other_first <= begin <= other_last)
+    for x in below:
+        if other_first <= x <= other_last:
+            more += 1
+    for x in other_above:
+        if first <= x <= last:
+            more += 1
+    for x in other_below:
+        if first <= x <= last:
+            more -= 1
+    for x in above:
+        if other_first <= x <= other_last:
+            more -= 1
+    return more + _COVERED * (_near(below, other_above) - _near(other_below, above))
 
 
 def _near(ends: Sequence[int], begins: Sequence[int]) -> int:
     """How many of the ones would lie on one of the others, which come from left to right."""
-    if len(begins) == 1:
-        return sum([abs(x - begins[0]) < _NEAR for x in ends])
     found = 0
     for x in ends:
         at = bisect_right(begins, x - _NEAR)
-        found += at < len(begins) and begins[at] < x + _NEAR
+        if at < len(begins) and begins[at] < x + _NEAR:
+            found += 1
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from flowengine.layout.folding import figures_of
 from flowengine.layout.formats.mermaid import mermaid
 from flowengine.layout.formats.svg import svg
+from flowengine.layout.layering import layered
+from flowengine.layout.ordering import crossings, ordered_rows
 from flowengine.layout.plan_drawing import draw
 from flowengine.layout.spacing import spaced
 from flowengine.layout.stage_drawing import draw_stage
@@ -70,6 +72,19 @@ def test_the_same_plan_gives_the_same_picture(plan: Plan) -> None:
     assert draw(again) == draw(plan)
     assert svg(draw(again), plan.name) == svg(draw(plan), plan.name)
     assert mermaid(draw(again), plan.name) == mermaid(draw(plan), plan.name)
+
+
+@given(plans(most=40))
+def test_crossings_are_those_that_one_counts_by_hand(plan: Plan) -> None:
+    """Two edges between the same layers cross if their ends come in another order than their beginnings."""
+    graph = layered(figures_of(plan, "main").graph)
+    rows = ordered_rows(graph)
+    place = {vertex: number for row in rows for number, vertex in enumerate(row)}
+    counted = 0
+    for row in rows:
+        edges = [(place[upper], place[lower]) for upper in row for lower in graph.below[upper]]
+        counted += sum(a < c and b > d for (a, b), (c, d) in permutations(edges, 2))
+    assert crossings(graph, rows) == counted
 
 
 PLACES = st.floats(-1000, 1000)
