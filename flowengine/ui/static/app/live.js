@@ -1,4 +1,5 @@
-// What happens, as it happens: the events of one stream, collected per frame.
+// What happens, as it happens: the events of one stream, collected for a tenth of a second. More often than that
+// nobody sees it, but the browser draws it.
 import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { receive } from "./live_worker.js";
 import { reached, signedOut } from "./api.js";
@@ -6,13 +7,14 @@ import { reached, signedOut } from "./api.js";
 /**
  * @typedef {{id: string, name: string, data: any}} LiveEvent
  * @typedef {object} Watcher
- * @property {(events: LiveEvent[]) => void} onEvents called at most once a frame, with what came since, in order
+ * @property {(events: LiveEvent[]) => void} onEvents called at most ten times a second, with what came since, in order
  * @property {() => void} [onFresh] events come from now on: ask for a snapshot, what was before is not told
  * @property {(status: number) => void} [onRefused]
  * @property {() => void} [onEnded]
  */
 
-/** @type {Map<string, {watchers: Set<Watcher>, waiting: LiveEvent[]}>} */
+const APART_MS = 100;
+/** @type {Map<string, {watchers: Set<Watcher>, waiting: LiveEvent[], flushed: number}>} */
 const watched = new Map();
 /** The state of each stream that is watched. */
 const states = signal(/** @type {Record<string, string>} */ ({}));
@@ -31,7 +33,7 @@ export const streamState = computed(() => {
  * @returns {() => void} stops it
  */
 export function watch(url, watcher) {
-  const found = watched.get(url) || { watchers: new Set(), waiting: [] };
+  const found = watched.get(url) || { watchers: new Set(), waiting: [], flushed: 0 };
   watched.set(url, found);
   found.watchers.add(watcher);
   tell({ watch: url });
@@ -50,7 +52,7 @@ function heard(message) {
   const found = watched.get(message.url);
   if (!found) return;
   if (message.events) {
-    if (!found.waiting.length) nextFrame(() => flush(found));
+    if (!found.waiting.length) setTimeout(() => nextFrame(() => flush(found)), Math.max(0, found.flushed + APART_MS - performance.now()));
     found.waiting.push(...message.events);
     if (message.events.some((/** @type {LiveEvent} */ event) => event.name === "cut")) fresh(found);
     return;
@@ -59,7 +61,7 @@ function heard(message) {
   if (message.state === "open" && message.fresh) fresh(found);
   if (message.state === "refused" && message.status === 401) signedOut.value = true;
   if (message.state === "refused") for (const each of found.watchers) each.onRefused?.(message.status);
-  if (message.state === "ended") nextFrame(() => { for (const each of found.watchers) each.onEnded?.(); });
+  if (message.state === "ended") nextFrame(() => { flush(found); for (const each of found.watchers) each.onEnded?.(); });
 }
 
 /** @param {{watchers: Set<Watcher>}} found */
@@ -67,10 +69,12 @@ function fresh(found) {
   for (const each of found.watchers) each.onFresh?.();
 }
 
-/** @param {{watchers: Set<Watcher>, waiting: LiveEvent[]}} found */
+/** @param {{watchers: Set<Watcher>, waiting: LiveEvent[], flushed: number}} found */
 function flush(found) {
   const events = found.waiting;
+  if (!events.length) return;
   found.waiting = [];
+  found.flushed = performance.now();
   batch(() => { for (const each of found.watchers) each.onEvents(events); });
 }
 
