@@ -80,7 +80,7 @@ class ChainStep:
         """Start those that follow. Raises ConflictError, StoreUnavailableError."""
         try:
             due = self._start(held)
-        except FlowEngineError:
+        except (ConflictError, StoreUnavailableError):
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:

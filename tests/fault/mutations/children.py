@@ -148,8 +148,8 @@ MUTANTS: Final = (
     _in(
         "the last transaction of a child ends its node",
         "execution/rules/concluding",
-        "        return (tend_parent(lineage, run.execution, control.run, run.correlation_id),)\n",
-        "        return ()\n",
+        "        return (above, *tell_followers(run, control, now))\n",
+        "        return tell_followers(run, control, now)\n",
     ),
     _in(
         "a trigger goes on with the old child",

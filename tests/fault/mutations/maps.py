@@ -43,7 +43,7 @@ MUTANTS: Final = (
         "a map whose time is over has failed, though what has ended may be tolerated",
         "ending",
         "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
-        "if far.failed + map_record.out <= map_record.tolerated:",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
     ),
     _rule(
         "no more items are in flight than may be",
@@ -180,8 +180,8 @@ MUTANTS: Final = (
     _items(
         "a map does not complete without items that did not run",
         "execution/rules/maps/ending",
-        "if far.failed + map_record.out <= map_record.tolerated:",
-        "if far.failed <= map_record.tolerated:",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
+        "if far.failed <= map_record.tolerated and all_ended:",
     ),
     _items(
         "what stays failed is known as failed",
