@@ -1,7 +1,8 @@
 """Maps under any order of messages: twice, late, with processes that die between reading and writing.
 
 After each step every invariant holds: no more items are in flight than may be, what has failed is known. At
-the end each item has ended once, as its handler said, and a later run has run what was left and no more.
+the end each item has ended once, as its handler said, and a later run has run what was left and no more. A
+rerun of some items, in place or in a new execution, has run exactly these.
 `FLOWENGINE_FAULT_SHRINK=1` makes it look for the shortest way to a failure.
 """
 
@@ -18,8 +19,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import WrongStateError
 from flowengine.execution.rules.dispatching import Sizes
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.workflow.maps.policy import MapPolicy
@@ -170,11 +173,12 @@ class Moves:
         return self.harness.api.executions.status(self.execution).status
 
 
-@pytest.mark.proves("map-report-twice", "map-at-once", "map-again")
+@pytest.mark.proves("map-report-twice", "map-at-once", "map-again", "map-items-again", "fork-items")
 @settings(max_examples=share_of_examples(60), suppress_health_check=FIXTURES, phases=PHASES)
 @given(case=cases(), data=st.data())
 def test_a_map_ends_right_whatever_comes_when(valkey: Valkey, case: Case, data: st.DataObject) -> None:
-    """Two runs at most: the first may fail or be cancelled, the second completes what it has left."""
+    """The first run may fail or be cancelled, the second completes what it has left; then some items run
+    again."""
     with valkey.connect() as client:
         client.flushall()
     harness = Harness(valkey.url)
@@ -186,8 +190,9 @@ def test_a_map_ends_right_whatever_comes_when(valkey: Valkey, case: Case, data: 
                 moves.step()
             status = moves.to_the_end()
             _judge(moves, status)
-            if status != "completed":
+            if status != "completed" and data.draw(st.booleans()):
                 _judge_second(moves)
+            _judge_items(moves, data)
     finally:
         harness.close()
 
@@ -231,3 +236,34 @@ def _judge_second(moves: Moves) -> None:
         value for value, right in zip(found["result"], expected, strict=True) if value not in (right, None)
     ]
     assert not wrong
+
+
+def _judge_items(moves: Moves, data: st.DataObject) -> None:
+    """Exactly the named items run, and those without a result where that is asked for; the others stay."""
+    case, before = moves.case, _ended(moves)
+    executions = moves.harness.api.executions
+    if not before:
+        return
+    named = data.draw(st.sets(st.integers(0, case.items - 1), min_size=1, max_size=3), label="named")
+    with_unfinished, new = data.draw(st.booleans(), label="failed"), data.draw(st.booleans(), label="new")
+    keys = tuple(str(index) for index in sorted(named))
+    asked = RerunAsked(Wanted("failed" if with_unfinished else "from", items={"each": keys}))
+    origin = moves.execution
+    moves.ran.clear()
+    moves.execution = (executions.fork if new else executions.rerun)(origin, asked).execution_id
+    for _ in range(data.draw(st.integers(0, STEPS // 2), label="moves")):
+        moves.step()
+    status = moves.to_the_end()
+    unfinished = {index for index, found in before.items() if found != "completed"}
+    chosen = named | unfinished if with_unfinished else named
+    again = {int(key) for _, key in moves.ran}
+    assert again <= chosen, (again, chosen)
+    if status == "cancelled":
+        return
+    assert again == chosen
+    assert _ended(moves) == {**before, **dict.fromkeys(chosen, "completed")}
+    missing = len(unfinished - chosen)
+    assert status == ("completed" if missing <= case.tolerated else "failed"), (before, chosen)
+    if new:
+        moves.execution = origin
+        assert _ended(moves) == before
