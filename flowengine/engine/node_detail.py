@@ -124,7 +124,7 @@ def _rendered(store: NodeStore, asked: _Asked, limits: Limits) -> bytes:
 def _start(store: NodeStore, asked: _Asked, task: RunNode, max_read_bytes: int) -> Start:
     """What a worker would learn that began the node now, without secrets. Raises _NotRenderableError."""
     names = [asked.plan.nodes[at].id for at in dict.fromkeys(readable(asked.plan, asked.position))]
-    if not names and not task.given and not task.outer:
+    if not names and not task.given and not task.outer and not task.held:
         return Start(wanted=True, inputs={}, storable_bytes=None, now=store.now())
     if task.given and not asked.execution_record.run:
         raise _NotRenderableError("it reads what is known once the execution has been triggered")
@@ -157,6 +157,12 @@ def _start(store: NodeStore, asked: _Asked, task: RunNode, max_read_bytes: int) 
             for name in (*task.sees, *(read.node for read in task.outer if read.is_seen))
         },
         given=_masked(asked, store, task, found.given),
+        held=tuple(
+            [
+                next(iter(store.stored_items(held.execution, held.node, [held.index])), None)
+                for held in task.held
+            ]
+        ),
     )
 
 

@@ -263,7 +263,16 @@ class AdvancingStore(DeletingStore, Protocol):
         """These items of a map."""
 
     def has_items_begun(self, execution: str, node: str, dispatch: int) -> bool:
-        """Whether a worker has noted that it runs an item of this dispatch."""
+        """Whether it is noted that an item of this dispatch runs: by a worker, or as a child."""
+
+    def children_of_items(self, execution: str, node: str) -> list[tuple[int, str]]:
+        """The items of a map that are noted to run as children: the index and the child of each."""
+
+    def map_numbers(self, execution: str, nodes: Sequence[str]) -> dict[str, MapNumbers]: ...
+    def items_in_flight(
+        self, execution: str, node: str, sent: int, *, again: bool
+    ) -> list[tuple[ItemToSend, NodeRecord | None]]:
+        """The items that have been sent and have not ended, each with how it stands between its tries."""
 
     def task_state(self, queue: str, begun: Begun) -> TaskState: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
@@ -295,6 +304,7 @@ class Start(msgspec.Struct, frozen=True):
     milliseconds since the epoch. `noted`: whether the start is written down. `stopping`: its execution is
     being stopped, so that the node is not to begin. `given`: what the execution is given, as far as the
     node's templates read it. `previous`: what its iteration before has given, as JSON, where they read that.
+    `held`: the items around its group that they read, each as it is stored.
     """
 
     wanted: bool
@@ -307,6 +317,7 @@ class Start(msgspec.Struct, frozen=True):
     fates: Mapping[str, NodeRecord] = {}
     given: Given = NOTHING_GIVEN
     previous: bytes | None = None
+    held: tuple[bytes | None, ...] = ()
 
 
 class Begun(msgspec.Struct, frozen=True):

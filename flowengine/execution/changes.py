@@ -293,6 +293,17 @@ class ForgetStart(msgspec.Struct, frozen=True):
     item: ItemTry | None = None
 
 
+class NoteChild(msgspec.Struct, frozen=True):
+    """An item of a map runs as this child from now on, `at` this time, in milliseconds since the epoch. What
+    notes the start of a task by a worker is forgotten in the same way."""
+
+    node: str
+    dispatch: int
+    index: int
+    child: str
+    at: int
+
+
 class OpenMap(msgspec.Struct, frozen=True):
     """Store the items of a map, each a StoredItem as JSON: none has been sent, and none has ended."""
 
@@ -598,6 +609,7 @@ Change: TypeAlias = (
     | SetCounts
     | Tally
     | ForgetStart
+    | NoteChild
     | OpenMap
     | ReopenMap
     | ChooseItems

@@ -17,6 +17,7 @@ from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Ou
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 from flowengine.workflow.children.group import Outer
+from flowengine.workflow.children.lineage import HeldItem
 from flowengine.workflow.limits.declared import CachePolicy
 from flowengine.workflow.repeating.repeat import Repeat
 
@@ -97,10 +98,11 @@ class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
-class TendChild(msgspec.Struct, frozen=True, kw_only=True):
+class TendChild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bring a node and the child execution that it stands for in line: what is missing is done.
 
     `execution` and `node`: the parent's. `child`: the child, `run`: the run of it that the message speaks of.
+    `item`: the index of the item that the child is of, where the node is a map.
     """
 
     execution: str
@@ -108,6 +110,7 @@ class TendChild(msgspec.Struct, frozen=True, kw_only=True):
     child: str
     run: int
     correlation_id: str
+    item: int | None = None
 
 
 class TendChildren(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +195,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left to do. `until`: when it has to have ended, in milliseconds since the epoch, whatever `timeout_ms`
     says; 0: then. `calls_back`: a callback follows.
     `cache`: what it gives is kept, and what was kept is given in place of a call, unless it is `fresh`.
+    `held`: the items of maps around its group that its templates read, the outermost first.
     """
 
     execution: str
@@ -228,6 +232,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache: CachePolicy | None = None
     fresh: bool = False
     until: int = 0
+    held: tuple[HeldItem, ...] = ()
 
     @property
     def item_try(self) -> ItemTry | None:
@@ -495,6 +500,7 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.maps,
         task.calls_back,
         task.cache,
+        task.held,
     )
 
 
@@ -516,4 +522,5 @@ _NOTHING: Final = (
     (),
     None,
     None,
+    (),
 )

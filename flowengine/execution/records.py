@@ -55,6 +55,16 @@ class ExecutionError(msgspec.Struct, frozen=True):
     node: str | None = None
 
 
+class ItemChildren(msgspec.Struct, frozen=True, array_like=True):
+    """What the children are known by that the items of a map of a group run as. `dispatch` and `at`: of the
+    opening with which the list became known, which their ids are made of. `run`: the run of each that its
+    item waits for; each time that the map is opened it is one more."""
+
+    dispatch: int
+    at: int
+    run: int = 1
+
+
 class MapRecord(
     msgspec.Struct,
     frozen=True,
@@ -72,6 +82,7 @@ class MapRecord(
         "out": "o",
         "max_ms": "m",
         "until": "u",
+        "children": "h",
     },
 ):
     """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
@@ -80,7 +91,7 @@ class MapRecord(
     `chosen`: a rerun has listed them, and the node's task has not yet told of them. Of those that are not
     listed `stays` have failed, and `out` have not ended. `max_ms`: for how long items may run, from when they
     are known; 0: for as long as they take. `until`: when that is over in this run, in milliseconds since the
-    epoch.
+    epoch. `children`: of a map of a group.
     """
 
     total: int
@@ -95,6 +106,7 @@ class MapRecord(
     out: int = 0
     max_ms: int = 0
     until: int = 0
+    children: ItemChildren | None = None
 
     @property
     def ended_by_itself(self) -> bool:

@@ -258,6 +258,10 @@ class RedisApiState:
         """What is stored of these items of a map, which follow one another. Large results are left out."""
         return item_states(self._state, execution, node, record, indexes)
 
+    def stored_items(self, execution: str, node: str, indexes: Sequence[int]) -> list[bytes]:
+        """These items of a map."""
+        return self._state.stored_items(execution, node, indexes)
+
     def runs(self, execution: str) -> StoredRuns:
         """What is kept of its runs."""
         return self._history.runs(execution)

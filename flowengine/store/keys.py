@@ -477,6 +477,12 @@ def is_item_start(field: bytes, name: str, dispatch: int) -> bool:
     return field.startswith(f"{name}#".encode()) and field.endswith(f":{dispatch}".encode())
 
 
+def parse_item_start(field: bytes, name: str) -> int | None:
+    """The index of the item of this map whose start is noted, or None."""
+    index = field.removeprefix(f"{name}#".encode()).partition(b".")[0]
+    return int(index) if field.startswith(f"{name}#".encode()) and index.isdigit() else None
+
+
 def map_bytes_field(node: str) -> str:
     """The field of `counts` that says how many bytes a map's results take, as far as they count."""
     return f"m:{node}"

@@ -9,12 +9,14 @@ import msgspec
 
 from flowengine.engine.ports import ItemToSend, MapNumbers
 from flowengine.execution.records import ItemRecord, MapRecord, NodeRecord
+from flowengine.execution.rules.children.opening import is_child
+from flowengine.execution.rules.maps.children import child_of
 from flowengine.execution.rules.maps.choosing import EndedItem, KnownItems, choose
 from flowengine.execution.rules.maps.opening import key_of
 from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.execution.views.maps import MapOutput, StoredItemState, output_of
 from flowengine.store import keys
-from flowengine.store.codec import decode_record
+from flowengine.store.codec import decode_record, parse_begun
 from flowengine.store.connection.sessions import Command
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ def item_states(
         if value:
             found[index] = msgspec.structs.replace(decode_item(value), result=msgspec.Raw(b"null"))
     tries = read([("HGET", names.item_try(execution, node, index), keys.STATE) for index in indexes])
+    children = _children(state, execution, node, record, [*zip(indexes, stored, strict=False)])
     return [
         StoredItemState(
             key_of(item, index),
@@ -157,9 +160,23 @@ def item_states(
             index in in_flight,
             truncated=size > SHOWN_BYTES,
             left_out=again and index not in to_run,
+            child=children.get(index),
         )
         for index, item, tried, size in zip(indexes, stored, tries, sizes, strict=False)
     ]
+
+
+def _children(
+    state: RedisState, execution: str, node: str, record: NodeRecord, items: Sequence[tuple[int, bytes]]
+) -> dict[int, str]:
+    """The children that there are of these items."""
+    known = None if record.map is None else record.map.children
+    if known is None or not items:
+        return {}
+    found = {index: child_of(execution, node, known, key_of(item, index)).execution for index, item in items}
+    controls = [("EXISTS", state.keys.control(child)) for child in found.values()]
+    there = state.sessions.retrying_read(controls)
+    return {index: child for (index, child), is_there in zip(found.items(), there, strict=True) if is_there}
 
 
 def items_in_flight(
@@ -263,6 +280,17 @@ def stored_items(state: RedisState, execution: str, node: str, indexes: Sequence
 
 
 def has_items_begun(state: RedisState, execution: str, node: str, dispatch: int) -> bool:
-    """Whether a worker has noted that it runs an item of this dispatch."""
+    """Whether it is noted that an item of this dispatch runs: by a worker, or as a child."""
     (fields,) = state.sessions.here().call([("HKEYS", state.keys.started(execution))])
     return any(keys.is_item_start(field, node, dispatch) for field in fields)
+
+
+def children_of_items(state: RedisState, execution: str, node: str) -> list[tuple[int, str]]:
+    """The items of a map that are noted to run as children: the index and the child of each."""
+    (noted,) = state.sessions.here().call([("HGETALL", state.keys.started(execution))])
+    found = []
+    for field, value in zip(noted[::2], noted[1::2], strict=True):
+        index, child = keys.parse_item_start(field, node), parse_begun(value).place
+        if index is not None and is_child(child):
+            found.append((index, child))
+    return sorted(found)

@@ -373,8 +373,12 @@ class RedisState:
         return map_reads.stored_items(self, execution, node, indexes)
 
     def has_items_begun(self, execution: str, node: str, dispatch: int) -> bool:
-        """Whether a worker has noted that it runs an item of this dispatch."""
+        """Whether it is noted that an item of this dispatch runs: by a worker, or as a child."""
         return map_reads.has_items_begun(self, execution, node, dispatch)
+
+    def children_of_items(self, execution: str, node: str) -> list[tuple[int, str]]:
+        """The items of a map that are noted to run as children: the index and the child of each."""
+        return map_reads.children_of_items(self, execution, node)
 
     def begun(self, execution: str, node: str, dispatch: int, item: ItemTry | None = None) -> Begun | None:
         """What was noted of the newest delivery of a dispatch that has begun, or None."""

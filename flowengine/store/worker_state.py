@@ -278,6 +278,10 @@ class RedisWorkerState:
             return ("HMGET", key, keys.STATE, keys.PREVIOUS)
         return ("HGET", key, keys.STATE)
 
+    def held_reads(self, task: RunNode) -> list[Command]:
+        """The commands that read the items around that it reads."""
+        return [("LINDEX", self._keys.items(held.execution, held.node), held.index) for held in task.held]
+
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
         own = [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
@@ -332,6 +336,7 @@ class _Asked:
             *state.state_reads(task),
             *state.item_reads(task),
             *state.given_reads(task),
+            *state.held_reads(task),
             *state.fate_reads(task),
             *reads,
         ]
@@ -343,6 +348,7 @@ class _Asked:
         stopping = _is_stopped(parse_control(control))
         has_ended = self._task.item is not None and bool(rest.pop(0))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
+        held = tuple([rest.pop(0) for _ in self._task.held])
         sees = self._sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
         values = rest[len(sees) :]
@@ -370,6 +376,7 @@ class _Asked:
             fates=fates,
             given=given,
             previous=previous,
+            held=held,
         )
 
 

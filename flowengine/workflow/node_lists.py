@@ -24,7 +24,7 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.checking.templates.template_references import Findings, Reads, TemplateCheck
 from flowengine.workflow.children.group import GROUP, PRIMARY, Group, Outer
-from flowengine.workflow.children.reading import GroupDraft
+from flowengine.workflow.children.reading import GroupDraft, ids_inside
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S
 from flowengine.workflow.draft import DraftNode
 from flowengine.workflow.kinds.all_kinds import (
@@ -36,7 +36,7 @@ from flowengine.workflow.kinds.all_kinds import (
 from flowengine.workflow.kinds.document_context import CompiledGroup, DocumentContext
 from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
-from flowengine.workflow.maps.reading import refuse_hiding
+from flowengine.workflow.maps.reading import hidden_item, refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
@@ -82,7 +82,10 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
     for node in nodes:
         if (mapped := node.fields.map) is not None:
             own[node.fields.place] = MAP_OUTPUT
-            refuse_hiding(mapped, links.index, report)
+            inside_it = [] if not isinstance(node.work, GroupDraft) else ids_inside(node.work)
+            refuse_hiding(mapped, {*links.index, *inside_it}, report)
+            if mapped.name in around.items:
+                whole.findings.warnings.append(hidden_item(mapped, report))
         if (waits := node.fields.waits) is not None and waits_for_callback(node.fields):
             own[node.fields.place] = callback_output(waits)
     outputs = [*own, *[outer.output for outer in around.nodes]]
@@ -108,7 +111,8 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
             if place < len(nodes)
         ]
         outside = [msgspec.structs.replace(outer, up=outer.up + 1) for outer in around.nodes]
-        return Around((*known, *outside), group.said, around.stage or group.stage)
+        items = around.items if group.map is None else (*around.items, group.map.name)
+        return Around((*known, *outside), group.said, around.stage or group.stage, items)
 
     context = DocumentContext(registry, whole.limits, links, templates, report)
     compile_group = partial(_compile_group, whole=whole, context=context, inside=inside)
@@ -209,4 +213,5 @@ def _with_inner(reads: Reads, inner: CompiledList, links: Links) -> Reads:
         tuple(sorted({*reads.given, *given})),
         reads.previous,
         tuple(({**further, **own}).values()),
+        reads.items,
     )

@@ -74,7 +74,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     execution. `outer`: what it reads of the executions around its own.
     `concurrency`: how many of its kind run at once; `rate_limit`: how often they start. `map`: it runs once
     for each item of a list. `calls`: it runs as an execution of a definition. `cache`: for how long what it
-    has given is given again.
+    has given is given again. `items`: what the items of maps are called that it reads, of maps around its
+    group.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -95,6 +96,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     map: MapPolicy | None = None
     calls: Calls | None = None
     cache: CachePolicy | None = None
+    items: tuple[str, ...] = ()
 
 
 PLAIN: Final = Policy()

@@ -27,7 +27,7 @@ from tests.fault.crash_scenes.applied import Applied, Chained, Scheduled
 from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
-from tests.fault.crash_scenes.groups import Grouped
+from tests.fault.crash_scenes.groups import Grouped, GroupMapped
 from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.maps import ItemsAgain, Mapped
 from tests.fault.crash_scenes.overdue import Overdue
@@ -72,6 +72,7 @@ Scene: TypeAlias = Literal[
     "mapped",
     "items_again",
     "items_in_fork",
+    "group_mapped",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -140,6 +141,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Mapped(url, gate)
         case "items_again" | "items_in_fork":
             passing = ItemsAgain(url, gate, new=scene == "items_in_fork")
+        case "group_mapped":
+            passing = GroupMapped(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -191,6 +194,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "schedule-cut",
     "crash-between-iterations",
     "group-crash",
+    "group-each-crash",
     "call-crash",
     "bulk-again",
     "map-crash",

@@ -37,11 +37,13 @@ STEPS_AT_MOST: Final = 400
 
 class Tree(msgspec.Struct, frozen=True):
     """A list of nodes, by their ids, and what is in those that are groups. `called`: those of these that run
-    a definition in place of it."""
+    a definition in place of it. `mapped`: those that run for each of so many items, the second number of
+    them at a time."""
 
     graph: Graph
     groups: Mapping[str, Tree]
     called: frozenset[str] = frozenset()
+    mapped: Mapping[str, tuple[int, int]] = {}
 
     def ids(self) -> Iterator[str]:
         """All nodes that have a handler."""
@@ -62,7 +64,9 @@ def trees(draw: st.DrawFn, prefix: str = "", depth: int = 0) -> Tree:
         if depth < DEPTH and draw(st.integers(0, 2)) == 0:
             inside[node] = draw(trees(f"{node}_", depth + 1))
     called = frozenset([node for node in inside if draw(st.booleans())])
-    return Tree(graph, inside, called)
+    some = [node for node in inside if node not in called and draw(st.booleans())]
+    mapped = {node: (draw(st.integers(0, 3)), draw(st.integers(0, 2))) for node in some}
+    return Tree(graph, inside, called, mapped)
 
 
 def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
@@ -75,6 +79,13 @@ def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
         elif node in tree.groups:
             inner = document(tree.groups[node], read[0] if read else outer)
             nodes.append(group(node, *inner, after=tuple(parents)))
+            if node in tree.mapped:
+                items, at_once = tree.mapped[node]
+                nodes[-1]["map"] = {
+                    "items": list(range(items)),
+                    "as": f"of_{node}",
+                    "max_concurrent": at_once,
+                }
         else:
             reads = read or ([] if outer is None else [outer])
             nodes.append(adds(node, *reads, after=tuple(parents)))
@@ -102,7 +113,9 @@ def expected(tree: Tree, failing: set[str]) -> Mapping[str, str]:
     """How the nodes of a list end where these fail."""
 
     def own(node: str) -> bool:
-        return fails(tree.groups[node], failing) if node in tree.groups else node in failing
+        if node in tree.groups:
+            return tree.mapped.get(node, (1, 0))[0] > 0 and fails(tree.groups[node], failing)
+        return node in failing
 
     return final_statuses(tree.graph, own)
 
@@ -187,12 +200,24 @@ class Walk:
                 for node in view.nodes
                 if not isinstance(node.child, msgspec.UnsetType)
             ]
+            found += [
+                (child, tree.groups[node])
+                for node in tree.mapped
+                for child in self._of_items(execution, node)
+            ]
+
+    def _of_items(self, execution: str, node: str) -> list[str]:
+        """The children of a map's items."""
+        page = self.harness.api.executions.items(
+            execution, node, statuses=frozenset(), begin=0, with_results=False, limit=10, cursor=None
+        )
+        return [item.child for item in page.items if isinstance(item.child, str)]
 
 
 Seed: TypeAlias = int
 
 
-@pytest.mark.proves("group-any-order", "call-any-order")
+@pytest.mark.proves("group-any-order", "call-any-order", "group-each")
 @settings(max_examples=share_of_examples(40), suppress_health_check=FIXTURES, phases=PHASES, deadline=None)
 @given(tree=trees(), seed=st.integers(0, 2**32), steers=st.booleans())
 def test_groups_end_right_in_whatever_order(valkey: Valkey, tree: Tree, seed: Seed, steers: bool) -> None:

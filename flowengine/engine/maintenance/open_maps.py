@@ -12,12 +12,14 @@ from typing import Final, Protocol
 import msgspec
 
 from flowengine.engine.advancing.steps.map_step import MapStep
-from flowengine.engine.ports import AdvancingStore, ItemToSend, MapNumbers, NodeKey, Reading
+from flowengine.engine.ports import AdvancingStore, MapNumbers, NodeKey, Reading
 from flowengine.execution.changes import Send, SendItems
 from flowengine.execution.messages import ItemTry, RunNode
-from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
-from flowengine.execution.rules.maps.opening import task_of_item
+from flowengine.execution.rules.maps.children import child_of, tend_item
+from flowengine.execution.rules.maps.opening import key_of, task_of_item
+from flowengine.execution.status import is_over
 from flowengine.execution.work import queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.workflow.plan import Plan
@@ -29,12 +31,7 @@ _ORCHESTRATORS: Final = (ORCHESTRATOR_QUEUE, crowd_line(ORCHESTRATOR_QUEUE))
 class OpenMapStore(AdvancingStore, Protocol):
     """State as this needs it."""
 
-    def map_numbers(self, execution: str, nodes: Sequence[str]) -> dict[str, MapNumbers]: ...
-    def items_in_flight(
-        self, execution: str, node: str, sent: int, *, again: bool
-    ) -> list[tuple[ItemToSend, NodeRecord | None]]:
-        """The items that have been sent and have not ended, each with how it stands between its tries."""
-
+    def read_executions(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]: ...
     def streams_of(self, queue: str, *, waits: bool, crowd: bool, priority: Priority) -> tuple[str, ...]: ...
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]: ...
@@ -78,6 +75,8 @@ class OpenMaps:
             return 1
         if self._store.map_numbers(run.execution, [node])[node] != numbers:
             return 1
+        if record.map is not None and record.map.children is not None:
+            return self._tend_again(run, node, record, numbers)
         queue = queue_of(plan.nodes[plan.index[node]])
         waits, priority = plan.index[node] in plan.waiting, plan.overall.priority
         streams = self._store.streams_of(queue, waits=waits, crowd=True, priority=priority)
@@ -98,6 +97,30 @@ class OpenMaps:
     def _send(self, run: Run, *, end_of: Send) -> None:
         unit = self._store.begin(Reading((), (run.execution,)))
         unit.commit({run.execution: [end_of]})
+
+    def _tend_again(self, run: Run, node: str, record: NodeRecord, numbers: MapNumbers) -> int:
+        """Have those children looked after that have ended, or were never made. One that runs is left to its
+        own messages."""
+        known = record.map
+        if known is None or known.children is None:
+            return 0
+        found = self._store.items_in_flight(run.execution, node, numbers.sent, again=known.again)
+        stands = [
+            (item.index, child_of(run.execution, node, known.children, key_of(item.stored, item.index)))
+            for item, _ in found
+        ]
+        executions = self._store.read_executions([child.execution for _, child in stands])
+        lost = [
+            Send(tend_item(run, node, child, index))
+            for (index, child), execution in zip(stands, executions, strict=True)
+            if execution is None or execution.run < child.run or is_over(execution.status)
+        ]
+        unit = self._store.begin(Reading(((run.execution, node),), (run.execution,)))
+        same = unit.nodes.get((run.execution, node), UNTOUCHED) == record
+        if not lost or not same or unit.commit({run.execution: lost}) is None:
+            unit.abandon()
+            return 0
+        return len(lost)
 
     def _send_again(self, plan: Plan, run: Run, node: str, record: NodeRecord, numbers: MapNumbers) -> int:
         """Send the tasks again that are gone. An item that waits for its next try is left to its timer."""

@@ -29,8 +29,9 @@ from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, is_open_map
-from flowengine.execution.rules.children.opening import tend_open
+from flowengine.execution.rules.children.opening import tend_open, tend_parent
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
+from flowengine.execution.rules.maps.children import standing
 from flowengine.execution.rules.readiness import (
     Records,
     count_of,
@@ -45,6 +46,7 @@ from flowengine.execution.status import is_final, is_in_flight, is_open, is_over
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
+from flowengine.workflow.children.lineage import Lineage
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.priority import Priority
 from flowengine.workflow.stages import Stage
@@ -231,6 +233,8 @@ class Sweep:
             if repaired := self._maps.check(plan, run, name, stored[name]):
                 self._found(execution, "unmoved_map", repaired)
         self._check_pauses(run, {n: r for n, r in stored.items() if has_timer(r)})
+        if plan.lineage is not None and plan.lineage.items:
+            self._check_unawaited(run, plan.lineage)
         standing = {n: r for n, r in stored.items() if is_open(r.status) and not is_open_map(r)}
         self._check_children(run, standing)
 
@@ -332,6 +336,21 @@ class Sweep:
                 unit.abandon()
             elif unit.commit({run.execution: changes}) is not None:
                 self._found(run.execution, "lost_child", 1)
+
+    def _check_unawaited(self, run: Run, lineage: Lineage) -> None:
+        """Have the child of an item looked after that runs though its map has ended, or has another list."""
+        key, item = (lineage.parent, lineage.node), lineage.items[-1]
+        if lineage.item is None:
+            return
+        unit = self._store.begin(Reading((key,), (lineage.parent,)))
+        stands = standing(*key, unit.nodes.get(key, UNTOUCHED), item.key, ended=False)
+        awaited = stands.awaits and stands.child is not None and stands.child.execution == run.execution
+        if awaited or lineage.parent not in unit.controls:
+            unit.abandon()
+            return
+        told = tend_parent(lineage, run.execution, run.run, run.correlation_id)
+        if unit.commit({lineage.parent: [told]}) is not None:
+            self._found(run.execution, "lost_child", 1)
 
     def _check_pauses(self, run: Run, waiting: Mapping[str, NodeRecord]) -> None:
         """Arm the timers again of nodes that wait and whose timer and message are gone."""

@@ -125,7 +125,7 @@ class Runner:
         hand.held.confirm()
 
     def outcome_of(self, hand: TaskInHand, start: Start) -> Outcome:
-        """Run the handler, under the watchdog's eyes. Raises nothing."""
+        """Run the handler, under the watchdog's eyes. Raises StoreUnavailableError, as `outcome` does."""
         hand.began = time.monotonic()
         self.running[id(hand)] = hand
         try:
@@ -243,7 +243,8 @@ class Runner:
     def outcome(
         self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
     ) -> Outcome:
-        """What running the node gives. Raises nothing: each failure is an outcome.
+        """What running the node gives. Each failure is an outcome. Raises StoreUnavailableError where nothing
+        has been called, so that the task may come again.
 
         `hand`: who may ask the handler to stop, and hears what it says.
         """
@@ -257,6 +258,10 @@ class Runner:
             with heard_by(None if hand is None else hand.output):
                 output = self._invoker.invoke(call.handler, call.config, call.context)
             return outcomes.completed(task, start, call, output)
+        except StoreUnavailableError as error:
+            if task.expands:
+                raise
+            return outcomes.failed(task, start, error)
         except BaseException as error:  # noqa: BLE001 - the edge to users' code: `failed` logs what is no error of theirs
             return outcomes.failed(task, start, error)
 

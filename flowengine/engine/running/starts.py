@@ -76,7 +76,7 @@ class Starts:
     def _may_begin_at_once(self, held: Held[RunNode]) -> bool:
         task = held.payload
         reads = task.reads or task.sees or task.given or task.outer or reads_previous(task)
-        reads = reads or task.calls_back is not None or task.cache is not None
+        reads = reads or task.calls_back is not None or task.cache is not None or bool(task.held)
         # A start that counts is noted, so that it counts from then on.
         if held.delivery != 1 or reads or task.pace is not None or self._is_stopping(task.execution):
             return False

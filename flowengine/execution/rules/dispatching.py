@@ -18,6 +18,7 @@ from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
 from flowengine.workflow.children.group import GROUP, Outer
+from flowengine.workflow.children.lineage import HeldItem, Lineage
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
@@ -122,7 +123,9 @@ def _send(
 def _runs_as_child(policy: Policy, queued: NodeRecord) -> bool:
     """Whether nothing but its condition is to be rendered: a group, or what goes on with the child that it
     has."""
-    return policy.group is not None or (policy.calls is not None and queued.child is not None)
+    if policy.group is not None:
+        return policy.map is None
+    return policy.calls is not None and queued.child is not None
 
 
 def _queued(
@@ -241,8 +244,15 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         calls_back=_callback_of(plan, name, policy),
         cache=policy.cache,
         fresh=policy.cache is not None and fresh,
+        held=() if lineage is None or not policy.items else _held(policy.items, lineage),
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
+
+
+def _held(names: tuple[str, ...], lineage: Lineage) -> tuple[HeldItem, ...]:
+    """The items around that are called so: of two of one name, the inner one hides the outer."""
+    found = {item.name: item for item in lineage.items if item.name in names}
+    return tuple(found.values())
 
 
 def _callback_of(plan: Plan, name: str, policy: Policy) -> CallsBack | None:
@@ -267,6 +277,7 @@ def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
         output_schema=None,
         cache=None,
         fresh=False,
+        opens=False,
         expands=True,
         item_name=said.name,
         keeps=keeps,

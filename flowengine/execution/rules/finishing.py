@@ -27,6 +27,7 @@ from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import (
     COUNTED_RESULT_BYTES,
     Control,
+    ItemChildren,
     NodeError,
     NodeRecord,
     Stop,
@@ -333,8 +334,9 @@ def _open_map(report: _Report, expanded: Expanded) -> Decision:
         record = replace(_ended(report), map=reopened(before, left, report.grounds.now))
         stored: Change = ReopenMap(node, left)
     elif expanded.items:
+        children = _children_of_items(report)
         record, stored = (
-            replace(_ended(report), map=map_of(expanded, report.grounds.now)),
+            replace(_ended(report), map=map_of(expanded, report.grounds.now, children)),
             OpenMap(node, items_to_store(expanded)),
         )
     else:
@@ -348,6 +350,14 @@ def _open_map(report: _Report, expanded: Expanded) -> Decision:
         _happened(report, opened, "node_opened", None),
     )
     return Decision("accepted", changes, open=True)
+
+
+def _children_of_items(report: _Report) -> ItemChildren | None:
+    """What the children are known by from now on that the items run as, of a map of a group."""
+    grounds = report.grounds
+    if grounds.plan.policy(report.position).group is None:
+        return None
+    return ItemChildren(report.before.dispatch, grounds.now)
 
 
 def _end_items(report: _Report, before: NodeRecord, ended: ItemsEnded) -> Decision:

@@ -97,19 +97,21 @@ def first_run(
     had_inputs: bool = False,
     by: str | None = None,
     allowed: tuple[str, ...] = (),
+    run: int = 1,
 ) -> list[Change]:
     """The first trigger: nothing has been attempted. `had_inputs`: it was created with inputs. `by`: the id
     of the key of who triggers it, which is for the definitions that fit `allowed`, if there are some.
 
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
-    which ten thousand executions that only wait for their turn need not take.
+    which ten thousand executions that only wait for their turn need not take. `run`: its number, of a child
+    that was not made in the runs before of what it stands for.
     """
     main = [plan.nodes[position] for position in plan.main]
     counters = {node.id: len(node.parents) for node in main if node.is_join}
     begin = Begin(
         was=record.status,
         status=execution_after(record.status, "trigger"),
-        run=1,
+        run=run,
         token=token,
         at=now,
         unfinished=len(main),
@@ -126,9 +128,12 @@ def first_run(
         Write(node, NodeRecord(when=given.conditions.get(node), keys=given.keys.get(node)))
         for node in dict.fromkeys((*given.conditions, *given.keys))
     ]
-    timer = _run_timeout(execution, plan, 1, now)
+    if run > 1:
+        decided = [Write(node.id, NodeRecord(run=run)) for node in plan.nodes]
+    timer = _run_timeout(execution, plan, run, now)
+    told = [Happened(Event("execution_started", now, detail=str(run)))] if run > 1 else []
     labelled = [] if given.labels is None else [_relabelled(record, given.labels)]
-    return [begin, *labelled, *decided, *timer, _start(execution, record, 1)]
+    return [begin, *labelled, *decided, *timer, *told, _start(execution, record, run)]
 
 
 def _relabelled(record: ExecutionRecord, labels: Mapping[str, str]) -> Relabel:

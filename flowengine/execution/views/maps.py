@@ -42,7 +42,8 @@ class MapView(msgspec.Struct, frozen=True, kw_only=True):
 
 class ItemView(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a map. `tries`: how often it was tried in the run in which it ended. `result`: the output
-    of its handler; null where it has none, and where it is over 64 KiB: then `result_truncated` is true."""
+    of its handler; null where it has none, and where it is over 64 KiB: then `result_truncated` is true.
+    `child`: of a map of a group, the execution that the item runs as, or ran as."""
 
     index: int
     key: str
@@ -53,6 +54,7 @@ class ItemView(msgspec.Struct, frozen=True, kw_only=True):
     error: NodeError | None
     result: msgspec.Raw
     result_truncated: bool | msgspec.UnsetType = msgspec.UNSET
+    child: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +68,7 @@ class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
 class StoredItemState(msgspec.Struct, frozen=True):
     """What is stored of one item: how it has ended, or how it stands between its tries; whether its task has
     been sent in this run. `truncated`: its result was too large to be read. `left_out`: this run does not
-    run it."""
+    run it. `child`: the execution that it runs as, or ran as."""
 
     key: str
     ended: ItemRecord | None
@@ -74,6 +76,7 @@ class StoredItemState(msgspec.Struct, frozen=True):
     sent: bool
     truncated: bool = False
     left_out: bool = False
+    child: str | None = None
 
 
 class MapItem(msgspec.Struct, frozen=True):
@@ -165,6 +168,7 @@ def item_view(index: int, stored: StoredItemState, *, is_over: bool) -> ItemView
             error=record.error,
             result=record.result,
             result_truncated=stored.truncated or msgspec.UNSET,
+            child=stored.child or msgspec.UNSET,
         )
     status: ItemStatus = "running" if stored.sent else "pending"
     if is_over or stored.left_out:
@@ -180,6 +184,7 @@ def item_view(index: int, stored: StoredItemState, *, is_over: bool) -> ItemView
         finished_at=None,
         error=None if tried is None else tried.error,
         result=_NULL,
+        child=stored.child or msgspec.UNSET,
     )
 
 

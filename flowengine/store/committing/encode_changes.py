@@ -43,6 +43,7 @@ from flowengine.execution.changes import (
     LeaveLine,
     MakeChild,
     MarkStop,
+    NoteChild,
     NoteFollowers,
     OpenMap,
     Relabel,
@@ -91,6 +92,7 @@ from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forget
 from flowengine.store.committing.map_commands import (
     choosing_items,
     ending_item,
+    noting_child,
     opening_map,
     reopening_map,
     writing_try,
@@ -223,6 +225,8 @@ class ChangeEncoder:
                     self.commands += reopening_map(self._keys, execution, change)
                 case WriteTry():
                     self.commands += writing_try(self._keys, execution, change)
+                case NoteChild():
+                    self.commands.append(noting_child(self._keys, execution, change))
                 case SendItems():
                     self._send_items(execution, change)
                 case DropMap(node=node):

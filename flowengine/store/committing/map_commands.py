@@ -7,9 +7,11 @@ from typing import Final
 
 import msgspec
 
-from flowengine.execution.changes import ChooseItems, EndItem, OpenMap, ReopenMap, WriteTry
+from flowengine.engine.ports import Begun
+from flowengine.execution.changes import ChooseItems, EndItem, NoteChild, OpenMap, ReopenMap, WriteTry
+from flowengine.execution.messages import ItemTry
 from flowengine.store import keys
-from flowengine.store.codec import encode_record
+from flowengine.store.codec import encode_record, format_begun
 from flowengine.store.connection.sessions import Command
 
 AT_ONCE: Final = 500
@@ -53,6 +55,12 @@ def _listing(
         yield ("RPUSH", todo, *[f"{index}:{answered}" for index, answered in left])
         yield ("HDEL", names.items_ended(execution, node), *[index for index, _ in left])
         yield ("HDEL", sent, *[keys.failure_field(index) for index, _ in left])
+
+
+def noting_child(names: keys.Keys, execution: str, change: NoteChild) -> Command:
+    """Note that an item runs as a child, where the starts of tasks are noted."""
+    field = keys.start_field(change.node, change.dispatch, ItemTry(change.index))
+    return ("HSET", names.started(execution), field, format_begun(Begun(1, change.at, change.child)))
 
 
 def writing_try(names: keys.Keys, execution: str, change: WriteTry) -> Iterator[Command]:

@@ -63,6 +63,6 @@ class Addresses:
             lineage = None if plan is None else plan.lineage
             parent = None if lineage is None else self.of(lineage.parent, lineage.node)
             if parent is not None and lineage is not None and lineage.item is not None:
-                parent = Address(parent.node, lineage.item)
+                parent = Address(parent.node, lineage.items[-1].key)
             self._around[execution] = parent
         return self._around[execution]

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
+from flowengine.workflow.maps.policy import names_of
 from flowengine.workflow.stages import Stage
 
 
@@ -28,11 +29,18 @@ class OuterNode(msgspec.Struct, frozen=True):
 
 class Around(msgspec.Struct, frozen=True):
     """What is around one list of nodes. `group`: the id of the group that the list belongs to. `stage`: the
-    list of the document that this stands in, of the nodes of a group."""
+    list of the document that this stands in, of the nodes of a group. `items`: what the items of the maps are
+    called that the groups around are of."""
 
     nodes: tuple[OuterNode, ...] = ()
     group: str = ""
     stage: Stage | None = None
+    items: tuple[str, ...] = ()
+
+    @property
+    def item_names(self) -> frozenset[str]:
+        """The names of these items, of their indexes and their keys."""
+        return frozenset([name for item in self.items for name in names_of(item)])
 
 
 NOTHING_AROUND: Final = Around()

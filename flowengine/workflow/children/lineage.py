@@ -11,14 +11,26 @@ _BEGINNING: Final = b'["c'
 """A plan begins with a number."""
 
 
+class HeldItem(msgspec.Struct, frozen=True, array_like=True):
+    """The item of a map of a group that a child is of, or a child around it: where it is stored, and what
+    templates call it."""
+
+    execution: str
+    node: str
+    index: int
+    key: str
+    name: str
+
+
 class Lineage(msgspec.Struct, frozen=True, array_like=True):
     """What a child execution belongs to. Nothing in it ever changes.
 
     `root`: the execution at the top. `parent` and `node`: the node that it stands for. `chain`: the
     executions around it whose nodes its templates may read, the one of its document first, its parent last;
     none: it has a document of its own. `unseen`: the nodes there that had not ended when it was made. `item`:
-    the key of a map's item. `depth`: how many executions it stands in. `fresh`: a rerun has reset a node
-    around it, so that its nodes are given nothing that was kept.
+    the index of the item that it is of, where its node is a map. `depth`: how many executions it stands in.
+    `fresh`: a rerun has reset a node around it, so that its nodes are given nothing that was kept. `items`:
+    the items that its templates may read, the outermost first, its own last.
     """
 
     root: str
@@ -26,9 +38,10 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     node: str
     chain: tuple[str, ...]
     unseen: tuple[str, ...] = ()
-    item: str | None = None
+    item: int | None = None
     depth: int = 1
     fresh: bool = False
+    items: tuple[HeldItem, ...] = ()
 
     @property
     def is_called(self) -> bool:

@@ -5,7 +5,7 @@ How its nodes are read is the caller's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import read_outputs
+from flowengine.workflow.maps.reading import FIELD as MAP
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 NODES: Final = "nodes"
 OWN_FIELDS: Final = (NODES, "outputs", "on_node_failure")
-LATER: Final = ("repeat", "map", "concurrency", "rate_limit")
+LATER: Final = ("repeat", "concurrency", "rate_limit")
 """Fields that nodes with a handler have, and groups not yet."""
 FIELDS: Final = (
     *("id", "description", *OWN_FIELDS, "dependencies", "timeout_seconds"),
     *(field for field in POLICY_FIELDS if field not in LATER),
+    MAP,
 )
 MAX_NESTING: Final = 5
 
@@ -84,6 +86,15 @@ def read_group(
     else:
         return GroupDraft(read_nodes(listed, outputs), overall, outputs)
     return None
+
+
+def ids_inside(group: GroupDraft) -> Iterator[str]:
+    """The ids of its nodes, and of those of groups in it."""
+    for node in group.nodes:
+        if node.fields.id is not None:
+            yield node.fields.id
+        if isinstance(node.work, GroupDraft):
+            yield from ids_inside(node.work)
 
 
 def count_nodes(lists: Iterable[Sequence[JsonValue]]) -> int:

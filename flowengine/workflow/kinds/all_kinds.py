@@ -101,6 +101,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         calls=node.calls,
         cache=node.cache,
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
+        items=reads.items,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 

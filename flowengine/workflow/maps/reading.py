@@ -15,7 +15,7 @@ from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknow
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.maps.policy import names_of
-from flowengine.workflow.problems import quoted
+from flowengine.workflow.problems import Problem, quoted
 
 FIELD: Final = "map"
 RENDERED: Final = ("items", "key", "max_concurrent", "tolerated_failures", "max_seconds")
@@ -71,6 +71,32 @@ def refuse_beside(fields: MapFields, report: Report, *, repeats: bool, limited: 
         other = "'repeat'" if repeats else "'concurrency' or 'rate_limit'"
         message = f"'map' together with {other} is a part of the language that this version does not have yet"
         report.add("not_supported_yet", fields.pointer, f"{message}: take one of them out")
+
+
+def refuse_of_group(fields: MapFields, pointer: str, report: Report, *, retries: bool) -> None:
+    """Refuse what a map of a group cannot be in this version: one whose items are tried again, or have a time
+    together."""
+    if retries:
+        message = (
+            "the items of a map that is a group are not tried again in this version: give the nodes inside a "
+            "'retry', and take this one out"
+        )
+        report.add("not_supported_yet", pointer_to(pointer, "retry"), message)
+    if "max_seconds" in fields.spec:
+        message = (
+            "a map that is a group has no 'max_seconds' in this version: take it out; its 'timeout_seconds' "
+            "bounds each item"
+        )
+        report.add("not_supported_yet", pointer_to(fields.pointer, "max_seconds"), message)
+
+
+def hidden_item(fields: MapFields, report: Report) -> Problem:
+    """The warning that the item of a map around cannot be read in this one."""
+    message = (
+        f"{quoted(fields.name)} is what a map around calls its items too: in this one that is hidden; name "
+        "one of them otherwise, with 'as'"
+    )
+    return Problem(code="hides_an_item", pointer=report.place_of(fields.pointer), message=message)
 
 
 def refuse_hiding(fields: MapFields, ids: Container[str], report: Report) -> None:

@@ -25,6 +25,61 @@ def grouped() -> Plan:
     )
 
 
+def group_for_each() -> Plan:
+    """A group for each of three items, two at a time, of which one may fail, and what reads them."""
+    one = {"id": "one", "handler": "sum", "config": {"inputs": ["{{ item }}"]}}
+    each = group("each", one, adds("two", "one"))
+    each["map"] = {"items": [1, 2, 3], "max_concurrent": 2, "tolerated_failures": 0}
+    last = {"inputs": "{{ each.result | map('two') }}"}
+    return plan_from(nodes=[each, {"id": "z", "handler": "sum", "config": last, "dependencies": ["each"]}])
+
+
+class GroupMapped(Reference):
+    """Two runs of a map of a group, under two orchestrators, and its deletion. In the first run the child of
+    one item fails, so that the last item may not be begun."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.plan = group_for_each()
+        self._first = ""
+
+    def _script(self, context: Context) -> None:
+        if context.node_id != "two" or context.run > 1:
+            return
+        self._first = self._first or context.execution_id
+        if context.execution_id == self._first:
+            raise HandlerError("boom", "failed on purpose")
+
+    def run(self) -> None:
+        """It fails with one item, runs what is left, and leaves nothing when it is deleted."""
+        harness = self.harness
+        harness.second_orchestrator()
+        execution = self._api(lambda: self._create(self.plan))
+        self._trigger(execution)
+        self._to_the_end()
+        view = self._api(lambda: harness.api.executions.status(execution))
+        found_errors = [node.error and node.error.code for node in view.nodes]
+        assert found_errors == ["map_failed", "upstream_failed"], (view, harness.errors)
+        check_everything(harness.client)
+        self._trigger(execution)
+        self._to_the_end()
+        again = self._api(lambda: harness.api.executions.status(execution))
+        assert again.status == "completed", (again, harness.errors)
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        assert msgspec.json.decode(found["each"])["result"] == [{"two": 3}, {"two": 4}, {"two": 5}]
+        assert msgspec.json.decode(found["z"]) == {"result": 13}
+        assert len(check_everything(harness.client)) == len(("root", "first", "second", "third"))
+        with contextlib.suppress(ExecutionNotFoundError):
+            self._api(lambda: harness.delete(execution))
+        self._to_the_end()
+        left = list(harness.client.scan_iter("fe:x:*"))
+        assert left == [], left
+
+    def _to_the_end(self) -> None:
+        super()._to_the_end()
+        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+
+
 class Grouped(Reference):
     """Two runs of it, and its deletion."""
 

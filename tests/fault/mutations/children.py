@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fault.mutations.mutant import Mutant
 
+GROUP_MAPS: Final = ("tests/integration/engine/test_engine_group_maps.py",)
 GROUPS: Final = ("tests/integration/engine/test_engine_groups.py",)
 CALL_RACES: Final = ("tests/integration/engine/test_engine_call_races.py",)
 CALLS: Final = ("tests/integration/engine/test_engine_calls.py", *CALL_RACES)
@@ -18,6 +19,34 @@ def _in(rule: str, path: str, old: str, new: str, tests: tuple[str, ...] = GROUP
 
 MUTANTS: Final = (
     _in(
+        "the items of a map that is opened again wait for the next run of their children",
+        "execution/rules/maps/opening",
+        "children = replace(children, run=children.run + 1)",
+        "pass",
+        GROUP_MAPS,
+    ),
+    _in(
+        "no item is begun before its turn",
+        "engine/advancing/steps/child_step",
+        'self.deed = "nothing"',
+        "pass",
+        GROUP_MAPS,
+    ),
+    _in(
+        "a resume has the children of items made that could not be made before",
+        "execution/rules/steering/pausing",
+        "return [*sends, tend_items(run)] if of_items else list(sends)",
+        "return list(sends)",
+        GROUP_MAPS,
+    ),
+    _in(
+        "an operator who ends a map has its children stopped",
+        "execution/rules/steering/overruling",
+        "return (tend_items(run),)",
+        "return ()",
+        GROUP_MAPS,
+    ),
+    _in(
         "what is begun apart is begun once",
         "execution/rules/children/tending",
         "if awaited.run == 0 or parent.stop is not None:",
@@ -27,8 +56,8 @@ MUTANTS: Final = (
     _in(
         "a child of a definition keeps what it began with",
         "execution/rules/dispatching",
-        "return policy.group is not None or (policy.calls is not None and queued.child is not None)",
-        "return policy.group is not None",
+        "return policy.calls is not None and queued.child is not None",
+        "return False",
         CALLS,
     ),
     _in(
@@ -104,7 +133,7 @@ MUTANTS: Final = (
     _in(
         "the end of a child's earlier run ends nothing",
         "execution/rules/children/tending",
-        "    if child.run < awaited.run:\n        return _of_earlier_run(parent, child)\n",
+        "    if child.run < run:\n        return _of_earlier_run(parent, child)\n",
         "",
     ),
     _in(

@@ -179,18 +179,18 @@ NODES: Final = (
     ),
     _step(
         "a worker has its time to stop",
-        "waits = begun and (late_ms < 0 or name in (settled or ()))",
-        "waits = begun and name in (settled or ())",
+        "stays = late_ms < 0 or name in (settled or ()) or runs_as_children(record)",
+        "stays = name in (settled or ()) or runs_as_children(record)",
     ),
     _step(
         "a worker has no more than its time to stop",
-        "waits = begun and (late_ms < 0 or name in (settled or ()))",
-        "waits = begun",
+        "stays = late_ms < 0 or name in (settled or ()) or runs_as_children(record)",
+        "stays = True",
     ),
     _step(
         "an outcome that is on its way is waited for",
-        "waits = begun and (late_ms < 0 or name in (settled or ()))",
-        "waits = begun and late_ms < 0",
+        "stays = late_ms < 0 or name in (settled or ()) or runs_as_children(record)",
+        "stays = late_ms < 0 or runs_as_children(record)",
     ),
     _step(
         "an outcome that is on its way is waited for no longer than a lease",

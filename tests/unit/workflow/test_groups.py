@@ -144,7 +144,37 @@ def test_what_is_given_reaches_the_group_itself() -> None:
             "/nodes/0/outputs/x",
             "which is no node",
         ),
-        ([group("g", node("a"), map={})], "not_supported_yet", "/nodes/0/map", "does not have yet"),
+        ([group("g", node("a"), map={})], "missing_field", "/nodes/0/map/items", "what to map over"),
+        (
+            [group("g", node("a"), map={"items": [1], "as": "a"})],
+            "hides_a_node",
+            "/nodes/0/map/as",
+            "would be called 'a', as a node is",
+        ),
+        (
+            [group("g", group("h", node("b")), map={"items": [1], "as": "b"})],
+            "hides_a_node",
+            "/nodes/0/map/as",
+            "would be called 'b', as a node is",
+        ),
+        (
+            [group("g", says("b", "{{ row }}"), map={"items": [1]})],
+            "unknown_node_reference",
+            "/nodes/0/nodes/0/config/value",
+            "'row', which is no node",
+        ),
+        (
+            [group("g", node("b"), when="{{ item > 1 }}", map={"items": [1]})],
+            "unknown_node_reference",
+            "/nodes/0/when",
+            "'item'",
+        ),
+        (
+            [group("g", node("b"), map={"items": [1]}), says("c", "{{ item }}", "g")],
+            "unknown_node_reference",
+            "/nodes/1/config/value",
+            "'item'",
+        ),
         ([group("g", node("a"), repeat={})], "not_supported_yet", "/nodes/0/repeat", "does not have yet"),
         (
             [group("g", node("a"), concurrency={"key": "k", "limit": 1})],
@@ -228,3 +258,29 @@ def test_the_schema_for_editors_knows_groups() -> None:
         node("a", timeout_seconds=90_000),
     ):
         assert not validator.is_valid(workflow(wrong)), wrong
+
+
+def test_nodes_in_a_group_read_the_items_around_them() -> None:
+    """At any depth, in conditions and outputs too; the plan says which."""
+    inner = group(
+        "h",
+        says("b", "{{ item.x + row_index }}"),
+        map={"items": "{{ row.parts }}"},
+        outputs={"key": "{{ row_key }}"},
+    )
+    outer = group("g", says("a", "{{ 1 }}", when="{{ row.on }}"), inner, map={"items": [], "as": "row"})
+    found = checked(workflow(outer))
+    assert found.plan is not None, found.problems
+    around = found.plan.group_at((0,))
+    inside = found.plan.group_at((0, 1))
+    assert [around.policy(at).items for at in (0, 1)] == [("row",), ("row",)]
+    assert [inside.policy(at).items for at in (0, 1)] == [("row", "item"), ("row",)]
+
+
+def test_an_item_that_hides_that_of_a_map_around_is_a_warning() -> None:
+    """The outer one cannot be read then."""
+    inner = group("h", says("b", "{{ item }}"), map={"items": "{{ item }}"})
+    found = checked(workflow(group("g", inner, map={"items": [[1]]})))
+    assert [(each.code, each.pointer) for each in found.warnings] == [
+        ("hides_an_item", "/nodes/0/nodes/0/map")
+    ]

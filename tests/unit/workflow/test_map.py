@@ -140,8 +140,8 @@ def test_a_map_neither_repeats_nor_waits() -> None:
     del nodes[1]["repeat"]
     nodes[1]["rate_limit"] = {"key": "k", "limit": 1, "per_seconds": 1}
     assert codes(document) == [("not_supported_yet", "/nodes/1/map")]
-    group = workflow({"id": "g", "nodes": [node("a")], "map": {"items": [1]}})
-    assert codes(group) == [("not_supported_yet", "/nodes/0/map")]
+    group = workflow({"id": "g", "nodes": [node("a")], "map": {"items": [1]}, "retry": {"max_attempts": 2}})
+    assert codes(group) == [("not_supported_yet", "/nodes/0/retry")]
     waits = workflow({"id": "w", "handler": "wait", "config": {"seconds": 1}, "map": {"items": [1]}})
     assert codes(waits) == [("not_with_map", "/nodes/0/map")]
 

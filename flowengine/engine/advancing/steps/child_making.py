@@ -28,9 +28,11 @@ from flowengine.execution.rules.children import ending
 from flowengine.execution.rules.children.opening import is_child, tend
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import line_up, stands_in
+from flowengine.execution.rules.maps.children import note_child
 from flowengine.execution.rules.starting import NOTHING, Given, first_run
 from flowengine.workflow.children.called import Calls
-from flowengine.workflow.children.lineage import CalledPlan, Lineage, Reference, encode_reference
+from flowengine.workflow.children.lineage import CalledPlan, HeldItem, Lineage, Reference, encode_reference
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, encode_plan
 
 MAX_DEPTH: Final = 8
@@ -41,13 +43,22 @@ once."""
 Made: TypeAlias = Mapping[str, Sequence[Change]]
 
 
+class OpenItem(NamedTuple):
+    """The item of a map that a child is of: its key, and the run of the child that it waits for."""
+
+    key: str
+    run: int
+
+
 class Opened(NamedTuple):
-    """The node whose execution is to be made, as it was read. `is_there`: that execution is there already."""
+    """The node whose execution is to be made, as it was read. `is_there`: that execution is there already.
+    `item`: of a map of a group, the one that it is made for."""
 
     message: TendChild
     node: NodeRecord
     now: int
     is_there: bool
+    item: OpenItem | None = None
 
 
 class _Parent(NamedTuple):
@@ -121,6 +132,15 @@ class ChildMaker:
             chain=(*(() if above is None else above.chain), message.execution),
             unseen=(*(() if above is None else above.unseen), *unseen),
         )
+        run = 1
+        if opened.item is not None and message.item is not None:
+            run = opened.item.run
+            said = parent.plan.policy(parent.position).map or MapPolicy("")
+            held = HeldItem(message.execution, node, message.item, opened.item.key, said.name)
+            around = () if above is None else above.items
+            lineage = replace(lineage, item=message.item, items=(*around, held))
+        elif above is not None:
+            lineage = replace(lineage, items=above.items)
         reference = Reference(lineage, (*parent.plan.path, parent.position))
         plan = parent.plan.group_at((parent.position,)).within(reference)
         record = _new(message, plan, opened.now)
@@ -133,7 +153,10 @@ class ChildMaker:
             message.correlation_id,
             opened.now,
         )
-        begun = first_run(message.child, plan, record, _token(message), opened.now, NOTHING)
+        begun = first_run(message.child, plan, record, _token(message, run), opened.now, NOTHING, run=run)
+        if message.item is not None:
+            noted = note_child(message.node, opened.node, message.item, message.child, opened.now)
+            return {message.child: [made, *begun], message.execution: [noted]}
         return _with_node(opened, [made, *begun])
 
     def _lineage(self, opened: Opened, parent: _Parent) -> Lineage:
@@ -275,8 +298,8 @@ def _within(plan: Plan, timeout_ms: int) -> Plan:
     return replace(plan, overall=replace(plan.overall, timeout_ms=timeout_ms))
 
 
-def _token(message: TendChild) -> str:
-    return f"{message.node}:1"
+def _token(message: TendChild, run: int = 1) -> str:
+    return f"{message.node}:{run}"
 
 
 def _new(message: TendChild, plan: Plan, now: int) -> ExecutionRecord:

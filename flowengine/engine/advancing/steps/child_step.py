@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from flowengine.engine.advancing.steps.child_making import ChildMaker, Opened
+from flowengine.engine.advancing.steps.child_making import ChildMaker, Opened, OpenItem
 from flowengine.engine.held import Held
 from flowengine.engine.limits.standers import LineStore
 from flowengine.engine.ports import Reading, Unit
@@ -20,12 +20,21 @@ from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change, Keep, Send
 from flowengine.execution.history.runs import Why
 from flowengine.execution.messages import Callback, KeepChildren, TendChild, TendChildren
-from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, NodeRecord, Stop
+from flowengine.execution.records import UNTOUCHED, AwaitedChild, Control, NodeRecord, Stop, is_open_map
 from flowengine.execution.reports import Outcome
 from flowengine.execution.rules.children import ending, tending
 from flowengine.execution.rules.children.opening import is_child, tend_open
 from flowengine.execution.rules.closing import source_of_outputs
 from flowengine.execution.rules.dispatching import Run, Sizes
+from flowengine.execution.rules.maps.children import (
+    NO_ITEM,
+    child_of,
+    forget_child,
+    note_child,
+    standing,
+    tend_item,
+)
+from flowengine.execution.rules.maps.opening import key_of
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import NOTHING, Again, begin_again
 from flowengine.execution.rules.steering import pausing
@@ -78,6 +87,7 @@ class ChildStep:
                     callback = self._callback(look)
                     changes: Mapping[str, Sequence[Change]] = {}
                 case "make":
+                    self._watch_nodes(look)
                     found = self._maker.make(look.opened)
                     callback = None if isinstance(found, Mapping) else _ending(look, found)
                     changes = found if isinstance(found, Mapping) else {}
@@ -98,6 +108,15 @@ class ChildStep:
                 return
         raise ConflictError(f"child '{message.child}' keeps changing")
 
+    def _watch_nodes(self, look: _Look) -> None:
+        """WATCH the nodes of a child that was not made in the runs before: they get their run's number."""
+        message, awaited = look.message, look.awaited
+        plan = self._store.plan(message.execution)
+        if message.item is None or awaited is None or awaited.run == 1 or plan is None:
+            return
+        inside = plan.group_at((plan.index[message.node],))
+        look.unit.extend([(message.child, node.id) for node in inside.nodes])
+
     def _changes(self, look: _Look) -> Mapping[str, Sequence[Change]]:
         message, unit, child = look.message, look.unit, look.child
         run = Run(message.child, 0 if child is None else child.run, message.correlation_id)
@@ -107,7 +126,10 @@ class ChildStep:
             case "keep":
                 plan = self._store.plan(message.child)
                 lineage = None if plan is None else plan.lineage
-                return {} if lineage is None else {message.execution: [_keep(lineage.root, run)]}
+                forgotten = look.forgotten
+                if lineage is None:
+                    return {message.execution: forgotten} if forgotten else {}
+                return {message.execution: [_keep(lineage.root, run), *forgotten]}
             case "nothing" | "report" | "make":
                 return {}
             case _:
@@ -136,7 +158,7 @@ class ChildStep:
         completed, everything."""
         message, now = look.message, look.unit.now
         plan, record = self._store.plan(message.child), self._store.read_execution(message.child)
-        awaited = look.node.child
+        awaited = look.awaited
         if plan is None or record is None or awaited is None:
             return {}
         names = [node.id for node in plan.nodes]
@@ -155,7 +177,11 @@ class ChildStep:
         )
         begun = begin_again(message.child, plan, record, stored, again, now)
         run = Run(message.child, awaited.run, message.correlation_id)
-        return {message.child: self._maker.in_line(run, plan, begun, NOTHING, now, record)}
+        changes = self._maker.in_line(run, plan, begun, NOTHING, now, record)
+        if message.item is None:
+            return {message.child: changes}
+        noted = note_child(message.node, look.node, message.item, message.child, now)
+        return {message.child: changes, message.execution: [noted]}
 
     # -- the end of a child
 
@@ -165,7 +191,7 @@ class ChildStep:
         return None if outcome is None else _ending(look, outcome)
 
     def _outcome(self, look: _Look) -> Outcome | None:
-        child, awaited, parent = look.child, look.node.child, look.parent
+        child, awaited, parent = look.child, look.awaited, look.parent
         assert parent is not None, "a node is ended where its execution is"
         if awaited is not None and not is_child(awaited.execution):
             return ending.of_begun(awaited.execution) if awaited.run == 0 else ending.of_unmade()
@@ -206,21 +232,40 @@ class ChildStep:
         StoreUnavailableError."""
         message = held.payload
         plan, record = self._store.plans_and_executions([message.execution])[message.execution]
-        if plan is None or record is None or record.run != message.run or is_over(record.status):
+        if plan is None or record is None or record.run != message.run:
             self._store.acknowledge(held.acknowledge)
             held.confirm()
             return
-        names = plan.names(record.stage)
-        stored = self._store.read_nodes(message.execution, names)
+        names = [] if is_over(record.status) else plan.names(record.stage)
+        mapped = [plan.nodes[at].id for at in sorted(plan.maps) if plan.policy(at).group is not None]
+        stored = self._store.read_nodes(message.execution, [*dict.fromkeys((*names, *mapped))])
+        records = records_of(stored)
         sends = [
             send
             for name in names
-            for send in tend_open(
-                message.execution, name, stored.get(name, UNTOUCHED), message.correlation_id
-            )
+            for send in tend_open(message.execution, name, records(name), message.correlation_id)
         ]
+        run = Run(message.execution, message.run, message.correlation_id)
+        for name in mapped:
+            sends += self._items(run, name, records(name))
         self._send(message.execution, sends, held)
         held.confirm()
+
+    def _items(self, run: Run, node: str, record: NodeRecord) -> list[Send]:
+        """What looks after the children of a map's items: of those that have been sent and have not ended,
+        and of those that run though their map has ended."""
+        found: dict[str, Send] = {}
+        known = None if record.map is None else record.map.children
+        if is_open_map(record) and record.map is not None and known is not None:
+            sent = self._store.map_numbers(run.execution, [node])[node].sent
+            flying = self._store.items_in_flight(run.execution, node, sent, again=record.map.again)
+            for item, _ in flying:
+                child = child_of(run.execution, node, known, key_of(item.stored, item.index))
+                found[child.execution] = Send(tend_item(run, node, child, item.index))
+        for index, execution in self._store.children_of_items(run.execution, node):
+            child = AwaitedChild(execution, 0 if known is None else known.run)
+            found.setdefault(execution, Send(tend_item(run, node, child, index)))
+        return list(found.values())
 
     def _send(self, execution: str, sends: Sequence[Send], held: Held[TendChildren]) -> None:
         chunk = self._sizes.chunk_nodes
@@ -269,24 +314,65 @@ class _Look:
     def __init__(self, store: LineStore, message: TendChild) -> None:
         key = (message.execution, message.node)
         self.message = message
-        self.unit: Unit = store.begin(Reading((key,), (message.execution, message.child)), exact_time=True)
+        items = () if message.item is None else ((*key, message.item),)
+        reading = Reading((key,), (message.execution, message.child), items=items)
+        self.unit: Unit = store.begin(reading, exact_time=True)
         self.node: NodeRecord = self.unit.nodes.get(key, UNTOUCHED)
         self.parent: Control | None = self.unit.controls.get(message.execution)
         self.child: Control | None = self.unit.controls.get(message.child)
         spoken = AwaitedChild(message.child, message.run)
-        self.deed = tending.missing(self.node, self.parent, self.child, spoken)
+        self.item, self.key = NO_ITEM, ""
+        if message.item is None:
+            self.deed = tending.missing(self.node, self.parent, self.child, spoken)
+            return
+        stored = store.stored_items(message.execution, message.node, [message.item])
+        if stored:
+            self.key = key_of(stored[0], message.item)
+            ended = bool(self.unit.ended)
+            self.item = standing(message.execution, message.node, self.node, self.key, ended=ended)
+        self.deed = tending.missing_of_item(self.item, self.parent, self.child, spoken)
+        if self.deed in ("make", "begin_again") and spoken != self.item.child:
+            self._refuse_unsent(store)
+
+    def _refuse_unsent(self, store: LineStore) -> None:
+        """Nothing begins for a message of an earlier run before its item is sent in this one."""
+        message, known = self.message, self.node.map
+        key = (message.execution, message.node)
+        sent = store.map_numbers(message.execution, [message.node])[message.node].sent
+        found = store.items_in_flight(*key, sent, again=known is not None and known.again)
+        if all(item.index != message.item for item, _ in found):
+            self.deed = "nothing"
+
+    @property
+    def awaited(self) -> AwaitedChild | None:
+        """The child whose end ends the node, or the item."""
+        return self.node.child if self.message.item is None else self.item.child
 
     @property
     def opened(self) -> Opened:
         """The node, whose execution is to be made."""
-        return Opened(self.message, self.node, self.unit.now, self.child is not None)
+        awaited = self.item.child
+        item = None if awaited is None else OpenItem(self.key, awaited.run)
+        return Opened(self.message, self.node, self.unit.now, self.child is not None, item)
+
+    @property
+    def forgotten(self) -> list[Change]:
+        """What forgets that the item runs as this child, if it does."""
+        message, awaited = self.message, self.item.child
+        if message.item is None or awaited is None or awaited.execution != message.child:
+            return []
+        return [forget_child(message.node, self.node, message.item)]
 
 
 def _ending(look: _Look, outcome: Outcome) -> Callback:
     """What ends the node."""
     message, now = look.message, look.unit.now
-    return ending.callback_of(
-        message.execution, message.node, look.node, outcome, message.correlation_id, now
+    execution, node, correlation_id = message.execution, message.node, message.correlation_id
+    if message.item is None:
+        return ending.callback_of(execution, node, look.node, outcome, correlation_id, now)
+    began = None if look.child is None else look.child.started_at
+    return ending.callback_of_item(
+        execution, node, look.node, message.item, began, outcome, correlation_id, now
     )
 
 

@@ -16,14 +16,15 @@ import msgspec
 import structlog
 
 from flowengine.engine.held import Held, HeldTogether
-from flowengine.engine.ports import AdvancingStore, ItemKey, MapNumbers, NodeKey, Reading, Unit
+from flowengine.engine.ports import AdvancingStore, ItemKey, ItemToSend, MapNumbers, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError, FlowEngineError
-from flowengine.execution.changes import ArmTimer, Change, CountItems, SendItems, WriteTry
+from flowengine.execution.changes import ArmTimer, Change, CountItems, Send, SendItems, WriteTry
 from flowengine.execution.messages import Callback, ItemTry, NextTry, RunNode
-from flowengine.execution.records import UNTOUCHED, ItemRecord, NodeRecord
+from flowengine.execution.records import UNTOUCHED, ItemChildren, ItemRecord, NodeRecord
 from flowengine.execution.reports import ByDeadline, Completed, Failed, ItemsEnded, delivery_of
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.finishing import Verdict, internal_error
+from flowengine.execution.rules.maps.children import child_of, tend_item
 from flowengine.execution.rules.maps.ending import NAMED, Failure, callback_of, failed_items, items_ended
 from flowengine.execution.rules.maps.opening import key_of, task_of_item
 from flowengine.execution.rules.maps.progress import Far, Next, due, far_of, starts_nothing_more
@@ -291,8 +292,8 @@ class MapStep:
             if not what or not control.lets_dispatch:
                 unit.abandon()
                 return None
-            change = self._next(plan, run, record, node, far, what, unit.now)
-            if unit.commit({run.execution: [change]}) is None:
+            changes = self._next(plan, run, record, node, far, what, unit.now)
+            if unit.commit({run.execution: changes}) is None:
                 conflicts += 1
         raise ConflictError(f"the map '{node}' of '{run.execution}' keeps changing")
 
@@ -332,14 +333,17 @@ class MapStep:
 
     def _next(
         self, plan: Plan, run: Run, record: NodeRecord, node: str, far: Far, what: Next, now: int
-    ) -> SendItems:
+    ) -> list[Change]:
         """The next items, as many as one transaction may send."""
         assert isinstance(what, int), "something is to be sent"
+        assert record.map is not None, "it is open"
         position = plan.index[node]
-        base, name = base_of_items(plan, position, record, run), _name(plan, position)
-        again = record.map is not None and record.map.again
         count = min(what, self._sizes.chunk_nodes)
-        found = self._store.items_to_send(run.execution, node, far.sent, count, again=again)
+        found = self._store.items_to_send(run.execution, node, far.sent, count, again=record.map.again)
+        if record.map.children is not None:
+            children = _children(run, node, record.map.children, found)
+            return [_sending(plan, position, far.sent + len(found), ()), *children]
+        base, name = base_of_items(plan, position, record, run), _name(plan, position)
         left = self._sizes.transaction_bytes
         tasks: list[RunNode] = []
         for item in found:
@@ -350,7 +354,15 @@ class MapStep:
             tasks.append(task_of_item(base, item.stored, wanted, name))
         # As many nodes that are ready together do, they step back behind those of other executions.
         crowd = far.sent >= FIRST_OF_MANY
-        return _sending(plan, position, far.sent + len(tasks), tasks, crowd=crowd)
+        return [_sending(plan, position, far.sent + len(tasks), tasks, crowd=crowd)]
+
+
+def _children(run: Run, node: str, known: ItemChildren, items: Sequence[ItemToSend]) -> list[Send]:
+    """What has the children of these items made, or begin again."""
+    found = [(item.index, key_of(item.stored, item.index)) for item in items]
+    return [
+        Send(tend_item(run, node, child_of(run.execution, node, known, key), index)) for index, key in found
+    ]
 
 
 def _sending(

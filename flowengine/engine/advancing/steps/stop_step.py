@@ -20,6 +20,7 @@ from flowengine.execution.changes import ArmTimer, Change
 from flowengine.execution.messages import HooksTimeout, RunTimeout, StopExecution, StopOverdue
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop, StopCause, is_open_map
 from flowengine.execution.rules.dispatching import Run, Sizes
+from flowengine.execution.rules.maps.children import runs_as_children, tend_items
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.stopping import mark, stop_node, tell, to_stop
@@ -87,6 +88,7 @@ class StopStep:
         self._tell(stopping, record, stored)
         for chunk in self._chunks(stopping, stored):
             self._end(stopping, chunk, stored)
+        self._tend_items(stopping, stored)
         self._follow_up.carry_out([], None, [stopping.run])
         self._wait_for_the_rest(stopping, acknowledge)
 
@@ -186,7 +188,8 @@ class StopStep:
                 for name in names:
                     record = unit.nodes.get((execution, name), UNTOUCHED)
                     begun = (execution, name, record.dispatch) in unit.begun or name in running
-                    waits = begun and (late_ms < 0 or name in (settled or ()))
+                    stays = late_ms < 0 or name in (settled or ()) or runs_as_children(record)
+                    waits = begun and stays
                     changes += stop_node(stopping.run, name, record, control.stop, unit.now, begun=waits)
             if not changes:
                 unit.abandon()
@@ -194,6 +197,21 @@ class StopStep:
             if unit.commit({execution: changes}) is not None:
                 return
         raise ConflictError(f"nodes {list(names)[:3]} keep changing")
+
+    def _tend_items(self, stopping: _Stopping, stored: dict[str, NodeRecord]) -> None:
+        """Let the children be stopped that items of maps run as: their maps end after them."""
+        if not any(runs_as_children(record) for record in stored.values()):
+            return
+        execution = stopping.run.execution
+        for _ in range(TRIES):
+            unit = self._store.begin(Reading((), (execution,)))
+            control = unit.controls.get(execution)
+            if control is None or control.run != stopping.run.run or is_over(control.status):
+                unit.abandon()
+                return
+            if unit.commit({execution: [tend_items(stopping.run)]}) is not None:
+                return
+        raise ConflictError(f"execution '{execution}' keeps changing")
 
     def _settled(self, plan: Plan, starts: Sequence[tuple[str, str, int]]) -> set[str]:
         """Those of these nodes whose outcome is on its way: it was in time."""

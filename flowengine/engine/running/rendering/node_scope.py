@@ -16,6 +16,7 @@ from flowengine.execution.callback_tokens import Token, token_of, url_of
 from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.messages import EXECUTION, INPUTS, VARS, RunNode
 from flowengine.execution.records import NodeRecord
+from flowengine.execution.rules.maps.opening import value_of
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
@@ -33,8 +34,8 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
     Raises TemplateError: one of these cannot be made.
     """
     primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
-    if task.item is not None:
-        primaries |= dict.fromkeys(names_of(task.item.name))
+    for item in (*task.held, *(() if task.item is None else (task.item,))):
+        primaries |= dict.fromkeys(names_of(item.name))
     if task.outer:
         primaries |= {read.node: read.primary for read in task.outer}
     scope = Scope(
@@ -84,6 +85,9 @@ def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
         found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
     if task.calls_back is not None:
         found[CALLBACK_URL] = callback_url(task, start.given) or MASK
+    for held, stored in zip(task.held, start.held, strict=True):
+        value = None if stored is None else jsonvalue.decode(value_of(stored))
+        found |= dict(zip(names_of(held.name), (value, held.index, held.key), strict=True))
     if task.item is not None:
         names = names_of(task.item.name)
         values = (jsonvalue.decode(bytes(task.item.value)), task.item.index, task.item.key)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.execution.error_codes import (
     CHILD_CANCELLED,
@@ -23,7 +24,7 @@ from flowengine.execution.error_codes import (
     UNKNOWN_DEFINITION,
     ErrorCode,
 )
-from flowengine.execution.messages import Callback
+from flowengine.execution.messages import Callback, ItemTry
 from flowengine.execution.records import Control, NodeError, NodeRecord
 from flowengine.execution.reports import ByChild, Cancelled, Completed, Failed, Outcome
 from flowengine.execution.rules.closing import ended_by_of, error_of
@@ -44,6 +45,22 @@ UNMADE: Final = frozenset(
 )
 """Why a node has failed whose execution was never made: the next try has to prepare another one."""
 MAX_MESSAGE_CHARS: Final = 2000
+
+
+def callback_of_item(
+    execution: str,
+    node: str,
+    record: NodeRecord,
+    index: int,
+    started_at: int | None,
+    outcome: Outcome,
+    correlation_id: str,
+    now: int,
+) -> Callback:
+    """What ends an item of a map by the end of its child, which began at `started_at`. `record`: the
+    map's."""
+    ended = callback_of(execution, node, record, outcome, correlation_id, now)
+    return replace(ended, by=ByChild(started_at), item=ItemTry(index))
 
 
 def callback_of(

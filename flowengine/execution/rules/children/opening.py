@@ -87,11 +87,12 @@ def tend(execution: str, node: str, child: AwaitedChild, correlation_id: str) ->
 
 def tend_parent(lineage: Lineage, child: str, run: int, correlation_id: str) -> Send:
     """The message that looks after a child, sent by itself in this run."""
-    return Send(tend(lineage.parent, lineage.node, AwaitedChild(child, run), correlation_id))
+    message = tend(lineage.parent, lineage.node, AwaitedChild(child, run), correlation_id)
+    return Send(replace(message, item=lineage.item))
 
 
 def tend_open(execution: str, node: str, record: NodeRecord, correlation_id: str) -> tuple[Send, ...]:
-    """The same, if the node is open."""
+    """The same, if the node is open and stands for one."""
     if not is_open(record.status) or record.child is None:
         return ()
     return (Send(tend(execution, node, record.child, correlation_id)),)

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from flowengine.execution.records import AwaitedChild, Control, NodeRecord, Stop
 from flowengine.execution.rules.children.opening import is_child
+from flowengine.execution.rules.maps.children import ItemStanding
 from flowengine.execution.status import is_final, is_open, is_over
 
 Deed: TypeAlias = Literal["nothing", "make", "begin_again", "stop", "pause", "resume", "report", "keep"]
@@ -28,11 +29,16 @@ def missing(node: NodeRecord, parent: Control | None, child: Control | None, spo
         if awaited == spoken and is_final(node.status):
             return _of_ended_node(child, spoken)
         return _of_unawaited(child)
+    return _of_awaited(awaited.run, parent, child)
+
+
+def _of_awaited(run: int, parent: Control, child: Control | None) -> Deed:
+    """The end of this run of the child is waited for."""
     if child is None:
         if parent.stop is not None:
             return "report"
         return "make" if parent.lets_dispatch else "nothing"
-    if child.run < awaited.run:
+    if child.run < run:
         return _of_earlier_run(parent, child)
     if is_over(child.status):
         return "report"
@@ -41,6 +47,22 @@ def missing(node: NodeRecord, parent: Control | None, child: Control | None, spo
     if parent.status == "paused" and child.status == "running" and child.stop is None:
         return "pause"
     return "resume" if parent.status == "running" and child.status == "paused" else "nothing"
+
+
+def missing_of_item(
+    item: ItemStanding, parent: Control | None, child: Control | None, spoken: AwaitedChild
+) -> Deed:
+    """The same of an item of a map. `report`: the end of the item, also where one is stored: what follows
+    from that may be missing."""
+    if parent is None:
+        return "nothing"
+    if item.child is None or item.child.execution != spoken.execution:
+        return _of_unawaited(child)
+    if item.ended and (child is None or is_over(child.status)):
+        return "report"
+    if item.ended or not item.awaits:
+        return _of_unawaited(child)
+    return _of_awaited(item.child.run, parent, child)
 
 
 def _of_apart(node: NodeRecord, parent: Control, spoken: AwaitedChild) -> Deed:

@@ -79,6 +79,7 @@ def record_of_chosen(record: MapRecord, chosen: ChosenItems) -> MapRecord:
         chosen=True,
         stays=chosen.stays,
         out=chosen.out,
+        children=record.children,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.messages import Item, ItemTry, RunNode
-from flowengine.execution.records import MapRecord
+from flowengine.execution.records import ItemChildren, MapRecord
 from flowengine.execution.reports import Expanded
 
 
@@ -23,11 +23,11 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(StoredItem).decode
 
 
-def map_of(expanded: Expanded, now: int) -> MapRecord:
-    """What the node's record says of its items from now on."""
+def map_of(expanded: Expanded, now: int, children: ItemChildren | None = None) -> MapRecord:
+    """What the node's record says of its items from now on. `children`: of a map of a group."""
     max_ms = expanded.max_ms
     record = MapRecord(len(expanded.items), expanded.at_once, expanded.tolerated, max_ms=max_ms)
-    return replace(record, until=_until(max_ms, now))
+    return replace(record, until=_until(max_ms, now), children=children)
 
 
 def _until(max_ms: int, now: int) -> int:
@@ -48,6 +48,11 @@ def key_of(stored: bytes, index: int) -> str:
     return str(index) if key is None else key
 
 
+def value_of(stored: bytes) -> bytes:
+    """The value of a stored item, as JSON."""
+    return bytes(_decode(stored).value)
+
+
 def item_of(stored: bytes, wanted: ItemTry, name: str) -> Item:
     """A stored item as its task carries it."""
     found = _decode(stored)
@@ -65,4 +70,16 @@ def task_of_item(base: RunNode, stored: bytes, wanted: ItemTry, name: str) -> Ru
 def reopened(record: MapRecord, left: Sequence[tuple[int, int]], now: int) -> MapRecord:
     """The record of a map of which only these items run again. They have all of its time."""
     kept, until = record.total - record.out - len(left), _until(record.max_ms, now)
-    return replace(record, kept=kept, completed=0, failed=0, again=True, chosen=False, until=until)
+    children = record.children
+    if children is not None:
+        children = replace(children, run=children.run + 1)
+    return replace(
+        record,
+        kept=kept,
+        completed=0,
+        failed=0,
+        again=True,
+        chosen=False,
+        until=until,
+        children=children,
+    )

@@ -13,6 +13,7 @@ from flowengine.execution.messages import Callback, ItemTry, NextTry
 from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, ItemRecord, NodeError, NodeRecord
 from flowengine.execution.reports import (
     Again,
+    ByChild,
     Cancelled,
     Child,
     Completed,
@@ -90,7 +91,9 @@ def end_item(
             error = failed.error if again is None else again
             return ItemDecision("accepted", (_end(report, error, _NO_RESULT), *forget))
         case Cancelled():
-            return ItemDecision("accepted", forget, again=control.stop is None)
+            # A child is looked after by its own messages.
+            by_worker = not isinstance(callback.by, ByChild)
+            return ItemDecision("accepted", forget, again=control.stop is None and by_worker)
         case Waiting():
             return ItemDecision("accepted", (_end(report, _CANNOT_WAIT, _NO_RESULT), *forget))
         case Skipped() | Expanded() | ItemsEnded() | Again() | Child():
@@ -183,7 +186,7 @@ def try_item_again(node: str, index: int, before: NodeRecord, now: int) -> tuple
 
 def forget_item(callback: Callback) -> tuple[Change, ...]:
     """Remove what the reporter wrote when it began, if it wrote something."""
-    if not may_be_noted(callback.by):
+    if not may_be_noted(callback.by) and not isinstance(callback.by, ByChild):
         return ()
     return (ForgetStart(callback.node, callback.run, callback.dispatch, callback.item),)
 

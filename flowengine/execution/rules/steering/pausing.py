@@ -12,6 +12,7 @@ from flowengine.execution.messages import ResumeExecution, TendChildren
 from flowengine.execution.records import Control
 from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.maps.children import runs_as_children, tend_items
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.waits.waiting_timer import has_timer, waiting_timer
 from flowengine.execution.status import execution_after
@@ -52,9 +53,11 @@ def may_be_held(control: Control) -> bool:
 
 def children_again(run: Run, records: Records, names: list[str]) -> list[Change]:
     """What lets the children go on that the nodes stand for."""
-    return [
+    sends = [
         send for name in names for send in tend_open(run.execution, name, records(name), run.correlation_id)
     ]
+    of_items = any(runs_as_children(records(name)) for name in names)
+    return [*sends, tend_items(run)] if of_items else list(sends)
 
 
 def timers_again(plan: Plan, execution: str, records: Records, names: list[str]) -> list[Change]:

@@ -50,6 +50,7 @@ from flowengine.workflow.checking.templates.templated_texts import (
 )
 from flowengine.workflow.children.group import Outer
 from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
+from flowengine.workflow.maps.policy import names_of
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 from flowengine.workflow.repeating.repeat import PREVIOUS
@@ -95,13 +96,14 @@ class Reads(msgspec.Struct, frozen=True):
     read what became of them, or whose output may be missing. Ascending. `given`: what they read of what the
     execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
     it gives. `previous`: they read what the iteration before has given. `outer`: what they read of nodes
-    outside of their group."""
+    outside of their group. `items`: what the items around it are called that they read."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
     given: tuple[str, ...] = ()
     previous: bool = False
     outer: tuple[Outer, ...] = ()
+    items: tuple[str, ...] = ()
 
 
 class Findings:
@@ -149,6 +151,7 @@ class TemplateCheck:
         self.secrets, self.warnings = self._findings.secrets, self._findings.warnings
         self._certain = certain
         self._links = links
+        self._items_around = links.around.item_names
         self._outputs = outputs
         self._limits = limits
         self._report = report
@@ -178,8 +181,10 @@ class TemplateCheck:
         sees: set[int] = set()
         given: set[str] = set(self._given.of_every_node)
         previous = False
+        named: set[str] = set()
         for text, read in fine.items():
             if isinstance(read, _Read):
+                named.update(read.analysis.nodes)
                 found.update(read.sources)
                 given.update(self._given.roots(read.analysis))
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
@@ -202,6 +207,7 @@ class TemplateCheck:
             tuple(sorted(given)),
             previous,
             tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
+            tuple(item for item in dict.fromkeys(self._links.around.items) if named & {*names_of(item)}),
         )
 
     def _refuse_cached_secret(self, read: _Read, node: NodeFields, where: Where) -> None:
@@ -333,7 +339,7 @@ class TemplateCheck:
         own = 1 << node.place
         allowed = self._links.readable(node.place)
         allowed = allowed | own if ruled.reads_own else allowed & ~own
-        given = ruled.given.intersection(known.analysis.nodes)
+        given = (ruled.given | self._items_around).intersection(known.analysis.nodes)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
             named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
@@ -470,7 +476,7 @@ class TemplateCheck:
                 message = f"'{name}' is what a try left behind: only 'retry.when' reads it"
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_MAP:
-                message = f"{quoted(name)} is there only where a node has a 'map', in its config"
+                message = f"{quoted(name)} is there only where a node, or a group around it, has a 'map'"
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_CALLBACK:
                 message = f"'{name}' is read in the config of a node with 'wait_for_callback' only"

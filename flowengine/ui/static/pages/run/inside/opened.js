@@ -5,8 +5,8 @@ import { query, setQuery } from "../../../app/router.js";
 /** The ids of the groups that are opened, each in the one before it. */
 export const opened = computed(() => query.value.getAll("open"));
 
-/** @param {{handler: string, child?: string}} node Whether it has an inside to be opened. */
-export const hasInside = (node) => node.handler === "group" || Boolean(node.child);
+/** @param {{handler: string, child?: string, map?: object}} node Whether it has one inside to be opened: a group for each item has many. */
+export const hasInside = (node) => Boolean(node.child) || (node.handler === "group" && !node.map);
 
 /**
  * Open a group, beside nothing else of its level.

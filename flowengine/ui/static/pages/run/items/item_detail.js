@@ -2,6 +2,7 @@
 import { html } from "../../../vendor/preact.js";
 import { withQuery } from "../../../app/api.js";
 import { counted, number } from "../../../app/format.js";
+import { runAddress } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
 import { Ago, Took } from "../../../parts/moment.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
@@ -26,6 +27,7 @@ export function ItemDetail({ path, index, version, onClose, rerun, why }) {
     ${item && html`<p class="line small quiet"><${Status} status=${item.status} />${item.tries > 1 && html`<span>${counted(item.tries, "try", "tries")}</span>`}
         ${item.started_at && html`<span>took <${Took} from=${item.started_at} to=${item.finished_at} /></span>`}${item.finished_at && html`<${Ago} at=${item.finished_at} />`}</p>
       ${rerun && html`<p class="line"><button class="b" type="button" aria-disabled=${why ? "true" : null} title=${why || null} onClick=${() => { if (!why) rerun(item.key); }}>Rerun this item…</button></p>`}
+      ${item.child && html`<p class="small"><a class="b bare" href=${runAddress(item.child)}>As a run of its own</a></p>`}
       ${item.error && html`<${ErrorFacts} error=${item.error} />`}
       ${item.status === "completed" && (item.result_truncated ? html`<p class="small quiet">Its result is over 64 KiB: it stands in the result of the node.</p>`
         : html`<${Value} value=${item.result} name=${`item ${item.key}`} />`)}`}</section>`;

@@ -13,6 +13,7 @@ import { get, withQuery } from "../../../app/api.js";
  * @property {import("../run_store.js").NodeError | null} error
  * @property {any} result
  * @property {boolean} [result_truncated]
+ * @property {string} [child] of a group for each item: the execution that it runs as
  */
 
 /** So many items are read at once. */
