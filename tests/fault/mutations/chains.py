@@ -39,6 +39,7 @@ MUTANTS: Final = (
         "execution/chains/rules",
         "    if control.version is None:\n        return ()\n",
         "",
+        ("tests/unit/execution/test_chain_rules.py",),
     ),
     _in(
         "a timer sees to what a message has lost",

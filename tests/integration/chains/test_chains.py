@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
@@ -19,6 +20,8 @@ from flowengine.execution.views.executions import TriggerView
 from flowengine.jsonvalue import JsonValue
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE
 from flowengine.store import keys
+from flowengine.store.definitions.redis_definitions import RedisDefinitionUnit
+from flowengine.workflow.chains.circles import Lead
 from tests.integration.chains.chain_rig import ChainRig
 from tests.support.checks.invariants import check_everything
 from tests.support.rigs.harness import plan_of
@@ -288,15 +291,25 @@ def test_a_workflow_that_runs_itself_is_no_circle_of_ends(rig: ChainRig) -> None
 
 
 @pytest.mark.proves("chain-circle")
-def test_two_applies_at_once_that_would_close_a_circle_together_do_not(rig: ChainRig) -> None:
-    """What ties definitions is WATCHed: the later one looks again."""
+def test_two_applies_at_once_that_would_close_a_circle_together_do_not(
+    rig: ChainRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ties definitions is WATCHed: the one that has read it before the other wrote looks again."""
+    read, told = RedisDefinitionUnit.leads, []
 
-    def meanwhile() -> None:
-        rig.apply("b", {"workflow": "a"})
+    def leads(unit: RedisDefinitionUnit, names: Sequence[str]) -> dict[str, list[Lead]]:
+        found = read(unit, names)
+        if list(names) == ["a"] and not told:
+            told.append(found)
+            other = threading.Thread(target=rig.apply, args=("b", {"workflow": "a"}))
+            other.start()
+            other.join()
+        return found
 
-    rig.harness.api.state.between = meanwhile
+    monkeypatch.setattr(RedisDefinitionUnit, "leads", leads)
     with pytest.raises(WorkflowInvalidError):
         rig.apply("a", {"workflow": "b"})
+    assert told == [{"a": []}]
 
 
 @pytest.mark.proves("chain-circle")
