@@ -76,7 +76,7 @@ MUTANTS: Final = (
         "an end tells the schedule",
         "execution/rules/concluding",
         "    told = (*tell_schedule(plan.name, control), ",
-        "    told = (",
+        "    told = (*(), ",
     ),
     _in(
         "an end decides about no time",

@@ -97,6 +97,13 @@ def test_an_operators_pause_stays_whatever_the_document_says() -> None:
     assert arm(changed(paused=True), 3, arm(EVERY, 3, resumed, 30), 40).is_paused
 
 
+def test_what_is_paused_starts_nothing() -> None:
+    """A message of a time that has come may still be on its way."""
+    paused = pause(armed(), 5, "ops").record
+    found = look(paused, (), 2 * MINUTE, MINUTE)
+    assert (found.starts, found.outcomes, found.record) == (None, (), paused)
+
+
 def test_another_timing_counts_from_now_and_the_same_goes_on() -> None:
     """Seconds count from the first apply in any case."""
     record = look(armed(), (), MINUTE, MINUTE).record
