@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
@@ -117,6 +118,20 @@ def test_an_admin_of_some_definitions_applies_these_alone(api: ServedApi, run: R
     assert api.client.delete("/definitions/etl-new", headers=scoped).status_code == 200
     for path in ("/keys", "/audit", "/settings"):
         assert_problem(api.client.get(path, headers=scoped), 403, "definition_missing")
+
+
+@pytest.mark.proves("definition-missing")
+def test_an_admin_of_some_definitions_lets_these_follow_no_other(api: ServedApi, run: Run) -> None:
+    """What follows a definition is given what the executions of that one end with."""
+    scoped = key_of(run, "admin", "etl-*")
+
+    def applied(workflow: str) -> httpx.Response:
+        following = {**document("etl-after"), "after": [{"workflow": workflow}]}
+        return api.client.put("/definitions/etl-after", json=following, headers=scoped)
+
+    assert applied("etl-day").status_code == 201
+    assert_problem(applied("billing"), 403, "definition_missing")
+    assert api.client.get("/definitions/etl-after", headers=scoped).json()["version"] == 1
 
 
 @pytest.mark.proves("definition-missing")

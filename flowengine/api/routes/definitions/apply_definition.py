@@ -9,7 +9,8 @@ from litestar import Request, Response, delete, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.access.scope import covers
+from flowengine.api.access.key_guard import NEEDS_ROLE, Caller, caller_of, not_for
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, Body, read_document
 from flowengine.api.edge.responses import json_response
@@ -30,6 +31,7 @@ from flowengine.engine.definitions.definitions import Applied, NewVersion
 from flowengine.execution.definitions.views import AppliedView, DeletedDefinitionView
 from flowengine.workflow.children.call_reading import NamedDefinition
 from flowengine.workflow.definitions.applied_document import check_applied
+from flowengine.workflow.problems import quoted
 
 UNKNOWN_OUTCOME: Final = "The document may have been applied, or may still be. Send it again: the same "
 "document is the same version."
@@ -99,6 +101,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
         with backend.request_budget.share() as share:
             body = await read_document(request, backend.limits, share)
             new = await backend.calls.check(lambda: checked(body, name, backend))
+            _check_followed(new.version, caller_of(request))
             with outcome_unknown(UNKNOWN_OUTCOME):
                 applied = await backend.calls.store(lambda: _apply(new, backend))
         return json_response(msgspec.json.encode(applied.view), 201 if applied.is_new else 200)
@@ -118,6 +121,13 @@ def delete_route(backend: Backend) -> HTTPRouteHandler:
         return json_response(msgspec.json.encode(view))
 
     return delete_definition
+
+
+def _check_followed(version: NewVersion, caller: Caller) -> None:
+    """Who follows another definition is given what its executions end with. Raises RefusalError."""
+    for after in version.after if caller.definitions else ():
+        if not covers(caller.definitions, after.workflow):
+            raise not_for(caller, f"what follows the definition {quoted(after.workflow)}")
 
 
 def _apply(new: NewToApply, backend: Backend) -> Applied:
