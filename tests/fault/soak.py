@@ -53,6 +53,8 @@ class Report(msgspec.Struct, frozen=True):
     cancelled: int
     paused: int
     overruled: int
+    rerun: int
+    forked: int
     unanswered: int
     longest_stall_s: float
     faults: dict[str, int]
@@ -73,6 +75,8 @@ class Report(msgspec.Struct, frozen=True):
             few.append("no execution was cancelled")
         if self.seconds >= WHOLE_S and not (self.paused and self.overruled):
             few.append("no execution was paused, or no node completed by hand")
+        if self.seconds >= WHOLE_S and not (self.rerun and self.forked):
+            few.append("no execution that had completed ran again, or none as a new one")
         return few + [
             f"no fault of the kind: {' or '.join(kinds)}"
             for kinds in DEMANDED
@@ -86,7 +90,8 @@ class Report(msgspec.Struct, frozen=True):
             f"soak of {self.seconds:.0f} s, seed {self.seed}",
             f"  executions accepted {self.executions}, finished {self.finished}, {verdict}"
             f" ({self.nodes} nodes, {self.retriggered} triggered again, {self.cancelled} cancelled,"
-            f" {self.paused} paused, {self.overruled} nodes completed by hand)",
+            f" {self.paused} paused, {self.overruled} nodes completed by hand, {self.rerun} run again,"
+            f" {self.forked} as new ones)",
             f"  faults survived {sum(self.faults.values())}:",
             *(f"    {count:4} {kind}" for kind, count in sorted(self.faults.items())),
             f"  longest stall {self.longest_stall_s:.1f} s (something ran, nothing finished)",
@@ -133,6 +138,8 @@ def soak(seconds: float, seed: int) -> Report:
             cancelled=tally.cancelled,
             paused=tally.paused,
             overruled=tally.overruled,
+            rerun=tally.rerun,
+            forked=tally.forked,
             unanswered=tally.unanswered,
             longest_stall_s=tally.longest_stall(),
             faults=dict(injector.struck),
@@ -155,10 +162,14 @@ def _join(clients: Sequence[Client], within_s: float) -> None:
 
 
 def _repeated(service: HttpServer, tally: Tally) -> Iterator[str]:
-    """Calls of a later run by a node that had completed in the first: it must not run again."""
-    for call in service.called(PATH):
-        execution, run, node = call.headers["idempotency-key"].split("-", 2)
-        if run != "1" and (execution, node) not in tally.left:
+    """Calls of a later run by a node that had completed in the first: it must not run again.
+
+    An execution that has called in no first run is a new one of an older's run: nobody may know its id.
+    """
+    calls = [call.headers["idempotency-key"].split("-", 2) for call in service.called(PATH)]
+    begun = {execution for execution, run, _ in calls if run == "1"}
+    for execution, run, node in calls:
+        if run != "1" and execution in begun and (execution, node) not in tally.left:
             yield f"{execution}: {node} had completed in run 1 and was called in run {run}"
 
 

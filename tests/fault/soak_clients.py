@@ -2,7 +2,7 @@
 
 Some documents are applied and started as definitions. Some executions are cancelled at a random moment, and
 triggered again once they have ended. Some are paused and go on, or an operator completes one of their nodes,
-with what that gives.
+with what that gives. Some that have completed run again, whole or from a node, in place or as new executions.
 
 A client does what a careful user does: asks again when it got no answer, and takes "already started"
 for an answer when it asked before. What was accepted (201, then 202) must end, and be right.
@@ -30,6 +30,7 @@ CANCELLED_OF_TEN: Final = 2
 CANCELLED_WITHIN_S: Final = 1.0
 STEERED_OF_TEN: Final = 3
 APPLIED_OF_TEN: Final = 3
+RERUN_OF_TEN: Final = 3
 RUNS_AT_MOST: Final = 5
 
 
@@ -63,6 +64,8 @@ class Tally:
         self.cancelled = 0
         self.paused = 0
         self.overruled = 0
+        self.rerun = 0
+        self.forked = 0
         self.left: set[tuple[str, str]] = set()
         """Nodes of executions that were cancelled before they had completed: these run again."""
         self.unanswered = 0
@@ -93,6 +96,12 @@ class Tally:
         with self._lock:
             self.paused += paused
             self.overruled += overruled
+
+    def run_again(self, *, as_new: bool) -> None:
+        """One that had completed runs again, and is right once more."""
+        with self._lock:
+            self.rerun += not as_new
+            self.forked += as_new
 
     def begin_again(self, execution: str, nodes: Iterable[str]) -> None:
         """One may have been begun again by a word: these nodes of it may run again."""
@@ -177,6 +186,8 @@ class Client(threading.Thread):
         if ended.status != "completed":
             raise LostError(f"{execution} is {ended.status} after {run} runs")
         self._tally.finish(workload, spans)
+        if self._rng.randrange(10) < RERUN_OF_TEN and not cancels and workload.is_seen_through:
+            self._rerun(http, execution, workload, run)
 
     def _post_and_start(self, http: httpx.Client, document: dict[str, Any]) -> tuple[str, int] | None:
         """The execution and the run that was started; None when giving up."""
@@ -204,6 +215,25 @@ class Client(threading.Thread):
         if (started["name"], started["version"]) != (self.name, version):
             raise LostError(f"version {version} of {self.name} was started as {started}")
         return started["execution_id"], 1
+
+    def _rerun(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> None:
+        """Run it again from one of its nodes, or whole, and wait for what comes of that.
+
+        A question that got no answer may have been heard. In place it cannot be heard twice; as a new
+        execution it can, and nobody knows the id of the one that was made first.
+        """
+        step = self._rng.choice(workload.steps)
+        mode = {"mode": "all"} if self._rng.random() < 0.5 else {"mode": "from", "from": [step.id]}
+        as_new = self._rng.random() < 0.5
+        body = {**mode, "as": "new" if as_new else "same", "expect": {"run": run}}
+        url = f"workflows/{execution}/rerun"
+        answer = self._ask(lambda api: http.post(f"{api}/{url}", json=body), 202, repeated=409)
+        if answer is None:
+            return
+        again = answer.json()["execution_id"] if as_new else execution
+        self._tally.begin_again(again, [step.id for step in workload.steps])
+        self._end_of_more_runs(http, again, workload)
+        self._tally.run_again(as_new=as_new)
 
     def _cancel(self, http: httpx.Client, execution: str) -> bool:
         """Cancel it at some moment; whether it may have been heard. 409: it has ended."""

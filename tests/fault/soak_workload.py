@@ -96,6 +96,11 @@ class Workload(msgspec.Struct, frozen=True):
                 found.add(step.id)
         return found
 
+    @property
+    def is_seen_through(self) -> bool:
+        """Whether it ends without a word from outside, and calls in the name of its own execution alone."""
+        return not {"signal", "group"} & {step.kind for step in self.steps}
+
     def document(self, url: str) -> dict[str, Any]:
         """The workflow; HTTP nodes call `url`, which must echo its query."""
         kinds = {step.id: step.kind for step in self.steps}
