@@ -83,8 +83,8 @@ def _apply(stack: Stack, first: int, count: int, due: datetime) -> None:
 def _late_s(db: redis.Redis, number: int) -> float:
     """By how much a schedule was late: it has started one execution."""
     name = f"due-{number // A_DEFINITION * A_DEFINITION}"
-    found = [fields for _, fields in db.xrange(f"fe:outcomes:s{number}:{name}")]
-    outcomes: list[dict[str, Any]] = [msgspec.json.decode(fields[b"o"]) for fields in found]
+    found: Any = db.xrange(f"fe:outcomes:s{number}:{name}")
+    outcomes: list[dict[str, Any]] = [msgspec.json.decode(fields[b"o"]) for _, fields in found]
     if [outcome["kind"] for outcome in outcomes] != ["started"]:
         raise SystemExit(f"schedule {number}: {outcomes}")
     late: int = outcomes[0]["at"] - outcomes[0]["planned"]

@@ -46,7 +46,8 @@ TRIES: Final = 50
 LAST_DELIVERY: Final = 5
 """An execution that cannot be made, for a reason that nobody foresaw, is refused at this delivery."""
 AGAIN_MS: Final = 5_000
-"""When no new work may come in, what follows is started after this."""
+MOST_AGAIN_MS: Final = 300_000
+"""When no new work may come in, what follows is looked at after as long as its end is ago, within these."""
 MAX_MESSAGE_CHARS: Final = 300
 CHAIN_TOO_LONG: Final = "chain_too_long"
 
@@ -58,6 +59,8 @@ class _Ended(NamedTuple):
     record: ExecutionRecord
     outputs: Mapping[str, msgspec.Raw] | None
     links: int
+    allowed: tuple[str, ...]
+    """Which definitions it might begin by templated names; as its root might."""
 
 
 class _RefusedError(Exception):
@@ -80,6 +83,10 @@ class ChainStep:
         """Start those that follow. Raises ConflictError, StoreUnavailableError."""
         try:
             due = self._start(held)
+        except StoredFormatError as error:
+            # Processes of the version that has ended it can tell what it gives; the timer asks them.
+            log.warning("chain.put_off", error=str(error))
+            due = self._executions.now() + MOST_AGAIN_MS
         except (ConflictError, StoreUnavailableError):
             raise
         except Exception:
@@ -102,20 +109,24 @@ class ChainStep:
         for name in names:
             if ended is not None and not self._follow(ended, name, held.delivery):
                 log.warning("chain.put_off", name=name)
-                return self._executions.now() + AGAIN_MS
+                now = self._executions.now()
+                return now + min(max(AGAIN_MS, now - record.finished_at), MOST_AGAIN_MS)
         return None
 
-    def _ended(self, execution: str, record: ExecutionRecord) -> _Ended:
-        plan, links = self._executions.plan(execution), record.links
+    def _ended(self, execution: str, record: ExecutionRecord) -> _Ended | None:
+        """None: it goes with the execution that it is a child of."""
+        plan, root = self._executions.plan(execution), record
+        if plan is not None and plan.lineage is not None:
+            above = self._executions.read_execution(plan.lineage.root)
+            if above is None:
+                return None
+            root = above
         if plan is None:
-            return _Ended(execution, record, None, links)
-        if plan.lineage is not None:
-            root = self._executions.read_execution(plan.lineage.root)
-            links = 0 if root is None else root.links
+            return _Ended(execution, record, None, root.links, root.allowed)
         outputs = outputs_of(self._executions, execution, plan, record)
         if outputs is None and record.status == "completed":
             outputs = {}
-        return _Ended(execution, record, outputs, links)
+        return _Ended(execution, record, outputs, root.links, root.allowed)
 
     def _follow(self, ended: _Ended, name: str, delivery: int) -> bool:
         """Start what follows, or note why it cannot; False: no new work may come in now."""
@@ -195,7 +206,7 @@ class ChainStep:
             version=found.version,
             followed=Followed(ended.execution, record.name, status),
             links=ended.links + 1,
-            allowed=record.allowed,
+            allowed=ended.allowed,
         )
         trigger = trigger_of(ended.execution, record.name, status, ended.outputs)
         return Starting(replace(new, inputs=inputs_of(new, after, trigger, execution, now)))

@@ -27,8 +27,9 @@ SENT_AGAIN_MS: Final = 60_000
 
 
 def tell_followers(run: Run, control: Control, now: int) -> tuple[Change, ...]:
-    """Let somebody look whom this end starts. The timer sees to it where the message is lost."""
-    if control.version is None:
+    """Let somebody look whom this end starts; that of an execution which is deleted with it starts none. The
+    timer sees to it where the message is lost."""
+    if control.version is None or control.doomed:
         return ()
     message = StartFollowers(execution=run.execution, run=run.run, correlation_id=run.correlation_id)
     return (Send(message), ArmTimer(message, now + SENT_AGAIN_MS))
@@ -36,7 +37,7 @@ def tell_followers(run: Run, control: Control, now: int) -> tuple[Change, ...]:
 
 def is_ended(record: ExecutionRecord, run: int) -> bool:
     """Whether this run is the last one, and over: the end of an earlier run starts nothing any more."""
-    return record.run == run and is_over(record.status)
+    return record.run == run and is_over(record.status) and not record.doomed
 
 
 def fitting(after: Iterable[After], name: str, status: ExecutionStatus) -> After | None:

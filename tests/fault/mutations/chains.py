@@ -37,8 +37,8 @@ MUTANTS: Final = (
     _in(
         "only executions of definitions are followed",
         "execution/chains/rules",
-        "    if control.version is None:\n        return ()\n",
-        "",
+        "    if control.version is None or control.doomed:\n",
+        "    if control.doomed:\n",
         ("tests/unit/execution/test_chain_rules.py",),
     ),
     _in(

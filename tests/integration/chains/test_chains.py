@@ -295,7 +295,8 @@ def test_two_applies_at_once_that_would_close_a_circle_together_do_not(
     rig: ChainRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What ties definitions is WATCHed: the one that has read it before the other wrote looks again."""
-    read, told = RedisDefinitionUnit.leads, []
+    read = RedisDefinitionUnit.leads
+    told: list[dict[str, list[Lead]]] = []
 
     def leads(unit: RedisDefinitionUnit, names: Sequence[str]) -> dict[str, list[Lead]]:
         found = read(unit, names)
@@ -333,3 +334,15 @@ def test_what_follows_is_for_the_definitions_that_the_first_one_was_for(
     rig.harness.client.hset(f"fe:x:{first}:control", "allowed", b'["extract*"]')
     rig.harness.deliver(rig.harness.orchestrators[0], told)
     assert [one.allowed for one in rig.of("load")] == [("extract*",)]
+
+
+def test_what_follows_a_child_is_for_the_definitions_that_its_root_was_for(rig: ChainRig) -> None:
+    """A child does not say it by itself."""
+    rig.apply("extract")
+    rig.apply("load", AFTER)
+    runs: JsonValue = [{"id": "c", "handler": "workflow", "config": {"name": "extract"}}]
+    rig.apply("daily", nodes=runs)
+    root = rig.start("daily")
+    rig.harness.client.hset(f"fe:x:{root}:control", "allowed", b'["daily", "extract"]')
+    rig.harness.drain()
+    assert [one.allowed for one in rig.of("load")] == [("daily", "extract")]

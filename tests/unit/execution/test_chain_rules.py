@@ -31,6 +31,7 @@ def test_an_end_of_a_definition_is_told_and_seen_to_by_a_timer() -> None:
     message = StartFollowers(execution="x", run=2, correlation_id="c")
     assert told == (Send(message), ArmTimer(message, 5 + SENT_AGAIN_MS))
     assert tell_followers(Run("x", 2, "c"), Control("completed", 2), 5) == ()
+    assert tell_followers(Run("x", 2, "c"), Control("cancelled", 2, version=1, doomed=True), 5) == ()
 
 
 def test_only_the_last_run_has_ended() -> None:
