@@ -67,12 +67,12 @@ def test_an_item_that_was_to_run_again_and_did_not_has_the_key_that_it_was_to_ha
 
 def test_the_record_says_what_stays_until_another_run_begins() -> None:
     """The numbers of a run before are gone."""
-    record = MapRecord(6, 2, 1, kept=1, completed=3, failed=2)
+    record = MapRecord(6, 2, 1, kept=1, completed=3, failed=2, max_ms=60_000, until=70_000)
     chosen = record_of_chosen(record, choose(KNOWN, "ad", with_unfinished=False))
-    assert chosen == MapRecord(6, 2, 1, kept=3, again=True, chosen=True, stays=1, out=1)
-    opened = reopened(chosen, ((0, 3), (3, 1)), 0)
-    assert opened == replace(chosen, chosen=False)
-    assert record_of_all(opened) == MapRecord(6, 2, 1, kept=3, again=True)
+    assert chosen == MapRecord(6, 2, 1, kept=3, again=True, chosen=True, stays=1, out=1, max_ms=60_000)
+    opened = reopened(chosen, ((0, 3), (3, 1)), 5)
+    assert opened == replace(chosen, chosen=False, until=60_005)
+    assert record_of_all(opened) == MapRecord(6, 2, 1, kept=3, again=True, max_ms=60_000, until=60_005)
 
 
 @pytest.mark.parametrize(

@@ -70,16 +70,16 @@ def choose(known: KnownItems, keys: Collection[str], *, with_unfinished: bool) -
 def record_of_chosen(record: MapRecord, chosen: ChosenItems) -> MapRecord:
     """What the node's record says of a map of which only these items run."""
     kept = record.total - chosen.out - len(chosen.left)
-    return MapRecord(
-        record.total,
-        record.at_once,
-        record.tolerated,
-        kept,
+    return replace(
+        record,
+        kept=kept,
+        completed=0,
+        failed=0,
         again=True,
         chosen=True,
         stays=chosen.stays,
         out=chosen.out,
-        children=record.children,
+        until=0,
     )
 
 
