@@ -22,6 +22,7 @@ from flowengine.handlers.http.network.guarded_connections import AsyncGuardedBac
 _Place: TypeAlias = tuple[str, str, int]
 
 _PORTS: Final = {"http": 80, "https": 443}
+MAX_PORT: Final = 65_535
 
 _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
@@ -95,8 +96,7 @@ class AsyncPool(httpx.AsyncBaseTransport):
         idle = [connection for waiting in self._idle.values() for connection in waiting]
         self._idle.clear()
         self._idle_count = 0
-        for connection in [*idle, *self._busy]:
-            await self._close(connection)
+        await self._close(*idle, *self._busy)
 
     async def _idle_to(self, place: _Place) -> Http1Connection | None:
         waiting = self._idle.get(place)
@@ -117,26 +117,33 @@ class AsyncPool(httpx.AsyncBaseTransport):
         stream = await self._connections.connect_tcp(host, port, limit)
         if scheme == "https":
             name: str = request.extensions.get("sni_hostname") or host
-            stream = await stream.start_tls(self._ssl_context, name, limit)
+            try:
+                stream = await stream.start_tls(self._ssl_context, name, limit)
+            except BaseException:
+                await stream.aclose()
+                raise
         return Http1Connection(stream, self._kept_s)
 
     async def _close_unusable(self) -> None:
         """Those that wait for other origins must not keep this one's from being kept, once they are old."""
         if self._idle_count < self._kept:
             return
+        unusable: list[Http1Connection] = []
+        # Nothing is waited for between two of them: another task might take, or give back, meanwhile.
         for place, waiting in list(self._idle.items()):
-            unusable = [connection for connection in waiting if not connection.is_usable]
-            for connection in unusable:
+            old = [connection for connection in waiting if not connection.is_usable]
+            for connection in old:
                 waiting.remove(connection)
-                self._idle_count -= 1
+            self._idle_count -= len(old)
+            unusable += old
             if not waiting:
                 del self._idle[place]
-            for connection in unusable:
-                await self._close(connection)
+        await self._close(*unusable)
 
-    async def _close(self, connection: Http1Connection) -> None:
-        self._busy.discard(connection)
-        await connection.aclose()
+    async def _close(self, *connections: Http1Connection) -> None:
+        self._busy.difference_update(connections)
+        for connection in connections:
+            await connection.aclose()
 
 
 class _Body(httpx.AsyncByteStream):
@@ -170,7 +177,10 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _place_of(url: httpx.URL) -> _Place:
-    """An origin as a key. Raises httpx.UnsupportedProtocol."""
+    """An origin as a key. Raises httpx.UnsupportedProtocol, httpx.InvalidURL."""
     if url.scheme not in _PORTS:
         raise httpx.UnsupportedProtocol(f"the address begins with {url.scheme!r}, not with http or https")
-    return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
+    port = url.port or _PORTS[url.scheme]
+    if port > MAX_PORT:
+        raise httpx.InvalidURL(f"Invalid port: it is over {MAX_PORT}")
+    return url.scheme, url.raw_host.decode("ascii"), port

@@ -70,6 +70,10 @@ class Http1Connection:
         """The answer is over. Returns whether another request can be sent, now or later."""
         if self._state.our_state is not h11.DONE or self._state.their_state is not h11.DONE:
             return False
+        # What came behind the answer would be taken for that of the next request.
+        beyond, is_closed = self._state.trailing_data
+        if beyond or is_closed or self.stream.get_extra_info("is_readable"):
+            return False
         self._state.start_next_cycle()
         self._usable_until = time.monotonic() + self._kept_s
         return True

@@ -235,3 +235,63 @@ def test_no_connection_is_encrypted_by_who_does_not_speak_tls() -> None:
         assert isinstance(caught.value.__cause__.__cause__, ssl.SSLError)
 
     run(serve, use)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [("GET", OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), ("HEAD", OK)],
+)
+def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one(method: str, answer: bytes) -> None:
+    """Neither an answer that nobody asked for nor a body where there is none."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(HEAD)
+        writer.write(answer if b"/first" in head else OK)
+        await writer.drain()
+        await reader.read(1)
+
+    async def use(client: httpx.AsyncClient, url: str) -> None:
+        assert (await client.request(method, url + "first")).status_code == 200
+        assert (await client.get(url + "second")).text == "ok"
+
+    run(serve, use)
+
+
+def test_a_body_that_is_cut_by_this_side_is_no_whole_one() -> None:
+    """An answer without a length ends where the connection does; a client that is closed has not read all."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(HEAD)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\npart")
+        await writer.drain()
+        await reader.read(1)
+
+    async def use(client: httpx.AsyncClient, url: str) -> None:
+        begun = asyncio.Event()
+
+        async def read() -> bytes:
+            async with client.stream("GET", url) as response:
+                begun.set()
+                return await response.aread()
+
+        reading = asyncio.create_task(read())
+        await begun.wait()
+        await asyncio.sleep(0.05)
+        await client.aclose()
+        with pytest.raises(httpx.ReadError):
+            await reading
+
+    run(serve, use)
+
+
+def test_a_port_that_there_is_not_is_an_invalid_address() -> None:
+    """As a service may redirect to."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def use(client: httpx.AsyncClient, url: str) -> None:
+        with pytest.raises(httpx.InvalidURL, match="port"):
+            await client.get("http://127.0.0.1:99999/")
+
+    run(serve, use)

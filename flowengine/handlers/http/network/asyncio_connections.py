@@ -63,6 +63,8 @@ class _Received(asyncio.Protocol):
         self.failure: Exception | None = None
         """What the connection was lost by."""
         self.is_lost = False
+        self.is_closed_here = False
+        """Whether this side has closed it: what has come by then may be a part."""
         self.is_full = False
         """Whether the other side takes less than was sent."""
 
@@ -91,6 +93,7 @@ class _Received(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is closed."""
         self.ended = self.is_lost = True
+        self.is_full = False
         self.failure = error
         self._transport = None
         _wake(self._reading)
@@ -149,6 +152,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         try:
             if not received.data and not received.ended:
                 await received.something(timeout)
+            if received.is_closed_here:
+                raise ConnectionAbortedError("the connection was closed here")
             if not received.data and received.failure is not None:
                 raise received.failure
         except OSError as error:
@@ -172,6 +177,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close the connection, without waiting for the other side: whatever was to be sent has been."""
+        self._received.is_closed_here = True
         self._transport.abort()
         await asyncio.sleep(0)  # the loop closes the socket at its next turn, which may be its last
 
