@@ -19,6 +19,7 @@ from flowengine.workflow.limits.declared import (
 from flowengine.workflow.limits.plain import wrong_key
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.stages import HOOKS
 
 POINTER: Final = "/concurrency/key"
 
@@ -44,13 +45,21 @@ def made_keys(plan: Plan, scope: Scope, budget: Budget) -> dict[str, MadeKeys]:
     KeyInvalidError."""
     found: dict[str, MadeKeys] = {}
     for position in plan.keyed:
-        policy, pointer = plan.policy(position), f"/nodes/{position}"
+        policy, pointer = plan.policy(position), _pointer_of(plan, position)
         turn, pace = policy.concurrency, policy.rate_limit
         found[plan.nodes[position].id] = MadeKeys(
             _made_for(turn, scope, budget, f"{pointer}/{FIELD}/key"),
             _made_for(pace, scope, budget, f"{pointer}/{RATE_FIELD}/key"),
         )
     return found
+
+
+def _pointer_of(plan: Plan, position: int) -> str:
+    """Where a node stands in the document."""
+    for hook in HOOKS:
+        if position in plan.positions(hook):
+            return f"/{hook}/{plan.positions(hook).index(position)}"
+    return f"/nodes/{position}"
 
 
 def _made_for(

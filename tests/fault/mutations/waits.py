@@ -29,8 +29,8 @@ MUTANTS: Final = (
     _handler(
         "a node waits for no signal that its handler has not declared",
         "execution/rules/waits/beginning",
-        "if name not in known), None)",
-        "if name is known), None)",
+        "if all(name in known for name in names):",
+        "if True:",
     ),
     _handler(
         "what a handler says of a wait goes before what its document says",

@@ -158,6 +158,17 @@ def test_the_key_of_a_nodes_limit_is_made_at_the_trigger(field: str) -> None:
     assert (problem.code, problem.pointer) == ("key_invalid", f"/nodes/0/{field}/key")
 
 
+def test_a_key_of_a_hook_that_is_wrong_is_placed_among_the_hooks() -> None:
+    """Not among the main nodes, behind which a plan has it."""
+    hook = node("last", concurrency={"limit": 1, "key": "{{ inputs.day }}"})
+    hooks: JsonObject = {"on_failure": [node("tell")], "finally": [node("first"), hook]}
+    document = workflow(node("a"), **hooks)
+    with pytest.raises(VarsInvalidError) as wrong:
+        begin(right(checked(document)), {"day": "x" * 201}, OCCASION)
+    (problem,) = wrong.value.problems
+    assert (problem.code, problem.pointer) == ("key_invalid", "/finally/1/concurrency/key")
+
+
 def test_a_key_that_cannot_be_made_at_the_trigger_is_refused() -> None:
     """Those of nodes in groups, and what reads nodes."""
     late = node("b", "a", concurrency={"limit": 1, "key": "{{ a.result }}"})

@@ -45,12 +45,13 @@ def _undeclared(policy: Policy, waiting: Waiting) -> Failed | None:
     nobody could send it."""
     names = () if waiting.said is None else waiting.said.names
     known = () if policy.waits is None or policy.waits.kind != "signal" else policy.waits.names
-    other = next((name for name in names if name not in known), None)
-    if other is None:
+    if all(name in known for name in names):
         return None
+    # The name is not quoted: a handler may have made it of a secret, which nobody here would know.
+    declared = f"only {', '.join(map(repr, known))}" if known else "none"
     text = (
-        f"it would wait for the signal {other!r}, which its handler did not declare when the workflow was "
-        f"accepted: declare it, @handler(..., signals=[{other!r}]), and post the workflow again"
+        "it would wait for a signal that its handler did not declare when the workflow was accepted "
+        f"({declared}): declare it, @handler(..., signals=[...]), and post the workflow again"
     )
     return Failed(NodeError(HANDLER_ERROR.code, text), permanent=True)
 
