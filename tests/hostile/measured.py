@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 CPU_SECONDS = 1.0
 MEMORY_BYTES = 50 * 1024 * 1024
-TRIES = 3
+TRIES = 6
 NORMAL_S = 0.1
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
