@@ -49,6 +49,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     },
     "map": {"report": "3 of 4 orders come to 594.0. Left out: a-3."},
     "group": {"send": "HELLO FROM BERN (15)"},
+    "group_for_each": {"report": "a-1: 90.0, a-3: 75.0. Left out: a-2."},
     "parameters": {"over_threshold": ["bergen"]},
     "approval": {"publish": "nobody has decided"},
     "waiting": {"look_again": "first, then later: true"},
