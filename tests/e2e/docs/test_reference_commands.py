@@ -106,7 +106,7 @@ def test_workflow_is_drawn(clone: Path, shell: Shell) -> None:
 
 def test_project_is_made(tmp_path: Path, shell: Shell) -> None:
     """As the page on commands shows; what it needs to be valid is in it."""
-    (command,) = [code for code in TOPICS["commands"].commands if code.startswith("flowengine init")]
+    (command,) = {code for code in TOPICS["commands"].commands if code.startswith("flowengine init")}
     assert shell(command, folder=tmp_path).returncode == 0
     assert shell("flowengine validate .", folder=tmp_path / command.split()[-1]).returncode == 0
 
@@ -136,7 +136,8 @@ def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> No
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     (comment,) = re.findall(r"`# yaml-language-server: \$schema=([^`]+)`", TOPICS["document"].text)
     schema = json.loads((clone / comment).read_text())
-    document, *others = [yaml.safe_load(block) for block in TOPICS["document"].blocks("yaml")]
+    blocks = [yaml.safe_load(block) for block in TOPICS["document"].blocks("yaml")]
+    document, *others = [shown for shown in blocks if shown is not None]  # one is a comment
     validator = jsonschema.Draft202012Validator(schema)
     assert [error for shown in (document, *others) for error in validator.iter_errors(shown)] == []
     document["nodes"] = [{"id": "hello", "handler": "greet", "config": {"name": "Ada"}}]
