@@ -227,8 +227,9 @@ def test_beginning_of_an_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first not in table
 
 
-def test_stack_is_shown() -> None:
+def test_stack_is_shown(stack: Stack) -> None:
     """Its queues, its processes, and that nothing was set aside."""
+    stack.ended(submitted(workflow(node("a", "test_say"))))
     assert {queue["queue"] for queue in documents("queues")} >= {"orchestrator", "worker"}
     assert {worker["service"] for worker in documents("workers")} == {"orchestrator", "worker"}
     assert run("dead-letters").stderr == "There are no dead letters.\n"

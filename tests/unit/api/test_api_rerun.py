@@ -85,6 +85,7 @@ def test_what_is_asked_for_reaches_the_engine(
 
 def test_a_rerun_as_a_new_execution_is_answered_with_that(api: ServedApi, ended: str) -> None:
     """202, and where to look is the new one; the first one stays as it is, and may run."""
+    api.store.forks.clear()
     api.store.stored[ended].status = "running"
     answer = api.client.post(f"/workflows/{ended}/rerun", json={"as": "new", "version": "latest"})
     new = answer.json()["execution_id"]
