@@ -8,6 +8,7 @@ to no node. Nothing here waits or talks to anyone: lines lie in bounded memory u
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +24,11 @@ from flowengine.plaintext import encodable_text
 
 MOST_LINES: Final = 1000
 MOST_BYTES: Final = 256 * 1024
+UNPACED_LINES: Final = 200
+LINES_A_PAUSE: Final = 4
+PAUSE_S: Final = 0.0001
+"""A node that says more than so many lines rests after each few: it would keep the interpreter's lock, and its
+neighbours take milliseconds to get it back."""
 MOST_TEXT_CHARS: Final = 64 * 1024
 """What lies in memory for one node; the newest is kept."""
 
@@ -85,6 +91,7 @@ class NodeOutput:
         self._lines: deque[bytes] = deque()
         self._size = 0
         self._dropped = 0
+        self._said = 0
         self._begun: dict[str, str] | None = None
         self._text: deque[str] | None = None
         self._text_chars = 0
@@ -187,6 +194,21 @@ class NodeOutput:
             while len(self._lines) > MOST_LINES or self._size > MOST_BYTES:
                 self._size -= len(self._lines.popleft())
                 self._dropped += 1
+            self._said += 1
+        if self._said > UNPACED_LINES and self._said % LINES_A_PAUSE == 0 and not _is_in_event_loop():
+            time.sleep(PAUSE_S)
+
+
+def _is_in_event_loop() -> bool:
+    """Whether a rest here would hold up all that runs in the loop."""
+    loops = sys.modules.get("asyncio")  # where one runs it is loaded
+    if loops is None:
+        return False
+    try:
+        loops.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def heard_by(output: NodeOutput | None) -> AbstractContextManager[None]:

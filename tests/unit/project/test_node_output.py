@@ -18,6 +18,7 @@ from flowengine.observability.node_output import (
     MOST_BYTES,
     MOST_LINES,
     MOST_TEXT_CHARS,
+    UNPACED_LINES,
     NodeOutput,
     Taken,
     current_output,
@@ -186,3 +187,24 @@ def test_threads_lose_no_line(output: NodeOutput) -> None:
     for thread in threads:
         thread.join()
     assert len({json.loads(line)[3] for line in taken(output).lines}) == 400
+
+
+def test_what_says_much_rests_meanwhile_but_in_no_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its neighbours would wait for the interpreter's lock; all in a loop would wait for the rest."""
+    rests: list[float] = []
+    monkeypatch.setattr("flowengine.observability.node_output.time.sleep", rests.append)
+    output = NodeOutput(0)
+
+    def say(lines: int) -> None:
+        for _ in range(lines):
+            output.logged({"event": "said"})
+
+    async def say_in_a_loop() -> None:
+        say(1000)
+
+    say(UNPACED_LINES)
+    assert rests == []
+    say(400)
+    assert len(rests) == 100
+    asyncio.run(say_in_a_loop())
+    assert len(rests) == 100
