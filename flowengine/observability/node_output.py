@@ -27,8 +27,8 @@ MOST_BYTES: Final = 256 * 1024
 UNPACED_LINES: Final = 200
 LINES_A_PAUSE: Final = 4
 PAUSE_S: Final = 0.0001
-"""A node that says more than so many lines rests after each few: it would keep the interpreter's lock, and its
-neighbours take milliseconds to get it back."""
+"""A node that says more than so many lines rests after each few. It would keep the interpreter's lock, and
+its neighbours take milliseconds to get that back."""
 MOST_TEXT_CHARS: Final = 64 * 1024
 """What lies in memory for one node; the newest is kept."""
 
