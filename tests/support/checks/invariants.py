@@ -695,8 +695,10 @@ def _records(stored: Stored) -> Iterable[str]:
         has_items = record.status == "completed" and record.map is not None
         if (node.id in stored.results) != (record.status == "completed") and not gives and not has_items:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
+        # What a fork has taken over may have been ended by an operator in its origin, before it had begun.
+        taken_over = "origin" in stored.control and record.attempt == record.dispatch == 0
         began = record.status in ("queued", "open") or (
-            record.status == "completed" and not stored.was_overruled(node.id)
+            record.status == "completed" and not stored.was_overruled(node.id) and not taken_over
         )
         if began and not 1 <= record.attempt <= record.dispatch:
             yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
