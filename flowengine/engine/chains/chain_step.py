@@ -20,6 +20,7 @@ from flowengine.engine.chains.given import inputs_of, trigger_of
 from flowengine.engine.chains.ports import ChainStore, ChainUnit, EndedStore
 from flowengine.engine.commands.create import New, Starting, id_of_new
 from flowengine.engine.definitions.ports import Definition, DefinitionSource
+from flowengine.engine.definitions.refusals import code_and_reason
 from flowengine.engine.held import Held
 from flowengine.engine.queries import outputs_of
 from flowengine.errors import (
@@ -38,7 +39,6 @@ from flowengine.execution.changes import Change, NoteFollowers
 from flowengine.execution.messages import StartFollowers
 from flowengine.execution.records import ExecutionRecord
 from flowengine.workflow.chains.declared import After
-from flowengine.workflow.problems import Problem
 
 log = structlog.stdlib.get_logger()
 
@@ -231,10 +231,10 @@ class ChainStep:
 
 
 def _refusal(new: Follower, error: Exception) -> Follower:
-    code = error.code if isinstance(error, FlowEngineError | _RefusedError) else FlowEngineError.code
-    problems: tuple[Problem, ...] = getattr(error, "problems", ())
-    told = "; ".join([f"{one.pointer}: {one.message}" for one in problems]) or str(error)
-    return replace(new, execution=None, code=code, message=told[:MAX_MESSAGE_CHARS])
+    code, reason = code_and_reason(error, MAX_MESSAGE_CHARS)
+    if isinstance(error, _RefusedError):
+        code = error.code
+    return replace(new, execution=None, code=code, message=reason)
 
 
 def _tell(ended: _Ended, new: Follower) -> None:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import Starting, id_of_new
 from flowengine.engine.definitions.ports import DefinitionSource
+from flowengine.engine.definitions.refusals import code_and_reason
 from flowengine.engine.held import Held
 from flowengine.engine.ports import CommandStore
 from flowengine.engine.schedules.ports import Move, ScheduleStore, ScheduleUnit
@@ -37,7 +38,6 @@ from flowengine.execution.schedules.records import Outcome, ScheduleRecord
 from flowengine.execution.schedules.rules import Look, look, put_off, started
 from flowengine.execution.status import is_over
 from flowengine.observability.metrics import counted
-from flowengine.workflow.problems import Problem
 
 log = structlog.stdlib.get_logger()
 
@@ -192,10 +192,8 @@ class ScheduleStep:
 
 
 def _refused(error: Exception, planned: int, now: int) -> Outcome:
-    code = error.code if isinstance(error, FlowEngineError) else FlowEngineError.code
-    problems: tuple[Problem, ...] = getattr(error, "problems", ())
-    told = "; ".join([f"{one.pointer}: {one.message}" for one in problems]) or str(error)
-    return Outcome("refused", planned, now, code=code, message=told[:MAX_MESSAGE_CHARS])
+    code, reason = code_and_reason(error, MAX_MESSAGE_CHARS)
+    return Outcome("refused", planned, now, code=code, message=reason)
 
 
 def _tell(due: ScheduleDue, outcome: Outcome) -> None:

@@ -2,7 +2,7 @@
 
 What a message is, and what may follow what, is for h11 to say, as in httpcore's own connection. That takes
 twice the CPU: it locks what only one request uses, and tells of each step those who might trace it. Errors
-are httpcore's. Whoever sends a request reads its answer, and then calls `finish` or `aclose`.
+are httpcore's. The sender of a request reads its answer, and then calls `finish` or `aclose`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from flowengine.template import is_template
 from flowengine.template.json_values import type_name
 from flowengine.template.reference import EXECUTION, TRIGGER
 from flowengine.workflow.chains.declared import END_STATUSES, FIELD, MAX_AFTER, After, EndStatus
-from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.object_fields import JsonObject, read_list, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.children.call_reading import NamedDefinition
 from flowengine.workflow.document import MAX_NAME_CHARS
@@ -40,12 +40,7 @@ def read_after(
     document: JsonObject, inputs: Declared, report: Report, work: TemplateWork
 ) -> tuple[After, ...]:
     """What a document follows. Whatever is wrong is reported."""
-    said = document.get(FIELD)
-    if said is None:
-        return ()
-    if not isinstance(said, list):
-        report.add("wrong_type", f"/{FIELD}", f"'{FIELD}' must be a list, it is {type_name(said)}")
-        return ()
+    said = read_list(document, FIELD, "", report)
     if len(said) > MAX_AFTER:
         report.add("out_of_range", f"/{FIELD}", f"'{FIELD}' has at most {MAX_AFTER} items, not {len(said)}")
         return ()

@@ -84,6 +84,15 @@ def read_object(owner: JsonObject, key: str, pointer: str, report: Report) -> Js
     return None
 
 
+def read_list(owner: JsonObject, key: str, pointer: str, report: Report) -> list[JsonValue]:
+    """A field's list; empty if it is missing or no list, which is reported."""
+    found = owner.get(key)
+    if found is None or isinstance(found, list):
+        return found or []
+    report.add("wrong_type", pointer_to(pointer, key), f"'{key}' must be a list, it is {type_name(found)}")
+    return []
+
+
 def advice_to_quote(value: JsonValue) -> str:
     """The end of a message about a value that is no text, if quotes in the YAML would make it one."""
     return ": quote it" if isinstance(value, bool | int | float) else ""

@@ -13,7 +13,7 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, encode, pointer_to
 from flowengine.template.json_values import type_name
-from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.object_fields import JsonObject, read_list, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import NODE_ID
 from flowengine.workflow.inputs.declared import Declared
@@ -69,12 +69,7 @@ def read_schedules(
 ) -> tuple[Schedule, ...]:
     """The schedules of a document. Whatever is wrong is reported. `limited`: it has a `concurrency`, which
     decides what runs at once."""
-    said = document.get(FIELD)
-    if said is None:
-        return ()
-    if not isinstance(said, list):
-        report.add("wrong_type", f"/{FIELD}", f"'{FIELD}' must be a list, it is {type_name(said)}")
-        return ()
+    said = read_list(document, FIELD, "", report)
     if len(said) > MAX_SCHEDULES:
         report.add("out_of_range", f"/{FIELD}", f"at most {MAX_SCHEDULES} schedules, these are {len(said)}")
         return ()

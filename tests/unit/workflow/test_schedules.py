@@ -26,7 +26,7 @@ def scheduled(*schedules: JsonValue, **fields: JsonValue) -> tuple[Schedule, ...
 
 
 def test_a_schedule_has_the_defaults_of_the_language() -> None:
-    """Whoever says only when."""
+    """Of one that says only when."""
     (found,) = scheduled({"cron": " 0   2 * * * "})
     assert found == Schedule(
         id="default", cron="0 2 * * *", timezone="UTC", catch_up="latest", overlap="skip"
