@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
+from tests.e2e.ui.posted_runs import Runs
+from tests.e2e.ui.walks.hands import Keyboard
 from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
+from tests.support.rigs.stack_processes import Stack
 
 
 def test_places_are_reached_by_keyboard(visit: Visits) -> None:
@@ -18,6 +23,25 @@ def test_places_are_reached_by_keyboard(visit: Visits) -> None:
     page.keyboard.press("g")
     page.keyboard.press("y")
     expect(page).to_have_url(f"{visit.url}/ui/system")
+
+
+def test_who_opens_the_page_begins_above_its_content(visit: Visits, page_stack: Stack) -> None:
+    """The first Tab leads to the places, however many runs there are; a row that has the focus keeps it while
+    others come in."""
+    runs = Runs(page_stack)
+    runs.ended("held")
+    page = visit("/ui")
+    expect(page.locator("tr[data-run]").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    hands = Keyboard(page)
+    hands.press(page.get_by_role("link", name="Runs", exact=True))
+    held = page.get_by_role("link", name="held").first
+    held.focus()
+    for number in range(3):
+        runs.post(f"new {number}")
+        expect(page.locator(".arrived")).to_contain_text(re.compile(f"^({number + 1}|[0-9]{{2,}}) newer run"))
+    expect(held).to_be_focused()
 
 
 def test_nothing_is_shown_without_a_session(keyed_visit: Visits) -> None:

@@ -17,6 +17,7 @@ import { SignIn } from "./sign_in.js";
 import { signal } from "../vendor/preact.js";
 
 const TRIED_AGAIN_MS = 5000;
+const ROOT = "";
 const problem = signal(/** @type {any} */ (null));
 
 function App() {
@@ -36,7 +37,7 @@ function App() {
 function Page() {
   const [place, id] = parts.value;
   useEffect(() => { if (!place) navigate("/ui/runs", { replace: true }); }, [place]);
-  useFocusAt(`${place} ${id ?? ""}`);
+  useFocusAt(place ? `${place} ${id ?? ""}` : ROOT);
   if (place === "runs" && id) return html`<${Run} key=${id} id=${id} />`;
   if (place === "runs") return html`<${Runs} />`;
   if (place === "compare") return html`<${Compare} />`;
@@ -51,14 +52,17 @@ function Page() {
 }
 
 /**
- * Who comes to another place stands at its content: what had the focus before is gone.
+ * Who comes to another place stands at its content: what had the focus before is gone. Who is led from the root to
+ * the first place has only just come, and begins above the content.
  * @param {string} where
  */
 function useFocusAt(where) {
   const before = useRef(where);
   useEffect(() => {
     if (before.current === where) return;
+    const from = before.current;
     before.current = where;
+    if (from === ROOT) return;
     const focus = document.activeElement;
     if (!focus || focus === document.body) document.getElementById("main")?.focus({ preventScroll: true });
   }, [where]);
