@@ -24,9 +24,6 @@ from tests.support.checks.partitions import PartitionCheck
 Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
 WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")
 
-BEFORE: Final[tuple[Way, ...]] = ("fail_before", "die_before")
-AFTER: Final[tuple[Way, ...]] = ("fail_after", "die_after")
-
 READS: Final = frozenset(
     {
         *("EXISTS", "GET", "HGET", "HGETALL", "HMGET", "INFO", "TIME", "UNWATCH", "WATCH", "XINFO"),
@@ -50,6 +47,8 @@ class Gate:
     `apart`: the ways and commands so far that differ in what they leave behind. What is sent together is cut
     off somewhere: the process hears nothing of any of it, and the server has done what came before the cut.
     Two cuts with nothing but reads between them are one, and so are all cuts in a transaction before EXEC.
+    A process that dies leaves only what is stored and what it did to the world: until it stores something
+    more or `acts`, all its deaths are one. An error it hears of, and goes on from there: each is its own.
     """
 
     def __init__(
@@ -58,6 +57,9 @@ class Gate:
         self.count = 0
         self.struck: str | None = None
         self.apart: list[tuple[Way, int]] = []
+        self._deaths: set[tuple[str, int, int]] = set()
+        self._acts = 0
+        self._stored = 0
         self._at = at
         self._way = way
         self._only = only
@@ -72,13 +74,28 @@ class Gate:
         with self._guard:
             first = self.count + 1
             self.count += len(commands)
-            self.apart += [(way, first) for way in BEFORE]
-            self.apart += [(way, first + place) for place in _storing(commands) for way in AFTER]
+            self._note("fail_before", "die_before", line.name, first)
+            for place in _storing(commands):
+                self._stored += 1
+                self._note("fail_after", "die_after", line.name, first + place)
             if self._at is None or self.struck is not None or not first <= self._at <= self.count:
                 return None
             hit = self._at - first
             self.struck = f"{line.name}: {_shown(commands[hit])}"
         return hit + 1 if self._way.endswith("after") else hit
+
+    def acts(self) -> None:
+        """A process begins with something else, or does what the server does not see: from here on its death
+        leaves something else behind."""
+        with self._guard:
+            self._acts += 1
+
+    def _note(self, error: Way, death: Way, name: str, at: int) -> None:
+        self.apart.append((error, at))
+        left = (name, self._acts, self._stored)
+        if left not in self._deaths:
+            self._deaths.add(left)
+            self.apart.append((death, at))
 
     @property
     def kills(self) -> bool:

@@ -170,6 +170,7 @@ class Scheduled(Reference):
         self.clock.at += minutes * MINUTE
         for _ in range(2 * minutes + 4):
             process = self.harness.orchestrators[0]
+            self.harness.gate.acts()
             try:
                 process.timers.fire_due()
             except FlowEngineError:

@@ -62,6 +62,7 @@ class Overdue:
         harness.gate = harness.orchestrators[0].line.gate = self.gate
         for _ in range(TURNS_AT_MOST):
             process = harness.orchestrators[0]
+            self.gate.acts()
             try:
                 process.timers.fire_due()
             except FlowEngineError:

@@ -101,6 +101,7 @@ class Reference:
         self._api(ask)
 
     def _api(self, ask: Callable[[], T]) -> T:
+        self.harness.gate.acts()
         for _ in range(2):
             try:
                 return ask()
@@ -129,6 +130,7 @@ class Reference:
         """A turn of the timer loop and of the sweep, which survive what strikes them."""
         process = self.harness.orchestrators[0]
         for turn in (process.timers.fire_due, process.sweep.run):
+            self.harness.gate.acts()
             try:
                 turn()
             except FlowEngineError:

@@ -658,7 +658,7 @@ class WorkerProcess(Process):
 
     def assemble(self) -> None:
         """The runner."""
-        self.invoker = ScriptedInvoker(lambda context: self.harness.script(context))
+        self.invoker = ScriptedInvoker(self._act)
         speed = self.harness.speed()
         store = RedisWorkerState(self.state)
         self.runner = Runner(
@@ -688,6 +688,10 @@ class WorkerProcess(Process):
             self.groups.run(held)
         else:
             self.runner.run(held[0])
+
+    def _act(self, context: Context) -> None:
+        self.harness.gate.acts()
+        self.harness.script(context)
 
     def _run_together(self, held: list[Held[Any]]) -> None:
         """Begin async nodes, and report them, in one transaction."""
@@ -774,6 +778,7 @@ class Harness:
 
     def receive(self, outgoing: Outgoing) -> Answered:
         """Results that a worker sends."""
+        self.gate.acts()
         self.received.append(outgoing)
         return self.receiver(outgoing)
 
@@ -914,6 +919,7 @@ class Harness:
         What it did not acknowledge comes back, counted.
         """
         receipt = HeldEntries(entries, self.keys.partition, self.keys.owner)
+        self.gate.acts()
         try:
             process.handle(entries[0].actor, receipt.held())
         except ProcessDied:
@@ -923,9 +929,10 @@ class Harness:
             self.errors.append(error)
         else:
             assert receipt.confirmed == set(range(len(entries))), "returned without settling its message"
-            for entry in entries:
-                left = self.client.xrange(self.stream(entry.queue), entry.id, entry.id)
-                assert not left, "confirmed a message that it had not acknowledged"
+            left = self.client.execute_together(
+                *(("XRANGE", self.stream(entry.queue), entry.id, entry.id) for entry in entries)
+            )
+            assert not any(left), "confirmed a message that it had not acknowledged"
             return True
         for entry in entries:
             self.client.xclaim(self.stream(entry.queue), GROUP, CONSUMER, 0, [entry.id])
