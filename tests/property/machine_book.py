@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
@@ -50,11 +50,14 @@ from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.rigs.harness import Entry, Harness, OrchestratorProcess, Process, silence
 
 SMALL_CHUNK = 2
+COPIED_TOGETHER = 2
 LATER_S = 600.0
 OPEN = ("running", "paused", "cancelling")
 
 LOOKS_AT_ALL = ("start_execution", "stop_execution", "resume_execution", "node_overruled")
 """Messages after which what is ready is dispatched, and what has ended ends."""
+
+Found = TypeVar("Found")
 
 Crash: TypeAlias = tuple[int, Way] | None
 """At which of its commands a process is struck, and how; None: not at all."""
@@ -100,9 +103,10 @@ class _About(msgspec.Struct):
 
 
 class _Run(msgspec.Struct):
-    """Which run a message speaks of."""
+    """Which run of which execution a message speaks of."""
 
-    run: int
+    execution: str
+    run: int = 0
 
 
 class _Mark(msgspec.Struct):
@@ -111,6 +115,14 @@ class _Mark(msgspec.Struct):
     cause: str
     verdict: str
     at: int
+
+
+class Life(msgspec.Struct, eq=False):
+    """One execution, its model, and the messages that have been dealt with of it."""
+
+    execution: str
+    model: Model
+    past: list[Entry] = []
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -129,11 +141,10 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class ExecutionBook(RuleBasedStateMachine):
-    """One execution, its model, and the messages of its past."""
+    """Executions of one plan, the first one and its forks: rules are about one of them at a time (`life`)."""
 
     url: ClassVar[str]
-    model: Model
-    execution: str
+    life: Life
     seen: Seen
 
     def __init__(self) -> None:
@@ -144,17 +155,34 @@ class ExecutionBook(RuleBasedStateMachine):
             client.flushall()
         # So long a lease that none lapses unless a rule says so.
         self.harness = Harness(
-            self.url, settings=Settings(lease_s=60.0), sizes=Sizes(chunk_nodes=SMALL_CHUNK)
+            self.url,
+            settings=Settings(lease_s=60.0),
+            sizes=Sizes(chunk_nodes=SMALL_CHUNK, copied_nodes=COPIED_TOGETHER),
         )
         self.harness.second_orchestrator()
         self.outcomes: list[Outcome] = []
         self.meanwhile: Callable[[], None] | None = None
         self.harness.script = self.work
-        self.past: list[Entry] = []
+        self.lives: list[Life] = []
         self.struck: set[bytes] = set()
         self.stops = False
         self.deleted = False
         self.steered = False
+
+    @property
+    def execution(self) -> str:
+        """The id of the execution that the rules are about."""
+        return self.life.execution
+
+    @property
+    def model(self) -> Model:
+        """What must be stored of it."""
+        return self.life.model
+
+    @property
+    def past(self) -> list[Entry]:
+        """The messages that have been dealt with of it."""
+        return self.life.past
 
     def work(self, context: Context) -> None:
         """What a node's handler does: what the rule wants meanwhile, then it succeeds or fails as that
@@ -213,7 +241,7 @@ class ExecutionBook(RuleBasedStateMachine):
 
     def look(self, *, may_trigger: bool, may_rerun: bool) -> Seen:
         """What there is now."""
-        orders, tasks = self.harness.waiting("orchestrator"), self.harness.tasks()
+        orders, tasks = self.here("orchestrator"), self.tasks()
         past = {entry.actor for entry in self.past}
         owed = {entry.id for entry in orders if entry.id in self.struck}
         kinds = ("retry", "wait", "stop", "timeout", "hooks")
@@ -225,7 +253,7 @@ class ExecutionBook(RuleBasedStateMachine):
             actors=frozenset(past | {entry.actor for entry in orders}),
             tasks=bool(tasks) or "run_node" in past,
             tasks_wait=bool(tasks),
-            old_timers=any(e.actor == "timer_fired" and e.id not in owed for e in (*orders, *self.past)),
+            old_timers=any(e.actor == "timer_fired" and e.id not in owed for e in self.past),
             begun=bool(self.begun()),
             timers=frozenset(k for k in kinds if self.harness.client.exists(self.harness.keys.timers(k))),
         )
@@ -242,30 +270,42 @@ class ExecutionBook(RuleBasedStateMachine):
 
     def owed(self) -> list[Entry]:
         """What a process held that was struck, and has not been dealt with since."""
-        return [entry for entry in self.harness.waiting("orchestrator") if entry.id in self.struck]
+        return [entry for entry in self.here("orchestrator") if entry.id in self.struck]
 
     def waiting(self) -> list[Entry]:
         """All messages that wait."""
-        return [*self.harness.waiting("orchestrator"), *self.harness.tasks()]
+        return [*self.here("orchestrator"), *self.tasks()]
+
+    def here(self, queue: str) -> list[Entry]:
+        """The messages of a queue that wait and are about this execution."""
+        return [entry for entry in self.harness.waiting(queue) if self.is_mine(entry)]
+
+    def tasks(self) -> list[Entry]:
+        """The tasks of this execution that wait."""
+        return [entry for entry in self.harness.tasks() if self.is_mine(entry)]
+
+    def is_mine(self, entry: Entry) -> bool:
+        """Whether a message is about this execution."""
+        return msgspec.json.decode(entry.payload, type=_Run).execution == self.execution
 
     def orders(self, actor: str) -> list[Entry]:
         """The orchestrator's messages of one kind: those that wait, and those of the past."""
-        waiting = [e for e in self.harness.waiting("orchestrator") if e.actor == actor]
+        waiting = [e for e in self.here("orchestrator") if e.actor == actor]
         return waiting + [e for e in self.past if e.actor == actor and e not in waiting]
 
     def may_end_yet(self) -> bool:
         """Whether a message waits that ends the execution once nothing is left of it."""
-        waiting = self.harness.waiting("orchestrator")
+        waiting = self.here("orchestrator")
         return any(e.id in self.struck or e.actor in LOOKS_AT_ALL for e in waiting)
 
     def is_looked_at(self) -> bool:
         """Whether a message waits that lets an orchestrator look at all nodes of this run."""
-        waiting = self.harness.waiting("orchestrator")
+        waiting = self.here("orchestrator")
         return any(e.actor in LOOKS_AT_ALL and self.speaks_of_now(e) for e in waiting)
 
     def all_tasks(self) -> list[Entry]:
         """The tasks that wait, and those of the past."""
-        waiting = self.harness.tasks()
+        waiting = self.tasks()
         known = {task.place for task in waiting}
         return waiting + [e for e in self.past if e.actor == "run_node" and e.place not in known]
 
@@ -285,12 +325,12 @@ class ExecutionBook(RuleBasedStateMachine):
     def old_timers(self) -> list[Entry]:
         """The messages of timers that have been dealt with to the end."""
         owed = {entry.id for entry in self.owed()}
-        return [entry for entry in self.orders("timer_fired") if entry.id not in owed]
+        return [entry for entry in self.past if entry.actor == "timer_fired" and entry.id not in owed]
 
     def deliver(self, batch: Sequence[Entry], crash: Crash, process: OrchestratorProcess) -> bool:
         """Give a batch to an orchestrator; False if it was struck: then the batch comes again some time."""
         self.follow_stage()
-        self.past += [entry for entry in batch if entry not in self.past]
+        self.past.extend([entry for entry in batch if entry not in self.past])
         with struck(process, crash):
             delivered = self.harness.deliver(process, *batch)
         assert delivered or crash is not None
@@ -425,6 +465,23 @@ class ExecutionBook(RuleBasedStateMachine):
         early = [n for n in ended if records(n).skipped == "ended_early" or records(n).status == "cancelled"]
         self.model.stop_nodes(running, early)
 
+    def left_of_all(self) -> list[set[str]]:
+        """What `left_to_workers` says of each execution."""
+        return [self.about(life, self.left_to_workers) for life in self.lives]
+
+    def note_ended_of_all(self, running: Sequence[Collection[str]]) -> None:
+        """`note_ended` of each execution."""
+        for life, left in zip(self.lives, running, strict=True):
+            self.about(life, partial(self.note_ended, left))
+
+    def about(self, life: Life, look: Callable[[], Found]) -> Found:
+        """What a look finds that is about this execution."""
+        before, self.life = self.life, life
+        try:
+            return look()
+        finally:
+            self.life = before
+
     def speaks_of_now(self, entry: Entry) -> bool:
         """Whether a message speaks of this run."""
         return msgspec.json.decode(entry.payload, type=_Run).run == self.model.run
@@ -439,7 +496,7 @@ class ExecutionBook(RuleBasedStateMachine):
             return begun
         if late_s >= self.harness.settings.lease_s:
             return set()
-        held = {task.id.decode() for task in self.harness.tasks()}
+        held = {task.id.decode() for task in self.tasks()}
         places = {
             node: self.harness.begun(self.execution, node, self.model.dispatch[node]).place for node in begun
         }
@@ -503,7 +560,7 @@ class ExecutionBook(RuleBasedStateMachine):
         """Whether the worker that began an attempt an hour ago still has it."""
         begun = self.harness.begun(self.execution, timer.node, timer.dispatch)
         at = begun.place.partition("/")[0]
-        counts = [task.deliveries for task in self.harness.tasks() if task.id.decode() == at]
+        counts = [task.deliveries for task in self.tasks() if task.id.decode() == at]
         return counts == [begun.delivery] and begun.at < self.harness.now() - 1_000_000
 
     def dispatches(self, batch: Sequence[Entry]) -> set[tuple[str, int]]:

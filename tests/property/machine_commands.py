@@ -47,14 +47,14 @@ class CommandRules(ExecutionBook):
         """A trigger is refused, and the sweep finds nothing to repair, wherever one of its turns is cut."""
         with pytest.raises(WrongStateError):
             self.harness.trigger(self.execution)
-        process, running = self.harness.orchestrators[0], self.left_to_workers()
+        process, running = self.harness.orchestrators[0], self.left_of_all()
         for strike in (None, crash, None, None):
             with struck(process, strike):
                 try:
                     assert process.sweep.run() == 0
                 except FlowEngineError:
                     assert strike is not None
-        self.note_ended(running)
+        self.note_ended_of_all(running)
 
     @precondition(lambda self: self.stops)
     @rule(crash=crashes(12))

@@ -64,11 +64,12 @@ class RerunRules(CommandRules):
         assert stored == self.model.run
 
 
-def begun_again(model: Model, named: Collection[str]) -> set[str]:
-    """The nodes that begin again with these: all below them, and what a stop has left undecided."""
+def begun_again(model: Model, named: Collection[str], untaken: Collection[str] = ()) -> set[str]:
+    """The nodes that begin again with these: all below them, and what a stop has left undecided. `untaken`:
+    what has not ended, and so begins from its start in a new execution."""
     found = {node for listed in model.stages.values() for node in listed}
     for node in parents_first(model.graph):
         undecided = model.status[node] == "cancelled" or node in model.ended_early or node in model.ends
-        if undecided or node in named or not found.isdisjoint(model.graph[node]):
+        if undecided or node in named or node in untaken or not found.isdisjoint(model.graph[node]):
             found.add(node)
     return found

@@ -4,9 +4,9 @@ Callbacks come late, twice, out of order and under two orchestrators at once; pr
 die or fail at any command, and what they held comes again when other things have happened; nodes time
 out; executions are cancelled and stopped, by an `end`, by failures and by their timeouts; operators pause
 them, let them go on, and end nodes; those that failed or were cancelled are triggered again, and ended ones
-are run again from some of their nodes, while the past still sends its callbacks. After each step every
-invariant holds and the store says what the model says: where something that was struck is still to come
-again, it may be behind, by what can only follow from that.
+are run again from some of their nodes, in new executions too, while the past still sends its callbacks.
+After each step every invariant holds and the store says what the model says: where something that was struck
+is still to come again, it may be behind, by what can only follow from that.
 `FLOWENGINE_FAULT_EXAMPLES` makes it run for longer; `FLOWENGINE_FAULT_SHRINK=1` makes it look for the
 shortest way to a failure.
 """
@@ -27,7 +27,8 @@ from flowengine.store import keys
 from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.stages import OUTPUTS_NODE
 from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
-from tests.property.machine_book import WORDS, Crash, crashes, outcomes, ways
+from tests.property.machine_book import WORDS, Crash, Life, crashes, outcomes, ways
+from tests.property.machine_forks import ForkRules
 from tests.property.machine_stops import StopRules
 from tests.support.checks.invariants import Stored, check_everything
 from tests.support.checks.reference_model import LEFT, Graph, Model, Outcome, Says
@@ -43,8 +44,8 @@ TIME_LIMIT_MS = 3_600_000
 Besides: TypeAlias = Literal["nothing", "trigger", "cancel", "pause", "overrule"]
 
 
-class ExecutionMachine(StopRules):
-    """One execution, from its creation to its last end."""
+class ExecutionMachine(StopRules, ForkRules):
+    """One execution, from its creation to its last end, and those that are made of it."""
 
     @initialize(
         graph=graphs(),
@@ -86,7 +87,7 @@ class ExecutionMachine(StopRules):
             says = says and _without_contradiction(says, ends, fails)
         if quick:
             self.harness.be_quick()
-        self.model = Model(
+        model = Model(
             whole, says, ends=ends, stops_on_failure=overall.stops_on_failure, stages=names_of(hooks)
         )
         waiting = data.draw(st.sets(st.sampled_from(list(whole)))) if threadless else ()
@@ -99,7 +100,8 @@ class ExecutionMachine(StopRules):
             stages=stages_of(hooks),
             waiting=waiting,
         )
-        self.execution = self.harness.create(plan)
+        self.life = Life(self.harness.create(plan), model)
+        self.lives.append(self.life)
         if begun:
             self.trigger()
 
@@ -149,7 +151,7 @@ class ExecutionMachine(StopRules):
     @rule(data=st.data(), at=st.integers(1, 12), way=ways, outcome=outcomes)
     def drop_worker(self, data: st.DataObject, at: int, way: Way, outcome: Outcome) -> None:
         """A worker is struck while it runs a task; the task comes back unless its report got through."""
-        task = data.draw(st.sampled_from(self.harness.tasks()))
+        task = data.draw(st.sampled_from(self.tasks()))
         self.past.append(task)
         self.outcomes.append(outcome)
         worker = self.harness.workers[0]
@@ -203,7 +205,7 @@ class ExecutionMachine(StopRules):
         node, dispatch = data.draw(st.sampled_from(self.begun()))
         self.harness.make_overdue(self.execution, node, dispatch)
         begun = self.harness.begun(self.execution, node, dispatch)
-        for task in self.harness.tasks():
+        for task in self.tasks():
             if task.place == begun.place:
                 deliveries = begun.delivery if hangs else begun.delivery + 1
                 self.harness.still_holding(msgspec.structs.replace(task, deliveries=deliveries))
@@ -248,6 +250,10 @@ class ExecutionMachine(StopRules):
             self.compare(self.stored())
         self.seen = self.look(may_trigger=self.may_trigger, may_rerun=self.may_rerun)
 
+    def is_paused(self) -> bool:
+        """Whether it is, by what is stored."""
+        return self.status == "paused"
+
     def compare(self, stored: Stored) -> None:
         """Assert that what is stored is what the model says, or may still become so."""
         self.follow_stage()
@@ -275,16 +281,17 @@ class ExecutionMachine(StopRules):
         """Let everything that waits happen: the execution ends, and nothing is left to do. Perhaps it is
         deleted first, whatever it is about: then nothing is left of it."""
         try:
-            if hasattr(self, "execution"):
+            if self.lives:
                 self.outcomes.append("completed")
                 if self.deleted:
                     self.harness.delete(self.execution, force=True)
                 elif self.model.execution_status == "pending":
                     self.trigger()
                 self.harness.drain()
-                if not self.deleted and self.status == "paused":
-                    self.harness.api.executions.resume(self.execution)
-                    self.harness.drain()
+                for life in self.lives:
+                    if not (self.deleted and life is self.life) and self.about(life, self.is_paused):
+                        self.harness.api.executions.resume(life.execution)
+                self.harness.drain()
                 assert not self.harness.client.zrange(keys.of().index("running"), 0, -1)
                 check_everything(self.harness.client)
                 left = list(self.harness.client.scan_iter(f"fe:x:{self.execution}:*"))

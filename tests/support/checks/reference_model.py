@@ -5,6 +5,7 @@ Statuses only: no counters, no transactions, no messages. Graphs are given as pa
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -241,8 +242,14 @@ class Model:
         if self.run == 0:
             self.begin_again(self.graph)
             return
+        reset = self.reset_by_trigger()
+        hooks = {node for listed in self.stages.values() for node in listed}
+        stopped = {node for node in reset if self.status[node] in ("failed", "cancelled")} - hooks
+        self.begin_again(reset, {node for node in stopped if reset.isdisjoint(self.graph[node])})
+
+    def reset_by_trigger(self, untaken: Collection[str] = ()) -> set[str]:
+        """What a trigger runs again. `untaken`: what has not ended, and begins again in a new execution."""
         reset: set[str] = {node for listed in self.stages.values() for node in listed}
-        hooks = set(reset)
         for node in parents_first(self.graph):
             above = [parent for parent in self.graph[node] if parent in reset]
             stays = (
@@ -250,10 +257,23 @@ class Model:
                 and self.status[node] == "completed"
                 and any(self.status[p] == "completed" for p in self.graph[node] if p not in reset)
             )
-            if self._is_to_repeat(node) or (above and not stays):
+            if self._is_to_repeat(node) or node in untaken or (above and not stays):
                 reset.add(node)
-        stopped = {node for node in reset if self.status[node] in ("failed", "cancelled")} - hooks
-        self.begin_again(reset, {node for node in stopped if reset.isdisjoint(self.graph[node])})
+        return reset
+
+    def fork(self, reset: Collection[str], skipped: Collection[str] = ()) -> Model:
+        """A new execution of this one: these begin there from their start or are skipped, the rest is as
+        here."""
+        made = copy.deepcopy(self)
+        made.run = 1
+        made.kept.clear()
+        made.attempt |= dict.fromkeys(reset, 0)
+        made.dispatch |= dict.fromkeys(reset, 0)
+        made.begin_again(reset)
+        for node in skipped:
+            made.status[node] = "skipped"
+            made.ended_ahead.add(node)
+        return made
 
     def begin_again(self, reset: Collection[str], going_on: Collection[str] = ()) -> None:
         """A run begins in which these nodes are pending; some of them go on with the iteration that they had
