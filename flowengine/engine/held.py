@@ -7,7 +7,12 @@ by itself; those that one transaction settles are acknowledged together, in two 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from flowengine.errors import ConflictError, StoreUnavailableError
+
+PASSING: Final = (ConflictError, StoreUnavailableError)
+"""Errors that say nothing of a message: it comes back until it can be dealt with."""
 
 PayloadT = TypeVar("PayloadT")
 OtherT = TypeVar("OtherT")

@@ -27,7 +27,7 @@ from flowengine.engine.advancing.steps.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.steps.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.forking.copy_step import CopyStep, ForkStore
-from flowengine.engine.held import Held, HeldTogether, unheld
+from flowengine.engine.held import PASSING, Held, HeldTogether, unheld
 from flowengine.engine.limits.line_step import LineStep
 from flowengine.engine.limits.standers import LineStore
 from flowengine.engine.ports import Committed
@@ -72,8 +72,6 @@ T = TypeVar("T")
 TRIES: Final = 12
 LAST_DELIVERY: Final = 5
 """A message that raises each time is let go of at this delivery."""
-PASSING: Final = (ConflictError, StoreUnavailableError)
-"""What says nothing of the message: it comes back until it can be dealt with."""
 
 
 class OrchestratorStore(LineStore, ForkStore, Protocol):

@@ -19,12 +19,11 @@ from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import Found, RerunAsked, find, rerun
-from flowengine.engine.held import Held
+from flowengine.engine.held import PASSING, Held
 from flowengine.engine.ports import Acknowledge, Candidates, CommandUnit, Committed
 from flowengine.errors import (
     ConcurrencyLimitError,
     ExecutionNotFoundError,
-    FlowEngineError,
     StoreFullError,
     TooManyExecutionsError,
     WrongStateError,
@@ -166,7 +165,7 @@ class BulkStep:
         keep the sweep from all else, which sends it again. Raises ConflictError, StoreUnavailableError."""
         try:
             self._fire(held)
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:
@@ -300,7 +299,7 @@ class _Walk:
             return NOT_FOUND
         except WrongStateError:
             return state_of(record)
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception:
             if not passes_over:
@@ -328,7 +327,7 @@ class _Walk:
             self._count(state_of(self._record))
         except (TooManyExecutionsError, ConcurrencyLimitError, StoreFullError) as error:
             self._count(error.code)
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception:
             if not passes_over:
@@ -376,7 +375,7 @@ def _records(
         return {}
     try:
         return dict(zip(executions, store.records(executions), strict=True))
-    except FlowEngineError:
+    except PASSING:
         raise
     except Exception:
         if not passes_over:

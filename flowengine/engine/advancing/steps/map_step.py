@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 import structlog
 
-from flowengine.engine.held import Held, HeldTogether
+from flowengine.engine.held import PASSING, Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, ItemKey, ItemToSend, MapNumbers, NodeKey, Reading, Unit
-from flowengine.errors import ConflictError, FlowEngineError
+from flowengine.errors import ConflictError
 from flowengine.execution.changes import ArmTimer, Change, CountItems, Send, SendItems, WriteTry
 from flowengine.execution.messages import Callback, ItemTry, NextTry, RunNode
 from flowengine.execution.records import UNTOUCHED, ItemChildren, ItemRecord, NodeRecord
@@ -87,7 +87,7 @@ class MapStep:
             try:
                 self._finish(held)
                 return
-            except FlowEngineError:
+            except PASSING:
                 raise
             except Exception:
                 log.warning("callback.batch_failed", size=len(held), exc_info=True)
@@ -97,7 +97,7 @@ class MapStep:
     def _finish_alone(self, held: Held[Callback]) -> None:
         try:
             self._finish([held])
-        except FlowEngineError:
+        except PASSING:
             raise
         except Exception as error:
             if held.delivery < LAST_DELIVERY:
