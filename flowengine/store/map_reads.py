@@ -280,9 +280,18 @@ def stored_items(state: RedisState, execution: str, node: str, indexes: Sequence
 
 
 def has_items_begun(state: RedisState, execution: str, node: str, dispatch: int) -> bool:
-    """Whether it is noted that an item of this dispatch runs: by a worker, or as a child."""
-    (fields,) = state.sessions.here().call([("HKEYS", state.keys.started(execution))])
-    return any(keys.is_item_start(field, node, dispatch) for field in fields)
+    """Whether it is noted that an item of this dispatch runs: by a worker, or as a child.
+
+    Asked at each report while a map is stopped: so it ends at the first such note, and the notes of ten
+    thousand items are not read for each of them.
+    """
+    name, cursor = state.keys.started(execution), b"0"
+    while True:
+        ((cursor, noted),) = state.sessions.here().call([("HSCAN", name, cursor, "COUNT", AT_ONCE)])
+        if any(keys.is_item_start(field, node, dispatch) for field in noted[::2]):
+            return True
+        if int(cursor) == 0:
+            return False
 
 
 def children_of_items(state: RedisState, execution: str, node: str) -> list[tuple[int, str]]:

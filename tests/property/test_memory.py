@@ -120,6 +120,7 @@ SENT: Final = st.one_of(
     command("HMGET", "hash", some(texts())),
     command("HGETALL", "hash"),
     command("HKEYS", "hash"),
+    command("HSCAN", "hash", 0, "COUNT", 10),
     command("HLEN", "hash"),
     command("HEXISTS", "hash", texts()),
     command("HSTRLEN", "hash", texts()),

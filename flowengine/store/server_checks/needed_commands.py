@@ -93,6 +93,7 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
 _OF_MAPS: Final[tuple[Command, ...]] = (
     ("HLEN", _NAMES.items_ended(_ID, "a")),
     ("HKEYS", _NAMES.map(_ID, "a")),
+    ("HSCAN", _STARTED, 0, "COUNT", 1),
     ("HSTRLEN", _NAMES.items_ended(_ID, "a"), "0"),
     ("LRANGE", _NAMES.items(_ID, "a"), 0, 0),
 )

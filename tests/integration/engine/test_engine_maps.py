@@ -314,6 +314,21 @@ def test_a_cancelled_map_waits_for_the_items_that_run(harness: Harness) -> None:
     assert harness.statuses(execution)["each"] == "cancelled"
 
 
+@pytest.mark.corrupts
+def test_whether_items_run_is_asked_without_reading_all_that_run(harness: Harness) -> None:
+    """Each report of a map that is stopped asks: of five thousand items that would be millions of notes."""
+    started = harness.keys.started("x")
+    harness.client.hset(started, mapping={f"each#{index}:3": "1|1|1-0/w" for index in range(5000)})
+    state = harness.orchestrators[0].state
+    harness.client.config_resetstat()
+    assert state.has_items_begun("x", "each", 3)
+    scans = harness.client.info("commandstats")["cmdstat_hscan"]
+    assert scans["calls"] == 1
+    assert not state.has_items_begun("x", "each", 2)
+    assert not state.has_items_begun("x", "other", 3)
+    harness.client.delete(started)
+
+
 def test_an_operator_ends_an_open_map(harness: Harness) -> None:
     """Its items that still run are stale, and nothing else is sent."""
     execution = harness.begin(map_plan(list(range(5)), max_concurrent=2))
