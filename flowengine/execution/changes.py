@@ -320,11 +320,13 @@ class ReopenMap(msgspec.Struct, frozen=True):
 
 class ChooseItems(msgspec.Struct, frozen=True):
     """Of the items of an ended map these begin again: what has become of them goes, and `freed` bytes of
-    results that count. They are listed until the node's task has told of them."""
+    results that count. They are listed, and sent once the node's task has told of them. Behind them those
+    are listed that are `resting`: they are not sent, and keep their numbers."""
 
     node: str
     left: tuple[tuple[int, int], ...]
     freed: int = 0
+    resting: tuple[tuple[int, int], ...] = ()
 
 
 class WriteTry(msgspec.Struct, frozen=True):

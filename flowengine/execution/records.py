@@ -113,6 +113,11 @@ class MapRecord(
         """Whether a map that has ended did so with its items: no stop and no operator has ended it."""
         return bool(self.completed or self.failed or not self.total)
 
+    @property
+    def to_run(self) -> int:
+        """How many of its items its run runs."""
+        return self.total - self.kept - self.out
+
     def is_over(self, now: int) -> bool:
         """Whether no item may begin any more, for its time."""
         return bool(self.until) and now >= self.until

@@ -15,7 +15,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:map:NODE | hash | of a map: `sent`, how many of its items have been; `f:INDEX`: it failed |
 | fe:x:ID:items:NODE | list | its items, each a StoredItem |
 | fe:x:ID:ended:NODE | hash | index -> an ItemRecord, of each item that has ended; not WATCHed |
-| fe:x:ID:todo:NODE | list | INDEX:ANSWERED of the items that a later run sends, where it keeps others |
+| fe:x:ID:todo:NODE | list | INDEX:ANSWERED of the items that a later run sends, then of those that rest |
 | fe:x:ID:try:NODE:INDEX | hash | `state` of an item that is tried again, a NodeRecord; expires by itself |
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome`; `seed` |
 | fe:x:ID:started | hash | NODE:DISPATCH, NODE#ITEM:DISPATCH -> DELIVERY:MILLISECONDS:PLACE |

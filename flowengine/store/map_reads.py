@@ -139,7 +139,8 @@ def item_states(
         ]
     )
     number = int(sent or 0)
-    listed = [int(each.partition(b":")[0]) for each in todo] if again else []
+    runs = 0 if record.map is None else record.map.to_run
+    listed = [int(each.partition(b":")[0]) for each in todo[:runs]] if again else []
     in_flight, to_run = set(listed[:number]) if again else range(number), set(listed)
     small = [index for index, size in zip(indexes, sizes, strict=True) if 0 < size <= SHOWN_BYTES]
     found: dict[int, ItemRecord] = {}
@@ -210,7 +211,7 @@ def items_left(
     if record is None:
         return []
     if record.chosen:
-        return sorted(_listed(state, execution, node).items())
+        return [*_listed(state, execution, node).items()][: record.to_run]
     known = known_items(state, execution, node, record.total, ())
     return list(choose(known, (), with_unfinished=True).left)
 
@@ -253,8 +254,8 @@ def _indexes(
 
 
 def _listed(state: RedisState, execution: str, node: str) -> dict[int, int]:
-    """The items that its last run was to run, if these were not all, with the number in each idempotency
-    key."""
+    """The items that its last run was to run, if these were not all, and then those that rest, with the
+    number in each idempotency key."""
     (listed,) = state.sessions.retrying_read([("LRANGE", state.keys.items_todo(execution, node), 0, -1)])
     return dict(tuple(map(int, each.split(b":"))) for each in listed)  # type: ignore[misc]
 

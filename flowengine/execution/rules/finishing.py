@@ -332,20 +332,19 @@ def _open_map(report: _Report, expanded: Expanded) -> Decision:
     before, node, left = report.before.map, report.callback.node, expanded.left
     if left is not None and before is not None:
         record = replace(_ended(report), map=reopened(before, left, report.grounds.now))
-        stored: Change = ReopenMap(node, left)
+        # Those that a rerun has chosen are listed since it began.
+        stored: tuple[Change, ...] = () if before.chosen else (ReopenMap(node, left),)
     elif expanded.items:
         children = _children_of_items(report)
-        record, stored = (
-            replace(_ended(report), map=map_of(expanded, report.grounds.now, children)),
-            OpenMap(node, items_to_store(expanded)),
-        )
+        record = replace(_ended(report), map=map_of(expanded, report.grounds.now, children))
+        stored = (OpenMap(node, items_to_store(expanded)),)
     else:
         record = replace(_ended(report), map=map_of(expanded, report.grounds.now))
         return _end_items(report, record, ItemsEnded(0, 0))
     opened = replace(record, status=after(report.before.status, "open"), finished_at=None)
     changes = (
         Write(node, opened),
-        stored,
+        *stored,
         *report.forget,
         _happened(report, opened, "node_opened", None),
     )

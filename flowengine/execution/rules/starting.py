@@ -228,7 +228,7 @@ def begin_again(
             happened += () if goes_on else forget(policy, node.id, before)
             happened += [DropMap(node.id)] if before.map is not None and not keeps else []
             if chosen is not None:
-                happened.append(ChooseItems(node.id, chosen.left, chosen.freed))
+                happened.append(ChooseItems(node.id, chosen.left, chosen.freed, chosen.resting))
                 freed += chosen.freed
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:

@@ -39,6 +39,9 @@ def reopening_map(names: keys.Keys, execution: str, change: ReopenMap) -> Iterat
 def choosing_items(names: keys.Keys, execution: str, change: ChooseItems) -> Iterator[Command]:
     """List the items that begin again, in place of what has become of them."""
     yield from _listing(names, execution, change.node, change.left)
+    for first in range(0, len(change.resting), AT_ONCE):
+        resting = change.resting[first : first + AT_ONCE]
+        yield ("RPUSH", names.items_todo(execution, change.node), *map(_listed, resting))
     if change.freed:
         yield ("HINCRBY", names.counts(execution), keys.map_bytes_field(change.node), -change.freed)
 
@@ -52,9 +55,14 @@ def _listing(
     yield ("HSET", sent, keys.SENT, 0)
     for first in range(0, len(listed), AT_ONCE):
         left = listed[first : first + AT_ONCE]
-        yield ("RPUSH", todo, *[f"{index}:{answered}" for index, answered in left])
+        yield ("RPUSH", todo, *map(_listed, left))
         yield ("HDEL", names.items_ended(execution, node), *[index for index, _ in left])
         yield ("HDEL", sent, *[keys.failure_field(index) for index, _ in left])
+
+
+def _listed(item: tuple[int, int]) -> str:
+    index, answered = item
+    return f"{index}:{answered}"
 
 
 def noting_child(names: keys.Keys, execution: str, change: NoteChild) -> Command:

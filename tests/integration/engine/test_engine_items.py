@@ -153,6 +153,30 @@ def test_an_item_that_completed_is_another_call_for_its_service(harness: Harness
     assert output(harness, execution)["result"] == [2, 3]
 
 
+@pytest.mark.proves("map-items-again")
+def test_an_item_that_is_not_named_again_keeps_the_key_that_it_was_to_have(harness: Harness) -> None:
+    """It was to run again, was stopped before, and runs in a later run than the others."""
+    execution = harness.begin(map_plan([1, 2, 3]))
+    used: list[str] = []
+
+    def script(context: Context) -> None:
+        if context.node_id == "each":
+            used.append(context.idempotency_key.removeprefix(execution))
+
+    harness.script = script
+    harness.drain()
+    used.clear()
+    rerun(harness, execution, some("0", "1"))
+    harness.cancel(execution)
+    harness.drain()
+    for keys in (["0"], ["2"], ["1"]):
+        rerun(harness, execution, some(*keys))
+        harness.drain()
+        check(harness.client, execution)
+    assert used == ["-2-each-0", "-2-each-2", "-2-each-1"]
+    assert output(harness, execution)["result"] == [2, 3, 4]
+
+
 def test_large_results_that_go_count_no_more(harness: Harness, check_invariants: CheckEverything) -> None:
     """And those that come in their place do."""
     execution = ended(harness, texts_plan("x" * 5000, "y" * 6000, "z"))

@@ -65,6 +65,14 @@ def test_an_item_that_was_to_run_again_and_did_not_has_the_key_that_it_was_to_ha
     assert choose(known, "df", with_unfinished=False).left == ((3, 1), (5, 4))
 
 
+def test_an_item_that_is_not_named_again_before_it_has_run_keeps_its_number() -> None:
+    """It rests, and has that number whenever it runs."""
+    known = replace(KNOWN, answered={5: 4, 3: 9, 0: 2})
+    chosen = choose(known, "d", with_unfinished=False)
+    assert (chosen.left, chosen.out, chosen.resting) == (((3, 1),), 1, ((5, 4),))
+    assert choose(known, "d", with_unfinished=True).resting == ()
+
+
 def test_the_record_says_what_stays_until_another_run_begins() -> None:
     """The numbers of a run before are gone."""
     record = MapRecord(6, 2, 1, kept=1, completed=3, failed=2, max_ms=60_000, until=70_000)

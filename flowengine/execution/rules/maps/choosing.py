@@ -37,13 +37,15 @@ class KnownItems(msgspec.Struct, frozen=True):
 class ChosenItems(msgspec.Struct, frozen=True):
     """The items of a map that run again, each with the number in its idempotency key. Of the others
     `reused` have completed, `stays` have failed, and `out` have not ended. `freed`: bytes that count of the
-    results that go."""
+    results that go. `resting`: those of the others that have not ended and were answered before, each with
+    the number that it is to have once it runs."""
 
     left: tuple[tuple[int, int], ...]
     reused: int = 0
     stays: int = 0
     out: int = 0
     freed: int = 0
+    resting: tuple[tuple[int, int], ...] = ()
 
 
 def choose(known: KnownItems, keys: Collection[str], *, with_unfinished: bool) -> ChosenItems:
@@ -64,7 +66,9 @@ def choose(known: KnownItems, keys: Collection[str], *, with_unfinished: bool) -
         freed += item.counted
     stays = len(failed - chosen)
     reused = len(set(known.completed) - chosen)
-    return ChosenItems(tuple(left), reused, stays, len(unfinished - chosen) - stays, freed)
+    out = sorted(unfinished - failed - chosen)
+    resting = tuple([(index, known.answered[index]) for index in out if known.answered.get(index)])
+    return ChosenItems(tuple(left), reused, stays, len(out), freed, resting)
 
 
 def record_of_chosen(record: MapRecord, chosen: ChosenItems) -> MapRecord:

@@ -41,7 +41,7 @@ def items_ended(map_record: MapRecord, far: Far, failures: Sequence[Failure], no
     An item that has not run, and does not in this run, counts as one that has failed.
     """
     completed = map_record.kept + far.ended - far.failed
-    all_ended = far.ended >= map_record.total - map_record.kept - map_record.out
+    all_ended = far.ended >= map_record.to_run
     if far.failed + map_record.out <= map_record.tolerated and all_ended:
         return ItemsEnded(completed, far.failed)
     error = _error(map_record, far, failures)

@@ -47,7 +47,7 @@ def due(record: MapRecord, far: Far, now: int) -> Next:
     where half of the window is free, so that one transaction sends many. Once too many have failed, or the
     time of the map is over, none is sent, and the node ends with those in flight.
     """
-    to_run = record.total - record.kept - record.out
+    to_run = record.to_run
     if far.ended >= to_run:
         return "end"
     in_flight = far.sent - far.ended
