@@ -92,6 +92,7 @@ def _attempts(view: NodeView, stored: StoredNode) -> Iterator[AttemptView]:
             delivery=attempt.delivery or None,
             error=attempt.error,
             iteration=attempt.iteration or msgspec.UNSET,
+            child=attempt.child or msgspec.UNSET,
         )
 
 
@@ -115,10 +116,20 @@ def _rendered(store: NodeStore, asked: _Asked, limits: Limits) -> bytes:
     run = Run(asked.execution, asked.execution_record.run, asked.execution_record.correlation_id)
     task = task_of(asked.plan, asked.position, asked.record, run)
     start = _start(store, asked, task, limits.max_read_bytes)
-    start = msgspec.structs.replace(start, previous=asked.previous)
+    start = msgspec.structs.replace(start, previous=_previous(store, task, asked.previous))
     scope = node_scope(task, start, lambda name: MASK, limits.max_rendered_chars)
     config = jsonvalue.decode(bytes(task.config))
     return jsonvalue.encode(render(config, scope, max_chars=limits.max_rendered_chars))
+
+
+def _previous(store: NodeStore, task: RunNode, own: bytes | None) -> bytes | None:
+    """What the iteration before has given: the node's own, or that of the group around it which repeats."""
+    within = task.within
+    if within is None or not task.looks_back:
+        return own
+    around = store.stored_node(within.execution, within.node)
+    repeated = around.state.record.repeated
+    return around.previous if repeated is not None and repeated.ended + 1 == within.number else None
 
 
 def _start(store: NodeStore, asked: _Asked, task: RunNode, max_read_bytes: int) -> Start:

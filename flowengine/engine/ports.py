@@ -304,7 +304,8 @@ class Start(msgspec.Struct, frozen=True):
     milliseconds since the epoch. `noted`: whether the start is written down. `stopping`: its execution is
     being stopped, so that the node is not to begin. `given`: what the execution is given, as far as the
     node's templates read it. `previous`: what its iteration before has given, as JSON, where they read that.
-    `held`: the items around its group that they read, each as it is stored.
+    `held`: the items around its group that they read, each as it is stored. `response`: what the child has
+    given of the iteration that it judges, as JSON.
     """
 
     wanted: bool
@@ -318,6 +319,7 @@ class Start(msgspec.Struct, frozen=True):
     given: Given = NOTHING_GIVEN
     previous: bytes | None = None
     held: tuple[bytes | None, ...] = ()
+    response: bytes | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):

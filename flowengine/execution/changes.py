@@ -243,7 +243,8 @@ class Dispatch(msgspec.Struct, frozen=True):
 
     `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
     `crowd`: it is one of many that one execution sends at once, and goes behind the queue. `iteration`: that
-    which has ended with this. `priority`: that of its execution.
+    which has ended with this. `priority`: that of its execution. `response`: what its child has given, of a
+    group that repeats.
     """
 
     record: NodeRecord
@@ -253,6 +254,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     iteration: Iteration | None = None
     crowd: bool = False
     priority: Priority = NORMAL
+    response: msgspec.Raw | None = None
 
 
 class CountDown(msgspec.Struct, frozen=True):

@@ -72,8 +72,9 @@ BEGUN: Final = "s"
 
 WAITS_FOR: Final = "for:"
 """What the detail of a `node_waiting` begins with where the node waits for no other try."""
-INITIAL_DELAY: Final = f"{WAITS_FOR}repeat"
-"""That of a node which repeats and has not begun its first iteration."""
+BY_REPEAT: Final = f"{WAITS_FOR}repeat"
+"""That of a node which repeats and has not begun its first iteration, or of which an iteration has ended
+while its execution is paused, so that nobody has said yet what follows."""
 
 KEPT_ENTRIES: Final = 50_000
 """So many entries of an event stream are kept at most, the newest."""

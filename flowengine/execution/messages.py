@@ -17,7 +17,7 @@ from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Ou
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 from flowengine.workflow.children.group import Outer
-from flowengine.workflow.children.lineage import HeldItem
+from flowengine.workflow.children.lineage import HeldItem, HeldIteration
 from flowengine.workflow.limits.declared import CachePolicy
 from flowengine.workflow.repeating.repeat import Repeat
 
@@ -195,7 +195,10 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left to do. `until`: when it has to have ended, in milliseconds since the epoch, whatever `timeout_ms`
     says; 0: then. `calls_back`: a callback follows.
     `cache`: what it gives is kept, and what was kept is given in place of a call, unless it is `fresh`.
-    `held`: the items of maps around its group that its templates read, the outermost first.
+    `held`: the items of maps around its group that its templates read, the outermost first. `judges`: it is a
+    group whose iteration has given what its record's key holds; there is no handler to call, and it is to be
+    said what follows. `within`: the iteration of a group around it that its templates read, and, if it
+    `looks_back`, what the one before has given.
     """
 
     execution: str
@@ -233,6 +236,9 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fresh: bool = False
     until: int = 0
     held: tuple[HeldItem, ...] = ()
+    judges: bool = False
+    within: HeldIteration | None = None
+    looks_back: bool = False
 
     @property
     def item_try(self) -> ItemTry | None:

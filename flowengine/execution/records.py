@@ -189,7 +189,9 @@ class Repeated(msgspec.Struct, frozen=True, array_like=True):
     `number`: that of the iteration which was sent last; 0: none was. `ended`: how many have ended; so many
     had when it went on after it had exhausted them (`before`). `since`: when the first of those that it may
     have now was sent. `kept`: bytes that are stored of what iterations have given. `delayed`: the wait before
-    the first one is over.
+    the first one is over. `given`: when the iteration began whose child has completed, of a group of which
+    only its `until` is left to be rendered; 0: nothing is. `size`: the bytes that are stored of what that
+    child has given.
     """
 
     number: int = 0
@@ -198,6 +200,8 @@ class Repeated(msgspec.Struct, frozen=True, array_like=True):
     since: int = 0
     kept: int = 0
     delayed: bool = False
+    given: int = 0
+    size: int = 0
 
 
 class AwaitedChild(msgspec.Struct, frozen=True, array_like=True):
@@ -311,7 +315,8 @@ class NodeRecord(
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """An attempt that is over, of a node that is tried again or repeats: the field `try:N` of its key.
 
-    `iteration`: the number of the iteration that it was of; 0: the node does not repeat.
+    `iteration`: the number of the iteration that it was of; 0: the node does not repeat. `child`: the
+    execution as which that ran.
     """
 
     queued_at: int | None = None
@@ -320,6 +325,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     delivery: int = 0
     error: NodeError | None = None
     iteration: int = 0
+    child: str | None = None
 
 
 def attempt_of(record: NodeRecord) -> Attempt:
@@ -331,6 +337,7 @@ def attempt_of(record: NodeRecord) -> Attempt:
         record.delivery,
         record.error,
         0 if record.repeated is None else record.repeated.number,
+        None if record.repeated is None or record.child is None else record.child.execution,
     )
 
 
@@ -342,6 +349,12 @@ def is_open_map(record: NodeRecord) -> bool:
 def holds_response(record: NodeRecord) -> bool:
     """Whether what the node's handler has given is stored, until a callback comes."""
     return record.waits is not None and record.waits.kind == "callback"
+
+
+def awaits_judgement(record: NodeRecord) -> bool:
+    """Whether a group that repeats has what the child of this iteration gave, and a worker is to say what
+    follows from it."""
+    return record.repeated is not None and record.repeated.given > 0
 
 
 def is_failure(record: NodeRecord) -> bool:

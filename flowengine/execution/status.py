@@ -70,6 +70,7 @@ NodeStep: TypeAlias = Literal[
     "try_again",
     "call_again",
     "iterate",
+    "judge",
     "cancel",
     "skip_by_hand",
     "complete_by_hand",
@@ -104,10 +105,12 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "cancel": "cancelled",
             **_BY_HAND,
         },
+        # `judge`: its child has completed, and a worker says whether that was the last iteration.
         "open": {
             "complete": "completed",
             "fail": "failed",
             "wait": "waiting",
+            "judge": "queued",
             "cancel": "cancelled",
             **_BY_HAND,
         },

@@ -17,7 +17,7 @@ from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Call
 from flowengine.execution.records import Control, ExecutionRecord
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
-from flowengine.execution.rules.repeating import reads_previous
+from flowengine.execution.rules.repeating import reads_own_key
 from flowengine.execution.status import takes_reports
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
@@ -271,16 +271,23 @@ class RedisWorkerState:
         return [("HEXISTS", self._keys.items_ended(task.execution, task.node), task.item.index)]
 
     def _own_read(self, task: RunNode) -> Command:
-        """The command that reads its record. What its iteration before has given must be read with it, as
-        both move together."""
+        """The command that reads its record. What its iterations have given must be read with it, as both
+        move together."""
         key = self._keys.node(task.execution, task.node)
-        if reads_previous(task):
-            return ("HMGET", key, keys.STATE, keys.PREVIOUS)
+        if reads_own_key(task):
+            return ("HMGET", key, keys.STATE, keys.PREVIOUS, keys.RESPONSE)
         return ("HGET", key, keys.STATE)
 
     def held_reads(self, task: RunNode) -> list[Command]:
         """The commands that read the items around that it reads."""
         return [("LINDEX", self._keys.items(held.execution, held.node), held.index) for held in task.held]
+
+    def within_reads(self, task: RunNode) -> list[Command]:
+        """The command that reads what the iteration before has given, of the group around that repeats."""
+        within = task.within
+        if within is None or not task.looks_back:
+            return []
+        return [("HMGET", self._keys.node(within.execution, within.node), keys.STATE, keys.PREVIOUS)]
 
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
@@ -337,6 +344,7 @@ class _Asked:
             *state.item_reads(task),
             *state.given_reads(task),
             *state.held_reads(task),
+            *state.within_reads(task),
             *state.fate_reads(task),
             *reads,
         ]
@@ -344,11 +352,13 @@ class _Asked:
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
         own, control, used, *rest = replies[self._ignored :]
-        state, previous = own if reads_previous(self._task) else (own, None)
+        state, previous, response = own if reads_own_key(self._task) else (own, None, None)
         stopping = _is_stopped(parse_control(control))
         has_ended = self._task.item is not None and bool(rest.pop(0))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
         held = tuple([rest.pop(0) for _ in self._task.held])
+        for found in [rest.pop(0) for _ in self._state.within_reads(self._task)]:
+            previous = _previous_of(self._task, *found)
         sees = self._sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
         values = rest[len(sees) :]
@@ -377,7 +387,17 @@ class _Asked:
             given=given,
             previous=previous,
             held=held,
+            response=response if self._task.judges else None,
         )
+
+
+def _previous_of(task: RunNode, state: bytes | None, previous: bytes | None) -> bytes | None:
+    """What the iteration before has given; nothing, if the group around is at another one than that which the
+    task is of: nobody waits for the task then."""
+    repeated = decode_record(state).repeated
+    if task.within is None or repeated is None or repeated.ended + 1 != task.within.number:
+        return None
+    return previous
 
 
 def _reads_execution(task: RunNode) -> bool:

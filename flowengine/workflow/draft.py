@@ -316,6 +316,7 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
     mapped = read_map(node, pointer, report)
     if mapped is not None:
         refuse_of_group(mapped, pointer, report, retries=policy.retry is not None)
+        refuse_beside(mapped, report, repeats=policy.repeat is not None, limited=False, waits=False)
     fields = NodeFields(
         place, pointer, node_id, dependencies, DEFAULT_TIMEOUT_S, policy, stage=stage, map=mapped
     )

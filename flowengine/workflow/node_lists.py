@@ -39,6 +39,7 @@ from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.maps.reading import hidden_item, refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
+from flowengine.workflow.repeating.repeat import PREVIOUS
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
 from flowengine.workflow.waits.callback_reading import callback_output
 from flowengine.workflow.waits.handler_signals import waiting_by_handler
@@ -112,7 +113,8 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
         ]
         outside = [msgspec.structs.replace(outer, up=outer.up + 1) for outer in around.nodes]
         items = around.items if group.map is None else (*around.items, group.map.name)
-        return Around((*known, *outside), group.said, around.stage or group.stage, items)
+        repeats = around.repeats or group.policy.repeat is not None
+        return Around((*known, *outside), group.said, around.stage or group.stage, items, repeats)
 
     context = DocumentContext(registry, whole.limits, links, templates, report)
     compile_group = partial(_compile_group, whole=whole, context=context, inside=inside)
@@ -207,11 +209,13 @@ def _with_inner(reads: Reads, inner: CompiledList, links: Links) -> Reads:
     }
     own = {(outer.up + 1, outer.node): outer for outer in reads.outer}
     given = {root for policy in inner.policies.values() for root in policy.given}
+    within = {policy.within for policy in inner.policies.values()}
     return Reads(
         reads.outputs,
         tuple(sorted({*reads.sees, *beside})),
         tuple(sorted({*reads.given, *given})),
-        reads.previous,
+        reads.previous or PREVIOUS in within,
         tuple(({**further, **own}).values()),
         reads.items,
+        reads.iteration or bool(within - {""}),
     )

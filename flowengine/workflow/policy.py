@@ -41,6 +41,9 @@ ATTEMPT: Final = "attempt"
 """What `retry.when` reads besides what the node reads: the error of the try, and its number."""
 
 
+Within: TypeAlias = Literal["", "iteration", "previous"]
+
+
 class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often a node is tried, and how long it waits between tries.
 
@@ -75,7 +78,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `concurrency`: how many of its kind run at once; `rate_limit`: how often they start. `map`: it runs once
     for each item of a list. `calls`: it runs as an execution of a definition. `cache`: for how long what it
     has given is given again. `items`: what the items of maps are called that it reads, of maps around its
-    group.
+    group. `within`: what it reads of the iteration of a group around it that repeats: its number, or also
+    what the iteration before has given.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -97,6 +101,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     calls: Calls | None = None
     cache: CachePolicy | None = None
     items: tuple[str, ...] = ()
+    within: Within = ""
 
 
 PLAIN: Final = Policy()

@@ -27,7 +27,7 @@ from tests.fault.crash_scenes.applied import Applied, Chained, Scheduled
 from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
-from tests.fault.crash_scenes.groups import Grouped, GroupMapped
+from tests.fault.crash_scenes.groups import Grouped, GroupMapped, GroupRepeated
 from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.maps import ItemsAgain, Mapped
 from tests.fault.crash_scenes.overdue import Overdue
@@ -73,6 +73,7 @@ Scene: TypeAlias = Literal[
     "items_again",
     "items_in_fork",
     "group_mapped",
+    "group_repeated",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -143,6 +144,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = ItemsAgain(url, gate, new=scene == "items_in_fork")
         case "group_mapped":
             passing = GroupMapped(url, gate)
+        case "group_repeated":
+            passing = GroupRepeated(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:

@@ -38,12 +38,13 @@ STEPS_AT_MOST: Final = 400
 class Tree(msgspec.Struct, frozen=True):
     """A list of nodes, by their ids, and what is in those that are groups. `called`: those of these that run
     a definition in place of it. `mapped`: those that run for each of so many items, the second number of
-    them at a time."""
+    them at a time. `looped`: those that repeat, so many times."""
 
     graph: Graph
     groups: Mapping[str, Tree]
     called: frozenset[str] = frozenset()
     mapped: Mapping[str, tuple[int, int]] = {}
+    looped: Mapping[str, int] = {}
 
     def ids(self) -> Iterator[str]:
         """All nodes that have a handler."""
@@ -66,7 +67,8 @@ def trees(draw: st.DrawFn, prefix: str = "", depth: int = 0) -> Tree:
     called = frozenset([node for node in inside if draw(st.booleans())])
     some = [node for node in inside if node not in called and draw(st.booleans())]
     mapped = {node: (draw(st.integers(0, 3)), draw(st.integers(0, 2))) for node in some}
-    return Tree(graph, inside, called, mapped)
+    other = [node for node in inside if node not in called and node not in mapped and draw(st.booleans())]
+    return Tree(graph, inside, called, mapped, {node: draw(st.integers(1, 3)) for node in other})
 
 
 def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
@@ -85,6 +87,11 @@ def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
                     "items": list(range(items)),
                     "as": f"of_{node}",
                     "max_concurrent": at_once,
+                }
+            if node in tree.looped:
+                nodes[-1]["repeat"] = {
+                    "until": f"{{{{ iteration == {tree.looped[node]} }}}}",
+                    "collect": True,
                 }
         else:
             reads = read or ([] if outer is None else [outer])
@@ -195,6 +202,9 @@ class Walk:
             execution, tree = found.pop()
             view = self.harness.api.executions.status(execution)
             yield tree, {node.id: node.status for node in view.nodes}
+            for node in view.nodes:
+                if node.id in tree.looped and node.status == "completed":
+                    assert node.iteration == tree.looped[node.id], node
             found += [
                 (str(node.child), tree.groups[node.id])
                 for node in view.nodes
@@ -217,7 +227,7 @@ class Walk:
 Seed: TypeAlias = int
 
 
-@pytest.mark.proves("group-any-order", "call-any-order", "group-each")
+@pytest.mark.proves("group-any-order", "call-any-order", "group-each", "group-iteration")
 @settings(max_examples=share_of_examples(40), suppress_health_check=FIXTURES, phases=PHASES, deadline=None)
 @given(tree=trees(), seed=st.integers(0, 2**32), steers=st.booleans())
 def test_groups_end_right_in_whatever_order(valkey: Valkey, tree: Tree, seed: Seed, steers: bool) -> None:

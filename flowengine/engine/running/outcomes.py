@@ -36,7 +36,7 @@ from flowengine.execution.reports import (
     Skipped,
     Waiting,
 )
-from flowengine.execution.rules.repeating import counted_bytes
+from flowengine.execution.rules.repeating import NOT_BEGUN, counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
@@ -44,7 +44,7 @@ from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
 from flowengine.plugin.waiting import RunWorkflow, Wait, WaitAsSaid
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
-from flowengine.workflow.children.group import GROUP
+from flowengine.workflow.children.group import GROUP, PRIMARY
 from flowengine.workflow.limits.declared import CachePolicy
 
 log = structlog.stdlib.get_logger()
@@ -117,6 +117,8 @@ class Outcomes:
             raise HandlerTimeoutError("the map's max_seconds were over before its turn came")
         handler = self._handler(task, start)
         scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
+        if task.judges:
+            return self._judged(task, start, scope)
         if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
             return Skipped()
         delay = self._iterations.before_first(task, scope)
@@ -187,6 +189,18 @@ class Outcomes:
         if storable is None:
             storable = self._limits.max_execution_result_bytes
         return self._iterations.after(task, task.repeat, call.scope, result, call.handler.primary, storable)
+
+    def _judged(self, task: RunNode, start: Start, scope: Scope) -> Completed | Again:
+        """What follows from what the child of an iteration has given."""
+        repeat, repeated = task.repeat, task.repeated or NOT_BEGUN
+        if repeat is None or start.response is None:
+            text = "what the iteration has given is not there any more: trigger the execution again"
+            raise HandlerError(codes.INTERNAL_ERROR.code, text)
+        storable = start.storable_bytes
+        if storable is None:
+            storable = self._limits.max_execution_result_bytes
+        room = counted_bytes(repeated.kept) + counted_bytes(repeated.size)
+        return self._iterations.after(task, repeat, scope, start.response, PRIMARY, storable + room)
 
     def _child(self, task: RunNode, start: Start, asked: RunWorkflow) -> Child:
         # Imported where definitions are run: few workers see such nodes.

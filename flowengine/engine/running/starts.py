@@ -18,7 +18,7 @@ from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
-from flowengine.execution.rules.repeating import reads_previous
+from flowengine.execution.rules.repeating import reads_own_key
 from flowengine.heuristics import LASTING_S
 
 NOTED_AT_ONCE: Final = 64
@@ -75,8 +75,14 @@ class Starts:
 
     def _may_begin_at_once(self, held: Held[RunNode]) -> bool:
         task = held.payload
-        reads = task.reads or task.sees or task.given or task.outer or reads_previous(task)
-        reads = reads or task.calls_back is not None or task.cache is not None or bool(task.held)
+        reads = task.reads or task.sees or task.given or task.outer or reads_own_key(task)
+        reads = (
+            reads
+            or task.calls_back is not None
+            or task.cache is not None
+            or bool(task.held)
+            or task.looks_back
+        )
         # A start that counts is noted, so that it counts from then on.
         if held.delivery != 1 or reads or task.pace is not None or self._is_stopping(task.execution):
             return False

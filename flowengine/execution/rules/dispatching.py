@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.messages import CallsBack, Read, RunNode
-from flowengine.execution.records import NodeRecord, first_sent
+from flowengine.execution.records import NodeRecord, awaits_judgement, first_sent
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.repeating import awaits_iteration, sent
@@ -22,6 +22,7 @@ from flowengine.workflow.children.lineage import HeldItem, Lineage
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
+from flowengine.workflow.repeating.repeat import PREVIOUS
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -75,12 +76,17 @@ def call_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int
     return _send(plan, position, record, run, now, "call_again", record.attempt, record.unseen)
 
 
-def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
-    """Put a node in flight for its next iteration. After the wait before the first one that is the same
-    attempt."""
+def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a node in flight for its next iteration: its record comes first. After the wait before the first
+    one that is the same attempt, and where what an iteration has given is still to be judged."""
     first = record.repeated is None or not record.repeated.number
-    attempt = record.attempt if first else record.attempt + 1
-    queued = _queued(plan, position, record, now, "iterate", attempt, record.unseen)
+    attempt = record.attempt if first or awaits_judgement(record) else record.attempt + 1
+    return _send(plan, position, record, run, now, "iterate", attempt, record.unseen)
+
+
+def judge(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
+    """Let a worker say what follows from what the child of an iteration has given: the same attempt."""
+    queued = _queued(plan, position, record, now, "judge", record.attempt, record.unseen)
     return _send_task(plan, position, queued, run, now)
 
 
@@ -115,14 +121,18 @@ def _send(
     """Put a node in flight: its task is sent, or it is opened, where nothing is to be rendered for that."""
     policy = plan.policy(position)
     queued = _queued(plan, position, record, now, step, attempt, unseen)
-    if _runs_as_child(policy, queued) and _condition_of(policy, queued) is None:
+    if _opens_at_once(policy, queued) and _condition_of(policy, queued) is None:
         return open_child(run.execution, plan.nodes[position].id, queued, run.correlation_id, now)
     return _send_task(plan, position, queued, run, now)
 
 
-def _runs_as_child(policy: Policy, queued: NodeRecord) -> bool:
+def _opens_at_once(policy: Policy, queued: NodeRecord) -> bool:
     """Whether nothing but its condition is to be rendered: a group, or what goes on with the child that it
     has."""
+    if policy.repeat is not None and (queued.repeated is None or not queued.repeated.number):
+        return False  # The wait before its first iteration is to be rendered.
+    if awaits_judgement(queued):
+        return False
     if policy.group is not None:
         return policy.map is None
     return policy.calls is not None and queued.child is not None
@@ -241,10 +251,13 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         chain=() if lineage is None else lineage.chain,
         outer=policy.outer if lineage is None else _seen(policy.outer, lineage.unseen),
         opens=policy.group is not None,
+        judges=policy.group is not None and awaits_judgement(queued),
         calls_back=_callback_of(plan, name, policy),
         cache=policy.cache,
         fresh=policy.cache is not None and fresh,
         held=() if lineage is None or not policy.items else _held(policy.items, lineage),
+        within=None if lineage is None or not policy.within else lineage.iteration,
+        looks_back=policy.within == PREVIOUS,
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 
@@ -287,6 +300,8 @@ def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
 def _condition_of(policy: Policy, queued: NodeRecord) -> str | None:
     """What a worker renders to know whether the node runs; None where that is known, or was rendered for an
     earlier try."""
+    if awaits_judgement(queued):
+        return None
     return policy.when if queued.tried <= 1 and queued.when is None else None
 
 

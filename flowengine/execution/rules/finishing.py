@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import (
     ArmTimer,
     Change,
+    Dispatch,
     DropTimer,
     ForgetStart,
     Happened,
@@ -21,7 +22,7 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
-from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, EventKind
+from flowengine.execution.events import BY_REPEAT, WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
 from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import (
@@ -33,6 +34,7 @@ from flowengine.execution.records import (
     Stop,
     Waits,
     attempt_of,
+    awaits_judgement,
     first_sent,
     holds_response,
     is_open_map,
@@ -58,7 +60,7 @@ from flowengine.execution.rules import repeating
 from flowengine.execution.rules.children.ending import UNMADE
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate, judge
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
@@ -161,6 +163,8 @@ def finish(
     report = _Report(position, callback, record, control, grounds, (*forget, *left))
     match outcome:
         case Completed(result=result):
+            if _gives_iteration(report):
+                return _judge(report, result)
             return _complete(report, result)
         case Failed() as failed:
             return _fail(report, failed)
@@ -246,6 +250,8 @@ def _ended(report: _Report) -> NodeRecord:
     queued = record.queued_at or 0
     reported = started_at_of(callback.by)
     started = None if reported is None else min(max(reported, queued), now)
+    if awaits_judgement(record) and record.repeated is not None:
+        started = record.repeated.given  # What is told of is the iteration, and not what judges it.
     finished = min(max(callback.finished_at, started or queued), now)
     return replace(
         record,
@@ -270,6 +276,34 @@ def _waited(report: _Report) -> NodeRecord:
     return replace(before, finished_at=report.grounds.now, until=None, waits=kept)
 
 
+def _gives_iteration(report: _Report) -> bool:
+    """Whether the child of one iteration has completed, of a group that repeats."""
+    policy = report.grounds.plan.policy(report.position)
+    return policy.repeat is not None and isinstance(report.callback.by, ByChild)
+
+
+def _judge(report: _Report, result: msgspec.Raw) -> Decision:
+    """What the child has given is kept, and a worker is to say whether that was the last iteration: now, when
+    the execution goes on, or in the next run."""
+    before, node, grounds = report.before, report.callback.node, report.grounds
+    record = repeating.given(_ended(report), result)
+    counted = record.counted - before.counted
+    if not report.control.lets_decide:
+        record = cancelled(record, grounds.now)
+        tally = Tally(unfinished=-1, bytes=counted)
+        return _decided(report, Write(node, record, response=result), "node_cancelled", None, tally)
+    tallied = (Tally(bytes=counted),) if counted else ()
+    if not report.control.lets_dispatch:
+        waiting = replace(record, status=after(record.status, "wait"), until=grounds.now)
+        timer = waiting_timer(report.callback.execution, node, waiting)
+        held = (Write(node, waiting, response=result), *report.forget, *tallied)
+        told = _happened(report, waiting, "node_waiting", BY_REPEAT)
+        return Decision("accepted", (*held, ArmTimer(timer, grounds.now), told), continues=True)
+    sent, queued = judge(grounds.plan, report.position, record, grounds.run, grounds.now)
+    changes = (replace(sent, response=result), *report.forget, *tallied, queued)
+    return Decision("accepted", changes, continues=True)
+
+
 def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     outcome = report.callback.outcome
     cached = isinstance(outcome, Completed) and outcome.cached
@@ -279,7 +313,7 @@ def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     before = report.before
     if before.repeated is not None:
         record = replace(record, repeated=repeating.completed(before))
-    written = Write(report.callback.node, record, result, anew=holds_response(before))
+    written = Write(report.callback.node, record, result, anew=_keeps_response(before))
     tally = Tally(unfinished=-1, bytes=counted - before.counted)
     return _decided(report, written, "node_completed", None, tally)
 
@@ -290,8 +324,8 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     answered = is_answered(failed.error)
     moment = None if answered else first_sent(before)
     ended = replace(_ended(report), answered=before.answered + answered, moment=moment)
-    freed = before.counted if holds_response(before) else 0
-    ended = replace(ended, counted=ended.counted - freed)
+    freed = before.counted if holds_response(before) else before.counted - repeating.redone(before).counted
+    ended = replace(repeating.redone(ended), counted=ended.counted - freed)
     if failed.error.code in UNMADE:
         ended = replace(ended, child=None)
     # While it is being stopped, nothing is tried again, nor where a callback tells of the failure.
@@ -308,8 +342,13 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     result = None
     if failed.outputs is not None and policy.gives_outputs:
         result = msgspec.Raw(msgspec.json.encode({"result": failed.outputs}))
-    written = Write(callback.node, record, result, anew=holds_response(before))
+    written = Write(callback.node, record, result, anew=_keeps_response(before))
     return _decided(report, written, "node_failed", error.code, tally)
+
+
+def _keeps_response(before: NodeRecord) -> bool:
+    """Whether something is stored that goes with the end of the node, or of its try."""
+    return holds_response(before) or awaits_judgement(before)
 
 
 def _wait(report: _Report, record: NodeRecord, pause: Pause, freed: int = 0) -> Decision:
@@ -318,7 +357,7 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause, freed: int = 0) -> 
     code = None if record.error is None else record.error.code
     timer = waiting_timer(callback.execution, callback.node, record)
     changes = (
-        Write(callback.node, record, anew=holds_response(report.before), kept=attempt_of(record)),
+        Write(callback.node, record, anew=_keeps_response(report.before), kept=attempt_of(record)),
         *report.forget,
         *((Tally(bytes=-freed),) if freed else ()),
         ArmTimer(timer, pause.until),
@@ -412,9 +451,22 @@ def _iterate(report: _Report, again: Again) -> Decision:
         return _pause(report, record, iteration, report.grounds.now + again.pause_ms, more)
     grounds = report.grounds
     told = _iterated(report, record)
-    sent, queued = iterate(grounds.plan, report.position, record, grounds.run, grounds.now)
-    changes = (replace(sent, iteration=iteration), *report.forget, Tally(bytes=more), told, queued)
+    first, *queued = iterate(grounds.plan, report.position, record, grounds.run, grounds.now)
+    assert isinstance(first, Dispatch | Write), "its record comes first"
+    sent = _with_iteration(report, first, iteration)
+    changes = (sent, *report.forget, Tally(bytes=more), told, *queued)
     return Decision("accepted", changes, continues=True)
+
+
+def _with_iteration(report: _Report, written: Dispatch | Write, iteration: Iteration) -> Dispatch | Write:
+    """The same, and what is kept of the iteration that has ended with it."""
+    if isinstance(written, Dispatch):
+        return replace(written, iteration=iteration)
+    return _ending_iteration(report, written, iteration)
+
+
+def _ending_iteration(report: _Report, written: Write, iteration: Iteration) -> Write:
+    return replace(written, iteration=iteration, anew=_keeps_response(report.before))
 
 
 def _pause(report: _Report, record: NodeRecord, iteration: Iteration, until: int, more: int) -> Decision:
@@ -422,7 +474,7 @@ def _pause(report: _Report, record: NodeRecord, iteration: Iteration, until: int
     waiting = replace(record, status=after(record.status, "wait"), until=until)
     timer = waiting_timer(report.callback.execution, report.callback.node, waiting)
     changes = (
-        Write(report.callback.node, waiting, iteration=iteration),
+        _ending_iteration(report, Write(report.callback.node, waiting), iteration),
         *report.forget,
         Tally(bytes=more),
         ArmTimer(timer, until),
@@ -439,8 +491,9 @@ def _exhaust(
     assert policy.repeat is not None, "only a node that repeats has iterations"
     error = repeating.exhaustion(policy.repeat, record.repeated, why)
     tolerated = tolerates(policy, error)
-    failed = replace(record, status=after(record.status, "fail"), error=error, tolerated=tolerated)
-    written = Write(report.callback.node, failed, iteration=iteration)
+    status, child = after(record.status, "fail"), report.before.child
+    failed = replace(record, status=status, error=error, tolerated=tolerated, child=child)
+    written = _ending_iteration(report, Write(report.callback.node, failed), iteration)
     tally = Tally(unfinished=-1, failed=int(not tolerated), bytes=more)
     return _decided(report, written, "node_failed", error.code, tally)
 
@@ -448,7 +501,7 @@ def _exhaust(
 def _iterated(report: _Report, record: NodeRecord) -> Happened:
     number = 0 if record.repeated is None else record.repeated.number
     if not number:
-        return _happened(report, record, "node_waiting", INITIAL_DELAY)
+        return _happened(report, record, "node_waiting", BY_REPEAT)
     return _happened(report, record, "node_iterated", str(number))
 
 
@@ -482,7 +535,9 @@ def _cancel(
     record = cancelled(ended or _ended(report), report.grounds.now)
     if ended is not None:
         record = replace(record, moment=None)
-    written = Write(report.callback.node, record, iteration=iteration)
+    written = Write(report.callback.node, record)
+    if iteration is not None:
+        written = _ending_iteration(report, written, iteration)
     return _decided(report, written, "node_cancelled", None, Tally(unfinished=-1, bytes=more))
 
 

@@ -49,6 +49,11 @@ def reads_previous(task: RunNode) -> bool:
     return repeat is not None and repeat.reads_previous and repeated is not None and repeated.ended > 0
 
 
+def reads_own_key(task: RunNode) -> bool:
+    """Whether a task needs more of its node's own key than the record."""
+    return task.judges or reads_previous(task)
+
+
 def exhausted(repeated: Repeated, most: int, max_ms: int | None, pause_ms: int, now: int) -> Exhausted | None:
     """Why no iteration may follow that which has just ended; None: one may. `most`: so many it may have."""
     if repeated.ended + 1 - repeated.before >= most:
@@ -70,13 +75,14 @@ def after_iteration(policy: Policy, record: NodeRecord, again: Again) -> tuple[N
         tried=0,
         since=0,
         moment=None,
+        child=None,
     )
     if is_delayed(repeat, known):
         return replace(following, repeated=replace(known, delayed=True)), Iteration(record.attempt)
     value = None if again.value is msgspec.UNSET else again.value
     size = 0 if value is None else len(value)
     kept = known.kept + size + 1 if repeat.collects else size
-    repeated = replace(known, ended=known.ended + 1, kept=kept)
+    repeated = replace(known, ended=known.ended + 1, kept=kept, given=0, size=0)
     return replace(following, repeated=repeated, counted=counted_bytes(kept)), Iteration(
         record.attempt,
         attempt_of(record),
@@ -93,7 +99,25 @@ def counted_bytes(size: int) -> int:
 def completed(record: NodeRecord) -> Repeated | None:
     """How far a node is that has completed with the iteration in flight."""
     known = record.repeated
-    return None if known is None else replace(known, ended=known.ended + 1, kept=0)
+    return None if known is None else replace(known, ended=known.ended + 1, kept=0, given=0, size=0)
+
+
+def given(record: NodeRecord, result: msgspec.Raw) -> NodeRecord:
+    """The record of a group that repeats, once the child of its iteration has given this: that is stored
+    until a worker has said what follows. `record` has the times of the iteration."""
+    known, size = record.repeated or NOT_BEGUN, len(result)
+    repeated = replace(known, given=max(record.started_at or 0, 1), size=size)
+    return replace(record, repeated=repeated, counted=record.counted + counted_bytes(size))
+
+
+def redone(record: NodeRecord) -> NodeRecord:
+    """The record of a node whose iteration has failed: what its child gave goes, and another try runs all of
+    it."""
+    known = record.repeated
+    if known is None or not known.given:
+        return record
+    counted = record.counted - counted_bytes(known.size)
+    return replace(record, repeated=replace(known, given=0, size=0), counted=counted)
 
 
 def exhaustion(repeat: Repeat, repeated: Repeated | None, why: Exhausted) -> NodeError:
@@ -108,7 +132,9 @@ def exhaustion(repeat: Repeat, repeated: Repeated | None, why: Exhausted) -> Nod
 
 def forget(policy: Policy, node: str, record: NodeRecord) -> tuple[Change, ...]:
     """Remove what is kept of a node's iterations, if something may be."""
-    if policy.repeat is None or record.repeated is None or not policy.repeat.keeps:
+    if policy.repeat is None or record.repeated is None:
+        return ()
+    if not policy.repeat.keeps and not record.repeated.given:
         return ()
     return (ForgetIterations(node, policy.repeat.collects),)
 
@@ -119,5 +145,9 @@ def begun_again(record: NodeRecord) -> Repeated | None:
     known = record.repeated
     if known is None:
         return None
-    failed = record.error is not None and record.error.code == REPEAT_EXHAUSTED.code
-    return replace(known, since=0, before=known.ended if failed else known.before)
+    return replace(known, since=0, before=known.ended if has_exhausted(record) else known.before)
+
+
+def has_exhausted(record: NodeRecord) -> bool:
+    """Whether a node has failed with its last iteration, of which nothing is left to be done."""
+    return record.error is not None and record.error.code == REPEAT_EXHAUSTED.code

@@ -40,7 +40,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.maps.choosing import ChosenItems, record_of_all, record_of_chosen
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
-from flowengine.execution.rules.repeating import begun_again, forget
+from flowengine.execution.rules.repeating import begun_again, forget, has_exhausted
 from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
 from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
 from flowengine.execution.rules.stopping import mark
@@ -368,7 +368,7 @@ def _reset(
         moment=None if completed else before.moment,
         repeated=begun_again(before) if goes_on else None,
         counted=before.counted if goes_on else 0,
-        child=before.child if goes_on else None,
+        child=before.child if goes_on and not has_exhausted(before) else None,
         map=_kept_map(before.map, chosen) if keeps and before.map is not None else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None

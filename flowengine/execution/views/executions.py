@@ -389,7 +389,8 @@ NULL: Final = msgspec.Raw(b"null")
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a node. `delivery`: which delivery of its task gave the outcome; null: none has.
-    `error`: why it has failed, if it has. `iteration`: which it was of, of a node that repeats."""
+    `error`: why it has failed, if it has. `iteration`: which it was of, of a node that repeats; `child`: the
+    execution as which that ran, of a group."""
 
     attempt: int
     queued_at: Moment | None
@@ -398,6 +399,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     delivery: int | None
     error: NodeError | None
     iteration: int | msgspec.UnsetType = msgspec.UNSET
+    child: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeDetailView(NodeView, frozen=True, kw_only=True):

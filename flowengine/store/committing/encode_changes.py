@@ -383,7 +383,10 @@ class ChangeEncoder:
         key = self._keys.node(execution, change.task.node)
         self.nodes.add((execution, change.task.node))
         state = encode_record(change.record)
-        if change.iteration is None:
+        if change.response is not None:
+            response = bytes(change.response)
+            self.commands.append(("HSET", key, keys.STATE, state, keys.RESPONSE, response))
+        elif change.iteration is None:
             self.commands.append(("HSET", key, keys.STATE, state))
         else:
             node = change.task.node

@@ -37,5 +37,5 @@ def iteration_commands(
 
 def forgetting(names: keys.Keys, execution: str, node: str, *, collects: bool) -> list[Command]:
     """Remove it."""
-    previous: Command = ("HDEL", names.node(execution, node), keys.PREVIOUS)
+    previous: Command = ("HDEL", names.node(execution, node), keys.PREVIOUS, keys.RESPONSE)
     return [previous, ("DEL", names.collected(execution, node))] if collects else [previous]

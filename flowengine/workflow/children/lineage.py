@@ -22,6 +22,15 @@ class HeldItem(msgspec.Struct, frozen=True, array_like=True):
     name: str
 
 
+class HeldIteration(msgspec.Struct, frozen=True, array_like=True):
+    """The iteration of a group that a child is of, or a child around it: its number, and the node under whose
+    key it is stored what the iteration before has given."""
+
+    execution: str
+    node: str
+    number: int
+
+
 class Lineage(msgspec.Struct, frozen=True, array_like=True):
     """What a child execution belongs to. Nothing in it ever changes.
 
@@ -30,7 +39,8 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     none: it has a document of its own. `unseen`: the nodes there that had not ended when it was made. `item`:
     the index of the item that it is of, where its node is a map. `depth`: how many executions it stands in.
     `fresh`: a rerun has reset a node around it, so that its nodes are given nothing that was kept. `items`:
-    the items that its templates may read, the outermost first, its own last.
+    the items that its templates may read, the outermost first, its own last. `iteration`: that of the nearest
+    group around which repeats.
     """
 
     root: str
@@ -42,6 +52,7 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     depth: int = 1
     fresh: bool = False
     items: tuple[HeldItem, ...] = ()
+    iteration: HeldIteration | None = None
 
     @property
     def is_called(self) -> bool:

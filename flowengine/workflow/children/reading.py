@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NODES: Final = "nodes"
 OWN_FIELDS: Final = (NODES, "outputs", "on_node_failure")
-LATER: Final = ("repeat", "concurrency", "rate_limit")
+LATER: Final = ("concurrency", "rate_limit")
 """Fields that nodes with a handler have, and groups not yet."""
 FIELDS: Final = (
     *("id", "description", *OWN_FIELDS, "dependencies", "timeout_seconds"),

@@ -102,6 +102,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         cache=node.cache,
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
         items=reads.items,
+        within="" if said.repeat is not None else reads.within,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 
@@ -132,16 +133,19 @@ def declared_output(
     """What is known of the node's output before it has run."""
     match work:
         case TaskDraft():
-            known = task.declared_output(work, registry, schema)
-            if known is None or repeat is None:
-                return known
-            return replace(known, repeats="all" if repeat.collects else "last")
+            return _repeated(task.declared_output(work, registry, schema), repeat)
         case OutputsDraft():
             return None
         case GroupDraft():
-            return _output_of_group(work)
+            return _repeated(_output_of_group(work), repeat)
         case _:
             assert_never(work)
+
+
+def _repeated(known: DeclaredOutput | None, repeat: Repeat | None) -> DeclaredOutput | None:
+    if known is None or repeat is None:
+        return known
+    return replace(known, repeats="all" if repeat.collects else "last")
 
 
 def _output_of_group(group: GroupDraft) -> DeclaredOutput:

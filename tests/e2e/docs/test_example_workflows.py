@@ -35,6 +35,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         }
     },
     "hooks": {"price": 80},
+    "group_repeated": {"report": {"months": 4, "paid": 1207.7, "last": "month 4: 7.7 of 7.7"}},
     "saga": {"report": {"hotel": "completed", "flight": "completed", "reason": "no car in Lisbon"}},
     "retry": {"answer": {"temperature": 20, "asked": "failed", "checked": "assertion_failed"}},
     "defaults": {"report": {"total": 70, "largest": 40, "accepted": "unknown", "because": "output_invalid"}},

@@ -118,3 +118,58 @@ class Grouped(Reference):
     def _to_the_end(self) -> None:
         super()._to_the_end()
         assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+
+
+def group_again_and_again() -> Plan:
+    """A group of two iterations, the second of which reads what the first gave, and what reads them."""
+    reads = ["{{ previous.two | default(0) }}", "{{ iteration }}"]
+    one = {"id": "one", "handler": "sum", "config": {"inputs": reads}}
+    loop = group("loop", one, adds("two", "one"))
+    loop["repeat"] = {"until": "{{ iteration == 2 }}", "collect": True, "delay_seconds": 1}
+    last = {"inputs": "{{ loop.result | map('two') }}"}
+    return plan_from(nodes=[loop, {"id": "z", "handler": "sum", "config": last, "dependencies": ["loop"]}])
+
+
+class GroupRepeated(Reference):
+    """Two runs of a group that repeats, under two orchestrators, and its deletion. In the first run its
+    second iteration fails."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.plan = group_again_and_again()
+        self._first = ""
+
+    def _script(self, context: Context) -> None:
+        if context.node_id != "two" or context.run > 1:
+            return
+        self._first = self._first or context.execution_id
+        if context.execution_id != self._first:
+            raise HandlerError("boom", "failed on purpose")
+
+    def run(self) -> None:
+        """It fails in its second iteration, goes on there, and leaves nothing when it is deleted."""
+        harness = self.harness
+        harness.second_orchestrator()
+        execution = self._api(lambda: self._create(self.plan))
+        self._trigger(execution)
+        self._to_the_end()
+        view = self._api(lambda: harness.api.executions.status(execution))
+        found_errors = [node.error and node.error.code for node in view.nodes]
+        assert found_errors == ["group_failed", "upstream_failed"], (view, harness.errors)
+        check_everything(harness.client)
+        self._trigger(execution)
+        self._to_the_end()
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        # one = 1 + 1 = 2, two = 3; then one = 1 + 3 + 2 = 6, two = 7
+        assert msgspec.json.decode(found["loop"]) == {"result": [{"two": 3}, {"two": 7}], "iterations": 2}
+        assert msgspec.json.decode(found["z"]) == {"result": 11}
+        assert len(check_everything(harness.client)) == len(("root", "first", "second"))
+        with contextlib.suppress(ExecutionNotFoundError):
+            self._api(lambda: harness.delete(execution))
+        self._to_the_end()
+        left = list(harness.client.scan_iter("fe:x:*"))
+        assert left == [], left
+
+    def _to_the_end(self) -> None:
+        super()._to_the_end()
+        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"

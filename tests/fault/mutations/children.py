@@ -183,7 +183,7 @@ MUTANTS: Final = (
     _in(
         "a trigger goes on with the old child",
         "execution/rules/starting",
-        "child=before.child if goes_on else None,",
+        "child=before.child if goes_on and not has_exhausted(before) else None,",
         "child=None,",
     ),
     _in(

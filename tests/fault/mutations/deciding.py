@@ -464,8 +464,8 @@ FORMATS: Final = (
 ATTEMPTS: Final = (
     _finishing(
         "an attempt is kept before another follows",
-        "anew=holds_response(report.before), kept=attempt_of(record))",
-        "anew=holds_response(report.before))",
+        "anew=_keeps_response(report.before), kept=attempt_of(record))",
+        "anew=_keeps_response(report.before))",
     ),
     _finishing(
         "an answered failure asks for something else the next time",

@@ -8,6 +8,7 @@ from tests.fault.mutations.mutant import Mutant
 
 RULES: Final = ("tests/unit/rules/test_repeating.py",)
 REPEATS: Final = ("tests/integration/repeating/test_engine_repeats.py",)
+GROUPS: Final = ("tests/integration/repeating/test_engine_group_repeats.py",)
 
 
 def _rule(rule: str, old: str, new: str) -> Mutant:
@@ -18,7 +19,71 @@ def _engine(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, REPEATS)
 
 
+def _group(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, GROUPS)
+
+
 MUTANTS: Final = (
+    _group(
+        "each iteration of a group is another child",
+        "execution/rules/repeating",
+        "        child=None,\n",
+        "",
+    ),
+    _group(
+        "what a child gave before a stop is judged in the next run",
+        "execution/rules/finishing",
+        "    if not report.control.lets_decide:\n        record = cancelled(record, grounds.now)\n",
+        "    if not report.control.lets_decide:\n        record = cancelled(repeating.redone(record), 1)\n",
+    ),
+    _group(
+        "while an execution is paused nothing is judged",
+        "execution/rules/finishing",
+        "    if not report.control.lets_dispatch:\n        waiting = replace(",
+        "    if False:\n        waiting = replace(",
+    ),
+    _group(
+        "an iteration whose condition has failed is done again",
+        "execution/rules/finishing",
+        "    ended = replace(repeating.redone(ended), counted=ended.counted - freed)\n",
+        "    ended = replace(ended, counted=ended.counted - freed)\n",
+    ),
+    _group(
+        "what a child gave goes once it is judged",
+        "execution/rules/finishing",
+        "    return holds_response(before) or awaits_judgement(before)\n",
+        "    return holds_response(before)\n",
+    ),
+    _group(
+        "what is left of an iteration goes when its node begins anew",
+        "execution/rules/repeating",
+        "    if not policy.repeat.keeps and not record.repeated.given:\n",
+        "    if not policy.repeat.keeps:\n",
+    ),
+    _group(
+        "a group that goes on after its last iteration makes another child",
+        "execution/rules/starting",
+        "        child=before.child if goes_on and not has_exhausted(before) else None,\n",
+        "        child=before.child if goes_on else None,\n",
+    ),
+    _group(
+        "what judges an iteration is the same attempt",
+        "execution/rules/dispatching",
+        "attempt = record.attempt if first or awaits_judgement(record) else record.attempt + 1",
+        "attempt = record.attempt if first else record.attempt + 1",
+    ),
+    _group(
+        "a wait before the first iteration comes before its child",
+        "execution/rules/dispatching",
+        "        return False  # The wait before its first iteration is to be rendered.\n",
+        "        pass\n",
+    ),
+    _group(
+        "a group inside reads the iteration of the nearest one around",
+        "engine/advancing/steps/child_making",
+        "            lineage = replace(lineage, iteration=above.iteration)\n",
+        "            pass\n",
+    ),
     _rule(
         "the tries of an iteration are counted by themselves",
         "        tried=0,\n",
@@ -26,8 +91,8 @@ MUTANTS: Final = (
     ),
     _rule(
         "the next iteration has a moment of its own",
-        "        moment=None,\n    )\n    if is_delayed",
-        "    )\n    if is_delayed",
+        "        moment=None,\n        child=None,\n    )\n    if is_delayed",
+        "        child=None,\n    )\n    if is_delayed",
     ),
     _rule(
         "the wait before the first iteration comes once",

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_events, fold
+from flowengine.execution.events import BY_REPEAT, WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
-from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop
+from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop, awaits_judgement
 from flowengine.execution.rules.maps.progress import WINDOW
 from flowengine.workflow.children.lineage import CalledPlan, Reference, decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
@@ -125,6 +125,7 @@ _LEGAL: Final = {
     ("queued", "node_completed"): "completed",
     ("queued", "node_failed"): "failed",
     ("queued", "node_queued"): "queued",
+    ("open", "node_queued"): "queued",
     ("pending", "node_failed"): "failed",
     ("pending", "node_skipped"): "skipped",
     ("pending", "node_completed"): "completed",
@@ -760,7 +761,8 @@ def _callbacks(stored: Stored) -> Iterable[str]:
     for name in stored.names:
         record = stored.record(name)
         waits = record.waits is not None and record.waits.kind == "callback"
-        if waits != (name in stored.responses) or (waits and record.status != "waiting"):
+        judged = awaits_judgement(record)
+        if (waits or judged) != (name in stored.responses) or (waits and record.status != "waiting"):
             yield f"{name} is {record}, kept of its handler is {stored.responses.get(name)!r}"
         if record.called is not None and record.status != "queued" and not record.in_line:
             yield f"{name} is {record.status} and holds a callback"
@@ -807,7 +809,7 @@ def _histories(stored: Stored) -> Iterable[str]:
             opened = event.kind == "node_opened" and status != "queued"
             queued = event.kind == "node_queued" or opened
             tries = queued and status in ("pending", "waiting") and not same
-            same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", INITIAL_DELAY)
+            same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", BY_REPEAT)
             expected = (attempt + tries, dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:

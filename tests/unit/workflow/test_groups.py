@@ -175,7 +175,7 @@ def test_what_is_given_reaches_the_group_itself() -> None:
             "/nodes/1/config/value",
             "'item'",
         ),
-        ([group("g", node("a"), repeat={})], "not_supported_yet", "/nodes/0/repeat", "does not have yet"),
+        ([group("g", node("a"), repeat={})], "missing_field", "/nodes/0/repeat/until", "'until'"),
         (
             [group("g", node("a"), concurrency={"key": "k", "limit": 1})],
             "not_supported_yet",

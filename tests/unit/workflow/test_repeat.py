@@ -206,7 +206,72 @@ def test_a_number_of_iterations_is_no_object() -> None:
     assert codes_of(workflow(polling(collect=True), call)) == ["type_mismatch"]
 
 
-def test_a_group_that_repeats_is_not_there_yet() -> None:
-    """Its nodes are refused, and say so."""
-    group: JsonObject = {"id": "g", "nodes": [node("a")], "repeat": {"until": "{{ true }}"}}
-    assert "not_supported_yet" in codes_of(workflow(group))
+def looping(*nodes: JsonObject, **fields: JsonValue) -> JsonObject:
+    """A group of these nodes that repeats."""
+    return {"id": "g", "nodes": list(nodes), "repeat": {"until": "{{ g.iterations > 2 }}"}, **fields}
+
+
+def says(name: str, value: str, **fields: JsonValue) -> JsonObject:
+    """A node that gives this."""
+    return {"id": name, "handler": "set", "config": {"value": value}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("value", "previous", "within"),
+    [
+        ("{{ iteration }}", False, "iteration"),
+        ("{{ previous | default(0) }}", True, "previous"),
+        ("1", False, ""),
+    ],
+)
+def test_the_nodes_of_a_group_read_its_iteration(value: str, *, previous: bool, within: str) -> None:
+    """What the iteration before has given is kept where one of them reads it, at whatever depth."""
+    deep: JsonObject = {"id": "deep", "nodes": [says("a", value)]}
+    plan = accepted(workflow(looping(deep))).plan
+    assert plan is not None
+    repeat = plan.policy(0).repeat
+    assert repeat is not None
+    assert repeat.reads_previous == previous
+    assert plan.group_at((0,)).policy(0).within == within
+    assert plan.group_at((0, 0)).policy(0).within == within
+
+
+def test_what_repeats_in_a_group_that_repeats_reads_its_own_iteration() -> None:
+    """It hides the one around: also where it could not be meant."""
+    inner = says("a", "{{ previous | default(0) }}", repeat={"until": "{{ iteration > 2 }}"})
+    plan = accepted(workflow(looping(inner))).plan
+    assert plan is not None
+    assert plan.policy(0).repeat == Repeat("{{ g.iterations > 2 }}")
+    assert plan.group_at((0,)).policy(0).within == ""
+    problem = only_of(workflow(looping({**inner, "when": "{{ iteration > 1 }}"})))
+    assert (problem.code, problem.pointer) == ("unknown_node_reference", "/nodes/0/nodes/0/when")
+
+
+def test_the_condition_of_a_group_reads_its_outputs() -> None:
+    """One that it does not give is refused, with the nearest name."""
+    group = looping(says("a", "1"), outputs={"total": "{{ a.result }}"})
+    group["repeat"] = {"until": "{{ g.result.totl > 2 }}"}
+    problem = only_of(workflow(group))
+    assert (problem.code, problem.pointer) == ("unknown_field", "/nodes/0/repeat/until")
+    assert "'total'" in problem.message
+
+
+@pytest.mark.parametrize("place", ["before", "behind", "when"])
+def test_nobody_else_reads_the_iteration_of_a_group(place: str) -> None:
+    """Nor does its own `when`, which is decided before the first one."""
+    group = looping(says("a", "1"))
+    other = says("b", "{{ iteration }}", dependencies=["g"] if place == "behind" else [])
+    nodes = [group, other]
+    if place == "when":
+        nodes = [{**group, "when": "{{ iteration == 1 }}"}]
+    problem = only_of(workflow(*nodes))
+    assert problem.code == "unknown_node_reference"
+    assert "'repeat'" in problem.message
+
+
+def test_a_group_that_repeats_is_no_map_as_well() -> None:
+    """The message says what to take out."""
+    until: JsonObject = {"until": "{{ true }}"}
+    problem = only_of(workflow({**looping(says("a", "1"), map={"items": [1]}), "repeat": until}))
+    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/0/map")
+    assert "take one of them out" in problem.message

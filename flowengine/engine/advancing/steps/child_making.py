@@ -31,7 +31,14 @@ from flowengine.execution.rules.limits.queueing import line_up, stands_in
 from flowengine.execution.rules.maps.children import note_child
 from flowengine.execution.rules.starting import NOTHING, Given, first_run
 from flowengine.workflow.children.called import Calls
-from flowengine.workflow.children.lineage import CalledPlan, HeldItem, Lineage, Reference, encode_reference
+from flowengine.workflow.children.lineage import (
+    CalledPlan,
+    HeldItem,
+    HeldIteration,
+    Lineage,
+    Reference,
+    encode_reference,
+)
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, encode_plan
 
@@ -141,6 +148,12 @@ class ChildMaker:
             lineage = replace(lineage, item=message.item, items=(*around, held))
         elif above is not None:
             lineage = replace(lineage, items=above.items)
+        repeated = opened.node.repeated
+        if repeated is not None:
+            iteration = HeldIteration(message.execution, node, repeated.number)
+            lineage = replace(lineage, iteration=iteration)
+        elif above is not None:
+            lineage = replace(lineage, iteration=above.iteration)
         reference = Reference(lineage, (*parent.plan.path, parent.position))
         plan = parent.plan.group_at((parent.position,)).within(reference)
         record = _new(message, plan, opened.now)

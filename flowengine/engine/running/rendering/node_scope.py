@@ -80,8 +80,9 @@ def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
     """What the nodes have given that it reads; and its iteration, of a node that repeats, or its item, of one
     that is a map."""
     found = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
-    if task.repeated is not None:
-        found[ITERATION] = task.repeated.number
+    number = _iteration(task)
+    if number is not None:
+        found[ITERATION] = number
         found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
     if task.calls_back is not None:
         found[CALLBACK_URL] = callback_url(task, start.given) or MASK
@@ -93,6 +94,13 @@ def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
         values = (jsonvalue.decode(bytes(task.item.value)), task.item.index, task.item.key)
         found |= dict(zip(names, values, strict=True))
     return found
+
+
+def _iteration(task: RunNode) -> int | None:
+    """The number of its own iteration, or of that of a group around it; None: there is none that it reads."""
+    if task.repeated is not None:
+        return task.repeated.number
+    return None if task.within is None else task.within.number
 
 
 def callback_token(task: RunNode, given: Given) -> Token | None:

@@ -38,6 +38,7 @@ from flowengine.workflow.checking.templates.templated_texts import (
     IN_MAP,
     IN_REPEAT,
     IN_RETRY,
+    NOTHING_MORE,
     SecretRule,
     TemplatedText,
     Where,
@@ -51,9 +52,9 @@ from flowengine.workflow.checking.templates.templated_texts import (
 from flowengine.workflow.children.group import Outer
 from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.maps.policy import names_of
-from flowengine.workflow.policy import ERROR
+from flowengine.workflow.policy import ERROR, Within
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
-from flowengine.workflow.repeating.repeat import PREVIOUS
+from flowengine.workflow.repeating.repeat import ITERATION, PREVIOUS
 from flowengine.workflow.stages import Stage, is_hook
 
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
@@ -96,7 +97,8 @@ class Reads(msgspec.Struct, frozen=True):
     read what became of them, or whose output may be missing. Ascending. `given`: what they read of what the
     execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
     it gives. `previous`: they read what the iteration before has given. `outer`: what they read of nodes
-    outside of their group. `items`: what the items around it are called that they read."""
+    outside of their group. `items`: what the items around it are called that they read. `iteration`: they
+    read its number."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
@@ -104,6 +106,12 @@ class Reads(msgspec.Struct, frozen=True):
     previous: bool = False
     outer: tuple[Outer, ...] = ()
     items: tuple[str, ...] = ()
+    iteration: bool = False
+
+    @property
+    def within(self) -> Within:
+        """What they read of an iteration."""
+        return "previous" if self.previous else "iteration" if self.iteration else ""
 
 
 class Findings:
@@ -152,6 +160,7 @@ class TemplateCheck:
         self._certain = certain
         self._links = links
         self._items_around = links.around.item_names
+        self._repeats_around = IN_REPEAT if links.around.repeats else NOTHING_MORE
         self._outputs = outputs
         self._limits = limits
         self._report = report
@@ -180,7 +189,7 @@ class TemplateCheck:
         found: set[int] = set()
         sees: set[int] = set()
         given: set[str] = set(self._given.of_every_node)
-        previous = False
+        previous = iteration = False
         named: set[str] = set()
         for text, read in fine.items():
             if isinstance(read, _Read):
@@ -189,6 +198,7 @@ class TemplateCheck:
                 given.update(self._given.roots(read.analysis))
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
                 previous |= PREVIOUS in read.analysis.nodes
+                iteration |= ITERATION in read.analysis.nodes
                 self._warn_of_missing(read, node, places[text])
                 self._refuse_outer_maps(read, places[text])
                 self._refuse_cached_secret(read, node, places[text])
@@ -208,6 +218,7 @@ class TemplateCheck:
             previous,
             tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
             tuple(item for item in dict.fromkeys(self._links.around.items) if named & {*names_of(item)}),
+            iteration,
         )
 
     def _refuse_cached_secret(self, read: _Read, node: NodeFields, where: Where) -> None:
@@ -339,7 +350,7 @@ class TemplateCheck:
         own = 1 << node.place
         allowed = self._links.readable(node.place)
         allowed = allowed | own if ruled.reads_own else allowed & ~own
-        given = (ruled.given | self._items_around).intersection(known.analysis.nodes)
+        given = (ruled.given | self._given_around(node)).intersection(known.analysis.nodes)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
             named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
@@ -359,6 +370,10 @@ class TemplateCheck:
         for found in unreadable:
             self._refuse_given(found, where)
         return len(absent) + len(unreadable)
+
+    def _given_around(self, node: NodeFields) -> frozenset[str]:
+        """What the groups around let it read: the iteration of the nearest one, if it has none itself."""
+        return self._items_around if node.policy.repeat else self._items_around | self._repeats_around
 
     def _missing_in_own(self, known: _Read, node: NodeFields) -> Sequence[MissingField]:
         """The fields that are missing where the node's own output is what one iteration has given."""
@@ -483,7 +498,8 @@ class TemplateCheck:
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_REPEAT:
                 message = (
-                    f"'{name}' is that of a node which repeats: it is read in the config of one with 'repeat'"
+                    f"'{name}' is that of a node which repeats: it is read in the config of one with "
+                    "'repeat', and inside a group with one"
                 )
                 self._refuse("unknown_node_reference", where, message)
             elif source is None:

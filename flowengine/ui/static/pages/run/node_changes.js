@@ -16,7 +16,7 @@ export function changesBy(event, node) {
   if (at < lastOf(node)) return null;
   switch (kind) {
     case "node_queued": return { ...CLEAR, status: "queued", attempt, queued_at: at, ...nextIteration(node) };
-    case "node_opened": return { ...CLEAR, status: "running", attempt, child: event.child, queued_at: node.attempt === attempt ? node.queued_at ?? at : at, started_at: at };
+    case "node_opened": return { ...CLEAR, status: "running", attempt, child: event.child, queued_at: node.attempt === attempt ? node.queued_at ?? at : at, started_at: at, ...nextIteration(node) };
     case "node_completed": return { status: "completed", attempt, finished_at: at, error: null, waiting_for: undefined };
     case "node_failed": return { status: "failed", attempt, finished_at: at, waiting_for: undefined, error: errorOf(event, node) };
     case "node_skipped": return { status: "skipped", finished_at: at, skipped: event.reason };

@@ -8,6 +8,7 @@ import { placed, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { eventsOf } from "../history/run_events.js";
 import { errorWords } from "../words/node_words.js";
 import { iterationsOf } from "./iterations_of.js";
+import { runAddress } from "../../../app/router.js";
 
 const ROW = 26;
 const HEAD = 28;
@@ -28,6 +29,7 @@ export function IterationsList({ store, detail, now }) {
       ${rows.slice(first, last).map((each, index) => html`<tr key=${each.number} aria-rowindex=${first + index + 2}><td class="num">${each.number}</td>
         <td title=${exact(each.begun)}>${each.begun.slice(11, 19)}</td><td class="num">${duration((each.ended ? at(each.ended) : now) - at(each.begun))}</td>
         <td><${Status} status=${each.status} word=${each.code ? errorWords({ code: each.code }) : undefined} />${
-          each.tries > 1 ? html` <span class="faint">${counted(each.tries, "try", "tries")}</span>` : ""}</td></tr>`)}
+          each.tries > 1 ? html` <span class="faint">${counted(each.tries, "try", "tries")}</span>` : ""}${
+          each.child && html` <a class="link" href=${runAddress(each.child)} aria-label=${`Iteration ${each.number} as a run of its own`}>Run</a>`}</td></tr>`)}
       ${last < rows.length && gap(rows.length - last)}</tbody></table></div>`}`;
 }

@@ -8,6 +8,8 @@
  * @property {string} begun when it was sent first
  * @property {string} ended "" as long as it runs
  * @property {number} tries
+ * @property {number} attempt its last one
+ * @property {string} child the execution as which it runs, of a group, or ""
  * @property {string} code of the failure of its last try, or ""
  */
 
@@ -28,13 +30,14 @@ export function iterationsOf(events) {
     if (event.kind === "node_reset") {
       // What goes on after its last iteration counts on; what begins anew is told by the first that ends.
       current = null;
-    } else if (event.kind === "node_queued") {
+    } else if (event.kind === "node_queued" || event.kind === "node_opened") {
       if (!current) {
-        current = { number, status: "running", begun: event.at, ended: "", tries: 0, code: "" };
+        current = { number, status: "running", begun: event.at, ended: "", tries: 0, attempt: 0, child: "", code: "" };
         found.push(current);
       }
-      current.status = "running";
-      current.tries += 1;
+      // What a worker is asked once the child of a group has completed belongs to the same try.
+      if (event.attempt !== current.attempt) current.tries += 1;
+      Object.assign(current, { status: "running", attempt: event.attempt, child: event.child ?? current.child });
     } else if (!current) {
       continue;
     } else if (event.kind === "node_waiting") {
