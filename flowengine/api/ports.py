@@ -245,8 +245,9 @@ class Executions(Protocol):
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         """Those that are wanted, newest first, after the one that the cursor names."""
 
-    def status(self, execution_id: str) -> ExecutionView:
-        """The state of the execution and of all its nodes."""
+    def status(self, execution_id: str, patterns: Sequence[str] = ()) -> ExecutionView:
+        """The state of the execution and of all its nodes, as the holder of a key for these definitions may
+        see it."""
 
     def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
         """Its runs, the newest first. Raises BadCursorError."""

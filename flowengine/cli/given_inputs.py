@@ -12,6 +12,7 @@ import msgspec
 from flowengine.cli.workflow_files import is_json, problem_line, read_file
 from flowengine.errors import CannotRunError
 from flowengine.jsonvalue import JsonValue, NotJsonError, decode, decode_bounded
+from flowengine.template.reference import TRIGGER_FIELDS
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.json_schema import kinds_of
@@ -53,7 +54,7 @@ class GivenInputs(msgspec.Struct, frozen=True):
         # Times and ids that defaults may read are not known yet: what they give is checked when it starts.
         now = int(time.time() * 1000)
         execution: dict[str, JsonValue] = {**_ANY_EXECUTION, "name": plan.name, "labels": {**found}}
-        begin(plan, values, Occasion(execution, now))
+        begin(plan, values, Occasion(execution, now, {**dict.fromkeys(TRIGGER_FIELDS), "kind": "api"}))
         return Given(values, found)
 
 

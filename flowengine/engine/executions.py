@@ -272,9 +272,10 @@ class StoredExecutions:
         """Those that are wanted, newest first."""
         return page(self._store.listing, wanted, limit, cursor)
 
-    def status(self, execution_id: str) -> ExecutionView:
-        """The state of the execution and of all its nodes."""
-        return queries.status(self._store, _checked(execution_id))
+    def status(self, execution_id: str, patterns: Sequence[str] = ()) -> ExecutionView:
+        """The state of the execution and of all its nodes, as the holder of a key for these definitions may
+        see it."""
+        return queries.status(self._store, _checked(execution_id), patterns)
 
     def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
         """Its runs, the newest first."""

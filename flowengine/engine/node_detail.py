@@ -210,4 +210,5 @@ def _masked(asked: _Asked, store: NodeStore, task: RunNode, given: Given) -> Giv
     """What the execution is given, secret inputs hidden. What is made of secrets is made here of `***`."""
     record, plan = (asked.execution_record, asked.plan) if not task.chain else known(store, task.home)
     shown = None if given.inputs is None else msgspec.json.encode(shown_inputs(plan, given.inputs))
-    return msgspec.structs.replace(given, inputs=shown, execution=record)
+    parent = None if plan.lineage is None else plan.lineage.parent
+    return msgspec.structs.replace(given, inputs=shown, execution=record, parent=parent)

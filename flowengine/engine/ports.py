@@ -281,7 +281,8 @@ class AdvancingStore(DeletingStore, Protocol):
 class Given(msgspec.Struct, frozen=True):
     """What an execution is given, as it is stored: its inputs as JSON, the names of the secret ones, its
     vars, those of them that are made where they are read (`late`), its own record, and how its main nodes
-    have ended (`outcome`). None where it was not read, or is not there. `seed`: that of the tokens of its
+    have ended (`outcome`). `outputs`: what an end has given that has led to it; `parent`: the execution that
+    it is a child of. None where it was not read, or is not there. `seed`: that of the tokens of its
     callbacks."""
 
     inputs: bytes | None = None
@@ -290,6 +291,8 @@ class Given(msgspec.Struct, frozen=True):
     late: bytes | None = None
     execution: ExecutionRecord | None = None
     outcome: bytes | None = None
+    outputs: bytes | None = None
+    parent: str | None = None
     seed: bytes | None = None
 
 
@@ -497,6 +500,9 @@ class CommandStore(Protocol):
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """The inputs and the vars of an execution, as JSON."""
 
+    def outputs_before(self, execution: str) -> bytes | None:
+        """What an end has given that has led to it, as JSON, if it has given something."""
+
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
 
@@ -588,6 +594,9 @@ class QueryStore(ResultsStore, Protocol):
 
     def document(self, execution: str) -> tuple[bytes | None, bool]:
         """The document as it is stored, if it is, and whether the execution is there."""
+
+    def outputs_before(self, execution: str) -> bytes | None:
+        """What an end has given that has led to it, as JSON, if it has given something."""
 
     def count_children(self, root: str, parent: str) -> int:
         """How many children an execution has, by what its root knows."""

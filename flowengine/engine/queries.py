@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from flowengine.access.scope import covers
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
@@ -36,6 +38,7 @@ from flowengine.execution.views.executions import (
     ParentView,
     RerunOfView,
     ResultsView,
+    TriggerView,
     TurnView,
     WaitingForView,
     counts_of,
@@ -50,11 +53,15 @@ from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
 from flowengine.workflow.stages import HOOKS
 
+_decode_outputs: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
 
 
-def status(store: QueryStore, execution: str) -> ExecutionView:
-    """The execution with every node, in the document's order. Raises ExecutionNotFoundError."""
+def status(store: QueryStore, execution: str, patterns: Sequence[str] = ()) -> ExecutionView:
+    """The execution with every node, in the document's order. `patterns`: those of the key of who asks.
+
+    Raises ExecutionNotFoundError.
+    """
     record, plan = known(store, execution)
     states, inputs = store.node_states(execution, [node.id for node in plan.nodes])
     views = [node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)]
@@ -85,29 +92,44 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         priority=plan.overall.priority,
         rerun_of=_rerun_of(record),
         reruns=_reruns(store, execution),
-        trigger=trigger_of(execution, record) or msgspec.UNSET,
+        trigger=_trigger(store, execution, record, plan, patterns),
         scheduled_at=msgspec.UNSET if record.scheduled_at is None else moment(record.scheduled_at),
-        followers=_followers(record),
+        followers=_followers(record, patterns),
     )
 
 
-def _followers(record: ExecutionRecord) -> tuple[FollowerView, ...] | msgspec.UnsetType:
-    """What its ends have started."""
-    return (
-        tuple(
-            [
-                FollowerView(
-                    name=one.name,
-                    at=moment(one.at),
-                    execution_id=one.execution,
-                    code=one.code,
-                    message=one.message,
-                )
-                for one in record.followers
-            ]
-        )
-        or msgspec.UNSET
+def _trigger(
+    store: QueryStore, execution: str, record: ExecutionRecord, plan: Plan, patterns: Sequence[str]
+) -> TriggerView | msgspec.UnsetType:
+    """What has started it, with the outputs of an end that has led to it."""
+    view = trigger_of(execution, record, None if plan.lineage is None else plan.lineage.parent)
+    if view is None or record.followed is None:
+        return msgspec.UNSET if view is None else view
+    if not covers(patterns, record.followed.workflow):
+        # The document names what it follows; what that was given and gives is not for this key.
+        return replace(view, execution_id=msgspec.UNSET) if view.kind == "after" else view
+    found = store.outputs_before(execution)
+    return replace(view, outputs=None if found is None else _decode_outputs(found))
+
+
+def _followers(
+    record: ExecutionRecord, patterns: Sequence[str]
+) -> tuple[FollowerView, ...] | msgspec.UnsetType:
+    """What its ends have started, as far as the key of who asks is for it."""
+    found = tuple(
+        [
+            FollowerView(
+                name=one.name,
+                at=moment(one.at),
+                execution_id=one.execution,
+                code=one.code,
+                message=one.message,
+            )
+            for one in record.followers
+            if covers(patterns, one.name)
+        ]
     )
+    return found or msgspec.UNSET
 
 
 def _rerun_of(record: ExecutionRecord) -> RerunOfView | msgspec.UnsetType:

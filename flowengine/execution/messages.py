@@ -139,6 +139,7 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
 INPUTS: Final = "inputs"
 VARS: Final = "vars"
 EXECUTION: Final = "execution"
+TRIGGER: Final = "trigger"
 OUTCOME: Final = "outcome"
 """What an execution is given, as `given` of a task names it: the words that templates have for it."""
 

@@ -112,6 +112,10 @@ class RedisBulks:
         """Its inputs and its vars, as JSON."""
         return self._state.read_given(execution)
 
+    def outputs_before(self, execution: str) -> bytes | None:
+        """What an end has given that has led to it, as JSON, if it has given something."""
+        return self._state.outputs_before(execution)
+
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
         return self._state.known_items(execution, node, total, keys)

@@ -118,6 +118,7 @@ VARS: Final = "vars"
 LATE: Final = "late"
 SECRET: Final = "secret"
 OUTCOME: Final = "outcome"
+OUTPUTS: Final = "outputs"
 LABELS: Final = "labels"
 NOTIFIES: Final = "notifies"
 SENT: Final = "sent"
@@ -272,7 +273,7 @@ class Keys:
         return f"{self._executions}{execution}:started"
 
     def inputs(self, execution: str) -> str:
-        """Hash: what the execution was given."""
+        """Hash: what the execution was given, and what an end has given that has led to it."""
         return f"{self._executions}{execution}:inputs"
 
     def events(self, execution: str) -> str:

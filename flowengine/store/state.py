@@ -257,6 +257,12 @@ class RedisState:
         ((inputs, made),) = self.sessions.retrying_read([("HMGET", name, keys.VALUES, keys.VARS)])
         return inputs, made
 
+    def outputs_before(self, execution: str) -> bytes | None:
+        """What an end has given that has led to it, as JSON, if it has given something."""
+        name = self.keys.inputs(execution)
+        found: bytes | None = self.sessions.retrying_read([("HGET", name, keys.OUTPUTS)])[0]
+        return found
+
     def response(self, execution: str, node: str) -> bytes | None:
         """What the handler of a node has given that waits for a callback."""
         name = self.keys.node(execution, node)

@@ -7,13 +7,14 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.engine.definitions.ports import Definition
 from flowengine.engine.ports import Acknowledge, Begun, Given, KeptResult, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events, kept_entries
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.limits.lines import Member, Pace
-from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
+from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, TRIGGER, VARS, Callback, RunNode
 from flowengine.execution.records import Control, ExecutionRecord
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
@@ -140,6 +141,11 @@ class RedisWorkerState:
         lineage = None if plan is None else plan.lineage
         home, root = self._state.read_executions([task.home, task.home if lineage is None else lineage.root])
         return home, root
+
+    def parent_of(self, execution: str) -> str | None:
+        """The execution that this one is a child of."""
+        plan = self._state.plan(execution) if is_child(execution) else None
+        return None if plan is None or plan.lineage is None else plan.lineage.parent
 
     def items_left(self, task: RunNode) -> list[tuple[int, int]]:
         """The items of a map that the run before has left, each with how many of its failures were
@@ -303,6 +309,8 @@ class RedisWorkerState:
             commands.append(self._state.execution_read(task.home))
         if OUTCOME in task.given:
             commands.append(("HGET", self._keys.inputs(task.home), keys.OUTCOME))
+        if TRIGGER in task.given:
+            commands.append(("HGET", self._keys.inputs(task.home), keys.OUTPUTS))
         if task.calls_back is not None:
             commands.append(("HGET", self._keys.inputs(task.execution), keys.SEED))
         return commands
@@ -356,6 +364,8 @@ class _Asked:
         stopping = _is_stopped(parse_control(control))
         has_ended = self._task.item is not None and bool(rest.pop(0))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
+        if TRIGGER in self._task.given:
+            given = replace(given, parent=self._state.parent_of(self._task.home))
         held = tuple([rest.pop(0) for _ in self._task.held])
         for found in [rest.pop(0) for _ in self._state.within_reads(self._task)]:
             previous = _previous_of(self._task, *found)
@@ -402,7 +412,7 @@ def _previous_of(task: RunNode, state: bytes | None, previous: bytes | None) -> 
 
 def _reads_execution(task: RunNode) -> bool:
     """Whether the task needs its execution's own record: its templates, or to whom belongs what is kept."""
-    return EXECUTION in task.given or task.cache is not None
+    return EXECUTION in task.given or TRIGGER in task.given or task.cache is not None
 
 
 def _given(task: RunNode, replies: list[Any]) -> Given:
@@ -416,6 +426,7 @@ def _given(task: RunNode, replies: list[Any]) -> Given:
         secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
         execution=parse_execution(replies.pop(0)) if _reads_execution(task) else None,
         outcome=replies.pop(0) if OUTCOME in task.given else None,
+        outputs=replies.pop(0) if TRIGGER in task.given else None,
         seed=replies.pop(0) if task.calls_back is not None else None,
     )
 

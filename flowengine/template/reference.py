@@ -46,11 +46,8 @@ EXECUTION_FIELDS = (
 has made it of; null without one.
 `group_id`: the id of the child execution that reads it, null outside of groups."""
 
-TRIGGER_FIELDS = ("kind", "execution_id", "workflow", "status", "outputs")
-"""What `trigger` has in the inputs of `after`, where alone it is read: the execution whose end starts this
-one, its definition, how it has ended and what it has given."""
-
-TRIGGER_UNKNOWN = "'trigger' is read in the inputs of 'after' only: declare an input, and give it there"
+TRIGGER_FIELDS = ("kind", "execution_id", "workflow", "status", "outputs", "schedule", "scheduled_at")
+"""What `trigger` has: what has started the execution, as the API tells it. What another kind has is null."""
 
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 """What it has besides in hooks: how the main nodes have ended."""

@@ -5,24 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 from flowengine.settings.regular_file import read_regular
-from flowengine.testing.cases.case_file import Case, CaseFile
+from flowengine.testing.cases.case_file import Case, CaseFile, GivenTrigger
 from flowengine.testing.cases.moments import milliseconds_at
 from flowengine.testing.cases.reading import read_cases, read_written
 from flowengine.testing.judging.difference import Difference
 from flowengine.testing.judging.verdict import judge
 from flowengine.testing.running.addresses import nodes_of
 from flowengine.testing.running.finished_run import Run
-from flowengine.testing.running.workbench import START, Ended, Setting, Workbench
+from flowengine.testing.running.workbench import START, Due, Ended, Setting, Workbench
 from flowengine.workflow.chains.declared import After
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.schedules.declared import Schedule
 from flowengine.workflow.validation import Checked, Form, check
 
 
@@ -31,6 +33,16 @@ class PlacedProblem(msgspec.Struct, frozen=True):
 
     path: Path
     problem: Problem
+
+
+class Starts(msgspec.Struct, frozen=True):
+    """What starts executions of a workflow by itself: the ends that it follows, its schedules."""
+
+    after: tuple[After, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+
+
+NO_STARTS: Final = Starts()
 
 
 class LoadedFile(msgspec.Struct, frozen=True):
@@ -43,7 +55,7 @@ class LoadedFile(msgspec.Struct, frozen=True):
     file: CaseFile | None
     problems: tuple[PlacedProblem, ...] = ()
     labels: Labels = {}
-    after: tuple[After, ...] = ()
+    starts: Starts = NO_STARTS
     lines: tuple[int, ...] = ()
 
 
@@ -80,9 +92,8 @@ def load(path: Path, registry: Registry, settings: Settings) -> LoadedFile:
         wrong = (*_placed(path if checked.malformed else workflow, checked.problems), *wrong)
     if wrong:
         return LoadedFile(path, workflow, None, None, wrong)
-    return LoadedFile(
-        path, workflow, checked.plan, cases.file, (), checked.labels, checked.after, cases.lines
-    )
+    starts = Starts(checked.after, checked.schedules)
+    return LoadedFile(path, workflow, checked.plan, cases.file, (), checked.labels, starts, cases.lines)
 
 
 def run_loaded(
@@ -103,31 +114,34 @@ def run_loaded(
             if wanted.lower() not in f"{loaded.path}::{case.name}".lower():
                 continue
             began = time.perf_counter()
-            run = workbench.run(loaded.plan, setting_of(case, loaded.labels, loaded.after))
+            run = workbench.run(loaded.plan, setting_of(case, loaded.labels, loaded.starts))
             found = tuple(judge(case.expect, run))
             yield CaseOutcome(loaded.path, line, case, run, found, time.perf_counter() - began)
 
 
-def setting_of(case: Case, labels: Labels, after: tuple[After, ...] = ()) -> Setting:
-    """What a test gives its execution. `after`: which ends start it."""
-    ended = None
-    if not isinstance(case.trigger, msgspec.UnsetType):
-        said = case.trigger
-        ended = Ended(
-            after=after,
-            workflow=said.workflow,
-            status=said.status,
-            outputs=said.outputs,
-            execution=said.execution_id,
-        )
+def setting_of(case: Case, labels: Labels, starts: Starts = NO_STARTS) -> Setting:
+    """What a test gives its execution. `starts`: what may start it."""
     return Setting(
         inputs=case.inputs,
-        ended=ended,
+        by=None if isinstance(case.trigger, msgspec.UnsetType) else _started_by(case.trigger, starts),
         labels={**labels, **case.labels},
         secrets=case.secrets,
         now=milliseconds_at(case.now) if isinstance(case.now, str) else START,
         mocks=case.mocks,
         real=case.real,
+    )
+
+
+def _started_by(said: GivenTrigger, starts: Starts) -> Ended | Due:
+    if isinstance(said.schedule, str):
+        at = milliseconds_at(said.scheduled_at) if isinstance(said.scheduled_at, str) else None
+        return Due(schedules=starts.schedules, schedule=said.schedule, planned=at)
+    return Ended(
+        after=starts.after,
+        workflow=said.workflow if isinstance(said.workflow, str) else "",
+        status=said.status,
+        outputs=said.outputs,
+        execution=said.execution_id,
     )
 
 

@@ -14,7 +14,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.plugin.registry import HandlerFunction, marked
 from flowengine.settings import Settings, load_settings
-from flowengine.testing.case_files import setting_of
+from flowengine.testing.case_files import Starts, setting_of
 from flowengine.testing.cases.reading import Cases, read_given
 from flowengine.testing.running.addresses import nodes_of
 from flowengine.testing.running.finished_run import Run
@@ -43,6 +43,7 @@ def run(
     inputs: Mapping[str, Any] | None = None,
     mocks: Mapping[str, Any] | None = None,
     *,
+    trigger: Mapping[str, Any] | None = None,
     secrets: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     now: str | None = None,
@@ -51,9 +52,9 @@ def run(
 ) -> Run:
     """Run a workflow to its end in this process, in no time, and tell what became of it.
 
-    `workflow`: its file, or the document itself. `mocks`, `secrets`, `labels`, `now` and `real` are as in a
-    file of tests (`flowengine help testing`): `{"fetch": {"result": 1}}`. `handlers`: modules and functions
-    with handlers, besides those that are installed and those that FLOWENGINE_HANDLERS names.
+    `workflow`: its file, or the document itself. `mocks`, `trigger`, `secrets`, `labels`, `now` and `real`
+    are as in a file of tests (`flowengine help testing`): `{"fetch": {"result": 1}}`. `handlers`: modules and
+    functions with handlers, besides those that are installed and those that FLOWENGINE_HANDLERS names.
 
     Raises InvalidTestError, NotMockedError, OSError for a file that cannot be read, SettingsError.
     """
@@ -69,14 +70,16 @@ def run(
         "mocks": dict(mocks or {}),
         "real": list(real),
         **({} if now is None else {"now": now}),
+        **({} if trigger is None else {"trigger": dict(trigger)}),
     }
     cases: Cases = read_given({"workflow": "-", "tests": [case]}, checked.plan, registry)
     if cases.file is None:
         raise InvalidTestError("what the test gives is wrong", [_shorter(each) for each in cases.problems])
     nodes = nodes_of(checked.plan)
     needed = {nodes[node].node.work.handler for node in real}
+    starts = Starts(checked.after, checked.schedules)
     with Workbench(registry, settings, os.environ, needed) as workbench:
-        found = workbench.run(checked.plan, setting_of(cases.file.tests[0], checked.labels))
+        found = workbench.run(checked.plan, setting_of(cases.file.tests[0], checked.labels, starts))
     if found.unmocked:
         told = [f"{each.node}: {each.why}; its config is {each.config}" for each in found.unmocked]
         raise NotMockedError("not_mocked:\n  " + "\n  ".join(told))

@@ -46,7 +46,9 @@ def record(executions: RecordedExecutions, execution: str, workflow: str) -> str
     view = executions.status(execution)
     results = executions.results(execution)
     case: dict[str, JsonValue] = {"name": f"as execution {execution} went"}
-    if view.inputs is not UNSET and view.inputs:
+    if started_by := _start(view):
+        case["trigger"] = started_by
+    elif view.inputs is not UNSET and view.inputs:
         case["inputs"] = {name: decode(bytes(value)) for name, value in view.inputs.items()}
     said = "\n".join(line for line in executions.text(execution).splitlines() if not _COMMENT.match(line))
     names = {found[1] or found[2] for found in _SECRET.finditer(said)}
@@ -62,6 +64,20 @@ def record(executions: RecordedExecutions, execution: str, workflow: str) -> str
     text = _written(file, escaped=False)
     # What is not safe to show is escaped by YAML itself, so that it is read back as it was.
     return text if plain_text(text, keep_lines=True) == text else _written(file, escaped=True)
+
+
+def _start(view: ExecutionView) -> dict[str, JsonValue]:
+    """What has started it and made its inputs, if that was no caller."""
+    by = view.trigger
+    if by is UNSET or view.run != 1:
+        return {}
+    if by.kind == "schedule" and by.schedule is not UNSET and by.scheduled_at is not UNSET:
+        return {"schedule": by.schedule, "scheduled_at": by.scheduled_at}
+    if by.kind != "after" or by.workflow is UNSET or by.status is UNSET or by.outputs is UNSET:
+        return {}
+    given = None if by.outputs is None else {name: decode(bytes(data)) for name, data in by.outputs.items()}
+    end: dict[str, JsonValue] = {"workflow": by.workflow, "status": by.status, "outputs": given}
+    return end if by.execution_id is UNSET else {**end, "execution_id": by.execution_id}
 
 
 def _written(file: JsonValue, *, escaped: bool) -> str:

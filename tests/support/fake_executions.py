@@ -461,7 +461,7 @@ class FakeExecutions:
         self.asked = (wanted, limit, cursor)
         return ListView(items=(), next_cursor=None)
 
-    def status(self, execution_id: str) -> ExecutionView:
+    def status(self, execution_id: str, patterns: Sequence[str] = ()) -> ExecutionView:
         self._enter()
         found = self._find(execution_id)
         nodes = tuple(self._node(found, node) for node in found.plan.nodes)

@@ -16,13 +16,13 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from flowengine.engine.chains.given import inputs_of, trigger_of
 from flowengine.engine.chains.ports import ChainStore, ChainUnit, EndedStore
 from flowengine.engine.commands.create import New, Starting, id_of_new
 from flowengine.engine.definitions.ports import Definition, DefinitionSource
 from flowengine.engine.definitions.refusals import code_and_reason
 from flowengine.engine.held import Held
 from flowengine.engine.queries import outputs_of
+from flowengine.engine.starting.given_inputs import given_inputs
 from flowengine.errors import (
     ConcurrencyLimitError,
     ConflictError,
@@ -206,10 +206,10 @@ class ChainStep:
             version=found.version,
             followed=Followed(ended.execution, record.name, status),
             links=ended.links + 1,
+            outputs=None if ended.outputs is None else msgspec.json.encode(ended.outputs),
             allowed=ended.allowed,
         )
-        trigger = trigger_of(ended.execution, record.name, status, ended.outputs)
-        return Starting(replace(new, inputs=inputs_of(new, after, trigger, execution, now)))
+        return Starting(replace(new, inputs=given_inputs(new, after.inputs, execution, now)))
 
     def _begun(self, ended: _Ended, begins: Starting, new: Follower) -> None:
         """It takes its turn, where its workflow has a limit; one that does not wait may be refused still."""

@@ -45,8 +45,9 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
     idempotent one that creates it, if it is one. `callback_url`: where its results are sent. `version`: of
     the definition that the plan is of; None: it was posted. `schedule`: the id of the schedule that starts
-    it, and `scheduled_at` the time that it is of. `followed`: the end that starts it; `links`: how many ends
-    have led to it. `allowed`: the patterns of the definitions that it is for where nobody acts."""
+    it, and `scheduled_at` the time that it is of. `followed`: the end that starts it, and `outputs`: what it
+    has given, as JSON; `links`: how many ends have led to it. `allowed`: the patterns of the definitions that
+    it is for where nobody acts."""
 
     plan: Plan
     correlation_id: str
@@ -61,6 +62,7 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     scheduled_at: int | None = None
     followed: Followed | None = None
     links: int = 0
+    outputs: bytes | None = None
     allowed: tuple[str, ...] = ()
 
 
@@ -114,11 +116,22 @@ class Starting:
         """
         new = self._new
         record = record_before(new, now)
-        given = beginning(execution, new.plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
+        given = beginning(execution, new.plan, record, new.inputs, now, new.outputs, stores=bool(new.inputs))
+        given = given or Given()
         made = _made(new, self._encoded, _Stored(execution, now), None, starts=True)
         place = place_of_run(store, new.plan, given.key, None, now)
         who, may = acting_key(), acting_patterns() or new.allowed
-        begun = first_run(execution, new.plan, record, self._token, now, given, by=who, allowed=may)
+        begun = first_run(
+            execution,
+            new.plan,
+            record,
+            self._token,
+            now,
+            given,
+            had_inputs=new.outputs is not None,
+            by=who,
+            allowed=may,
+        )
         if place is not None:
             begun = line_up(Run(execution, 1, new.correlation_id), begun, place)
         return [made, *begun], _size(new, self._encoded, given.inputs)
@@ -250,11 +263,13 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         scheduled_at=new.scheduled_at,
         followed=new.followed,
         links=new.links,
+        outputs=new.outputs,
     )
 
 
 def _size(new: New, encoded: bytes, given: StoredInputs | None) -> int:
-    return len(encoded) + len(new.document or b"") + (0 if given is None else given.size)
+    own = len(encoded) + len(new.document or b"") + len(new.outputs or b"")
+    return own + (0 if given is None else given.size)
 
 
 def id_of_new(store: CommandStore, now: int) -> str:

@@ -28,7 +28,7 @@ from flowengine.errors import (
 )
 from flowengine.execution.changes import Change, StoredInputs
 from flowengine.execution.events import Event
-from flowengine.execution.execution_fields import execution_fields
+from flowengine.execution.execution_fields import execution_fields, trigger_fields
 from flowengine.execution.history.runs import Why
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.dispatching import Run
@@ -60,6 +60,7 @@ from flowengine.workflow.stages import HOOKS
 
 if TYPE_CHECKING:
     from flowengine.workflow.inputs.changing import Changed
+    from flowengine.workflow.inputs.values import Occasion
 
 TRIES: Final = 50
 
@@ -85,6 +86,9 @@ class RerunStore(ItemStore, Protocol):
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
+
+    def outputs_before(self, execution: str) -> bytes | None:
+        """What an end has given that has led to it, as JSON, if it has given something."""
 
     def begin_admitting(self, execution: str) -> Admitting: ...
 
@@ -287,10 +291,11 @@ def find(
     wanted, given, key = asked.wanted, None, None
     if asked.inputs:
         refuse_made_keys(plan, "/inputs", "other inputs")
-        changed = _change(store, execution, plan, record, asked.inputs, now)
+        occasion = _occasion(store, execution, record, now)
+        changed = _change(store, execution, plan, occasion, asked.inputs)
         wanted = replace(wanted, readers=changed.readers)
         given = stored_inputs(plan, changed.inputs, changed.vars)
-        key = _key(execution, plan, record, changed, now)
+        key = _key(plan, changed, occasion)
     records = records_of(stored)
     known = known_items(store, execution, maps_to_know(plan, records, wanted), wanted)
     rerun = rerun_of(plan, records, wanted, known)
@@ -329,32 +334,39 @@ def _change(
     store: RerunStore,
     execution: str,
     plan: Plan,
-    record: ExecutionRecord,
+    occasion: Occasion,
     patch: Mapping[str, JsonValue],
-    now: int,
 ) -> Changed:
     """What other inputs change. Those so far are read without WATCH: only a run that begins changes them."""
     # Imported where there are inputs: an orchestrator never renders a template.
     from flowengine.workflow.inputs.changing import change
-    from flowengine.workflow.inputs.values import Occasion
 
     inputs, made = [{} if data is None else decode(data) for data in store.read_given(execution)]
-    fields = execution_fields(execution, replace(record, started_at=now), record.run + 1)
     before = inputs if isinstance(inputs, dict) else {}
-    return change(plan, before, made if isinstance(made, dict) else {}, patch, Occasion(fields, now))
+    return change(plan, before, made if isinstance(made, dict) else {}, patch, occasion)
 
 
-def _key(execution: str, plan: Plan, record: ExecutionRecord, changed: Changed, now: int) -> str | None:
+def _occasion(store: RerunStore, execution: str, record: ExecutionRecord, now: int) -> Occasion:
+    """What templates read of the execution that begins again now."""
+    # Imported where there are inputs: an orchestrator never renders a template.
+    from flowengine.workflow.inputs.values import Occasion
+
+    outputs = None if record.followed is None else store.outputs_before(execution)
+    trigger = trigger_fields(execution, record, outputs)
+    return Occasion(
+        execution_fields(execution, replace(record, started_at=now), record.run + 1), now, trigger
+    )
+
+
+def _key(plan: Plan, changed: Changed, occasion: Occasion) -> str | None:
     """The key of its `concurrency`, if that is made of what has changed."""
     limit = plan.overall.concurrency
     if limit is None or not limit.makes_key:
         return None
     # Imported where there are inputs: an orchestrator never renders a template.
     from flowengine.workflow.inputs.beginning import key_of_another_run
-    from flowengine.workflow.inputs.values import Occasion
 
-    fields = execution_fields(execution, replace(record, started_at=now), record.run + 1)
-    return key_of_another_run(plan, changed.inputs, changed.vars, Occasion(fields, now))
+    return key_of_another_run(plan, changed.inputs, changed.vars, occasion)
 
 
 def refuse_made_keys(plan: Plan, pointer: str, what: str) -> None:

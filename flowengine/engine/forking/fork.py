@@ -39,7 +39,7 @@ from flowengine.errors import (
     WrongStateError,
 )
 from flowengine.execution.changes import Create, Send, StoredInputs
-from flowengine.execution.execution_fields import execution_fields
+from flowengine.execution.execution_fields import execution_fields, trigger_fields
 from flowengine.execution.history.runs import Why
 from flowengine.execution.messages import CopyResults
 from flowengine.execution.records import ExecutionRecord, Origin
@@ -148,6 +148,8 @@ def fork(
         version=made.version.version,
         fork=kept,
         scheduled_at=found.record.scheduled_at,
+        followed=found.record.followed,
+        outputs=_outputs_before(store, execution, found.record),
     )
     message = CopyResults(execution=new, first=0, correlation_id=correlation_id)
     explain(reason=f"a new execution of '{execution}'")
@@ -166,8 +168,12 @@ def fork(
     )
 
 
+def _outputs_before(store: CommandStore, execution: str, record: ExecutionRecord) -> bytes | None:
+    return None if record.followed is None else store.outputs_before(execution)
+
+
 def _size(create: Create, found: Found) -> int:
-    given = 0 if create.inputs is None else create.inputs.size
+    given = len(create.outputs or b"") + (0 if create.inputs is None else create.inputs.size)
     copied = sum(record.counted for record in found.stored.values())
     return len(create.plan) + len(create.document or b"") + given + copied
 
@@ -235,7 +241,9 @@ def _find(
     refuse_made_keys(plan, "/as", "forks")
     # Read without WATCH: what has ended does not change in this run, and what has not is not reused.
     stored = store.read_nodes(execution, [node.id for node in was.nodes])
-    given = _given(store, execution, _Occasion(record, was, version, asked.inputs, new, store.now()))
+    given = _given(
+        store, execution, _Occasion(execution, record, was, version, asked.inputs, new, store.now())
+    )
     wanted = replace(asked.wanted, readers=given.readers)
     maps = maps_to_know(plan, records_of(taken_of(was, plan, stored)), wanted)
     known = known_items(store, execution, maps, wanted)
@@ -271,6 +279,7 @@ class _Occasion(msgspec.Struct, frozen=True):
     """What is looked at: an execution by the plan `was`, and a new one by `version` that is given this
     patch."""
 
+    execution: str
     record: ExecutionRecord
     was: Plan
     version: _Version
@@ -290,6 +299,11 @@ class _Occasion(msgspec.Struct, frozen=True):
         begun = replace(self.record, created_at=self.now, started_at=self.now, version=version)
         return execution_fields(self.new, begun, FORK_RUN)
 
+    def trigger(self, store: CommandStore) -> dict[str, JsonValue]:
+        """What starts it."""
+        made = replace(self.record, origin=Origin(self.execution, self.record.run))
+        return trigger_fields(self.new, made, _outputs_before(store, self.execution, self.record))
+
 
 def _given(store: ForkingStore, execution: str, occasion: _Occasion) -> _Given:
     """As the other one, but for the patch, and for what another version says of inputs and vars."""
@@ -297,24 +311,24 @@ def _given(store: ForkingStore, execution: str, occasion: _Occasion) -> _Given:
     plan = occasion.plan
     changed = _Values(_object(data), _object(made), ())
     if occasion.patch or plan is not occasion.was:
-        changed = _changed(changed, occasion)
+        changed = _changed(store, changed, occasion)
     says_something = data is not None or occasion.patch or plan.inputs is not None or plan.vars
     stored = stored_inputs(plan, changed.inputs, changed.vars) if says_something else None
-    return _Given(stored, changed.readers, _key(changed, occasion))
+    return _Given(stored, changed.readers, _key(store, changed, occasion))
 
 
-def _changed(before: _Values, occasion: _Occasion) -> _Values:
+def _changed(store: CommandStore, before: _Values, occasion: _Occasion) -> _Values:
     # Imported where there are inputs: an orchestrator, which loads this too, renders no template.
     from flowengine.workflow.inputs.changing import change
     from flowengine.workflow.inputs.values import Occasion
 
     was = None if occasion.plan is occasion.was else occasion.was
-    at = Occasion(occasion.fields, occasion.now)
+    at = Occasion(occasion.fields, occasion.now, occasion.trigger(store))
     changed = change(occasion.plan, before.inputs, before.vars, occasion.patch, at, was)
     return _Values(changed.inputs, changed.vars, changed.readers)
 
 
-def _key(changed: _Values, occasion: _Occasion) -> str | None:
+def _key(store: CommandStore, changed: _Values, occasion: _Occasion) -> str | None:
     limit = occasion.plan.overall.concurrency
     if limit is None or not limit.makes_key:
         return None
@@ -322,7 +336,7 @@ def _key(changed: _Values, occasion: _Occasion) -> str | None:
     from flowengine.workflow.inputs.beginning import key_of_another_run
     from flowengine.workflow.inputs.values import Occasion
 
-    at = Occasion(occasion.fields, occasion.now)
+    at = Occasion(occasion.fields, occasion.now, occasion.trigger(store))
     return key_of_another_run(occasion.plan, changed.inputs, changed.vars, at)
 
 

@@ -53,7 +53,7 @@ def prepared_call(
     named = child_id if asked.waits else id_apart
     execution = named(task.execution, task.node, task.dispatch, now)
     try:
-        return prepare(found, execution, asked.inputs, task.correlation_id, now)
+        return prepare(found, execution, asked.inputs, task.correlation_id, now, task.execution)
     except (InputsInvalidError, VarsInvalidError) as error:
         shown = "; ".join(f"{each.pointer}: {each.message}" for each in error.problems[:MOST_PROBLEMS])
         more = len(error.problems) - MOST_PROBLEMS

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.engine.commands.create import New, Starting, record_before
+from flowengine.engine.commands.create import New, Starting
 from flowengine.engine.definitions.ports import DefinitionSource
+from flowengine.engine.starting.given_inputs import given_inputs
 from flowengine.errors import DefinitionNotFoundError
-from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.schedules.records import ScheduleRecord
-from flowengine.jsonvalue import JsonValue
-from flowengine.workflow.schedules.declared import NO_INPUTS
 
 
 class Occasion(msgspec.Struct, frozen=True):
@@ -45,19 +41,5 @@ def starting(definitions: DefinitionSource, occasion: Occasion) -> Starting:
         schedule=record.schedule.id,
         scheduled_at=occasion.planned,
     )
-    return Starting(replace(new, inputs=_inputs(new, occasion)))
-
-
-def _inputs(new: New, occasion: Occasion) -> Mapping[str, JsonValue]:
-    given = occasion.record.schedule.inputs
-    if bytes(given) == bytes(NO_INPUTS):
-        return {}
-    # Imported where a schedule gives some: an orchestrator loads no templates when it starts. These are the
-    # only ones that it renders, within a budget: who starts an execution makes what it begins with.
-    from flowengine.workflow.inputs import values
-    from flowengine.workflow.schedules.rendering import rendered_inputs
-
-    begun = replace(record_before(new, occasion.now), started_at=occasion.now)
-    fields = execution_fields(occasion.execution, begun, 1)
-    written: dict[str, JsonValue] = msgspec.json.decode(given)
-    return rendered_inputs(written, values.Occasion(fields, occasion.now))
+    inputs = given_inputs(new, record.schedule.inputs, occasion.execution, occasion.now)
+    return Starting(replace(new, inputs=inputs))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from flowengine.execution.changes import StoredInputs
-from flowengine.execution.execution_fields import execution_fields
+from flowengine.execution.execution_fields import execution_fields, trigger_fields
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.starting import Given
 from flowengine.jsonvalue import JsonValue, decode, encode
@@ -25,12 +25,15 @@ def beginning(
     record: ExecutionRecord,
     values: Mapping[str, JsonValue],
     now: int,
+    outputs: bytes | None = None,
+    parent: str | None = None,
     *,
     stores: bool,
 ) -> Given | None:
     """What a first run begins with that is given these inputs; None where there is nothing to say.
 
-    `stores`: some of the inputs are not stored yet. Raises InputsInvalidError, VarsInvalidError.
+    `stores`: some of the inputs are not stored yet. `outputs`: what the end has given that starts it;
+    `parent`: the execution that it is a child of. Raises InputsInvalidError, VarsInvalidError.
     """
     says_something = plan.inputs is not None or plan.vars or stores
     limit = plan.overall.concurrency
@@ -42,7 +45,8 @@ def beginning(
     from flowengine.workflow.inputs.values import Occasion
 
     begun = replace(record, started_at=now)
-    found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), now))
+    trigger = trigger_fields(execution, begun, outputs, parent)
+    found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), now, trigger))
     stored = stored_inputs(plan, found.inputs, found.vars) if says_something else None
     return Given(stored, found.conditions, key=found.key, keys=found.keys)
 

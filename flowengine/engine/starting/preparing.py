@@ -12,6 +12,7 @@ from flowengine.engine.starting.beginning import beginning
 from flowengine.execution.changes import StoredInputs
 from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.starting import Given
 from flowengine.jsonvalue import JsonValue
 
@@ -34,15 +35,24 @@ def record_of(found: Definition, prepared: Prepared, correlation_id: str) -> Exe
 
 
 def prepare(
-    found: Definition, execution: str, values: Mapping[str, JsonValue], correlation_id: str, now: int
+    found: Definition,
+    execution: str,
+    values: Mapping[str, JsonValue],
+    correlation_id: str,
+    now: int,
+    begun_by: str,
 ) -> Prepared:
     """What an execution of this id begins with that is given these inputs, and has the definition's labels.
+    `begun_by`: the execution whose node begins it, as a child of it or apart from it.
 
     Raises InputsInvalidError, VarsInvalidError.
     """
     plain = Prepared(execution, found.name, found.version, now, labels=found.record.labels)
     record = record_of(found, plain, correlation_id)
-    given = beginning(execution, found.plan, record, values, now, stores=bool(values))
+    parent = begun_by if is_child(execution) else None
+    if parent is None:
+        record = replace(record, begun_by=begun_by)
+    given = beginning(execution, found.plan, record, values, now, parent=parent, stores=bool(values))
     if given is None:
         return plain
     prepared = replace(plain, conditions=given.conditions, key=given.key, keys=given.keys)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.access.scope import covers
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, ORIGIN_GONE, OUTPUT_FAILED
@@ -129,21 +130,25 @@ def summary(
     )
 
 
-def trigger_of(execution: str, record: ExecutionRecord) -> TriggerView | None:
-    """What has started it; None: nothing has yet."""
+def trigger_of(execution: str, record: ExecutionRecord, parent: str | None = None) -> TriggerView | None:
+    """What has started it, without outputs; None: nothing has yet. `parent`: the execution that it is a child
+    of, where that is known."""
+    at = msgspec.UNSET if record.scheduled_at is None else moment(record.scheduled_at)
+    end = record.followed
     if record.origin is not None:
-        return TriggerView(kind="rerun", execution_id=record.origin.execution)
+        view = TriggerView(kind="rerun", execution_id=record.origin.execution, scheduled_at=at)
+        return view if end is None else replace(view, workflow=end.workflow, status=end.status)
     if not record.run:
         return None
-    if record.schedule is not None and record.scheduled_at is not None:
-        at = moment(record.scheduled_at)
+    if record.schedule is not None:
         return TriggerView(kind="schedule", schedule=record.schedule, scheduled_at=at)
-    if record.followed is not None:
-        end = record.followed
+    if end is not None:
         return TriggerView(kind="after", execution_id=end.execution, workflow=end.workflow, status=end.status)
     if record.begun_by is not None:
         return TriggerView(kind="workflow", execution_id=record.begun_by)
-    return TriggerView(kind="parent" if is_child(execution) else "api")
+    if is_child(execution):
+        return TriggerView(kind="parent", execution_id=parent or msgspec.UNSET)
+    return TriggerView(kind="api")
 
 
 def may_wait(record: ExecutionRecord) -> bool:

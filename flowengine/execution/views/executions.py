@@ -266,14 +266,16 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     that makes a new execution of that with the `execution_id`; `schedule`, a schedule of its definition, for
     the time `scheduled_at`; `workflow`, a node of the execution with the `execution_id`, which does not wait
     for it; `after`, the end of the execution with the `execution_id`, one of the definition `workflow`, as
-    `status`."""
+    `status`. `outputs`: what that has given, null if nothing; lists leave it out. A rerun keeps what its
+    execution was started with, but for the kind and the id. Templates read these fields as `trigger`."""
 
     kind: Literal["after", "api", "parent", "rerun", "schedule", "workflow"]
     execution_id: str | msgspec.UnsetType = msgspec.UNSET
-    schedule: str | msgspec.UnsetType = msgspec.UNSET
-    scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
     workflow: str | msgspec.UnsetType = msgspec.UNSET
     status: EndStatus | msgspec.UnsetType = msgspec.UNSET
+    outputs: dict[str, msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+    schedule: str | msgspec.UnsetType = msgspec.UNSET
+    scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
 
 
 class FollowerView(msgspec.Struct, frozen=True, kw_only=True):

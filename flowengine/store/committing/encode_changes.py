@@ -516,9 +516,13 @@ class ChangeEncoder:
         self._changed(execution, "pending", change.at, 0)
         listed = Listed(change.name, change.correlation_id, change.labels, change.version, origin)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
+        given = self._keys.inputs(execution)
         if change.inputs is not None:
             self._give(execution, change.inputs)
-            self.commands.append(("EXPIREAT", self._keys.inputs(execution), gone + CONTROL_LEAD_S))
+        if change.outputs is not None:
+            self.commands.append(("HSET", given, keys.OUTPUTS, change.outputs))
+        if change.inputs is not None or change.outputs is not None:
+            self.commands.append(("EXPIREAT", given, gone + CONTROL_LEAD_S))
 
     def _list_by(self, execution: str, listed: Listed, lifetime: tuple[object, ...] = ()) -> None:
         entries = [part for entry in listed.entries(execution) for part in (0, entry)]

@@ -12,7 +12,7 @@ from flowengine.store.codec import decode_attempt, decode_record, parse_begun
 from flowengine.store.map_reads import map_numbers
 from flowengine.store.state import RedisState
 
-_GIVEN_FIELDS: Final = (keys.VALUES, keys.VARS, keys.LATE, keys.OUTCOME)
+_GIVEN_FIELDS: Final = (keys.VALUES, keys.VARS, keys.LATE, keys.OUTCOME, keys.OUTPUTS)
 
 
 def read_node(state: RedisState, execution: str, node: str) -> StoredNode:
@@ -42,9 +42,9 @@ def read_readable(state: RedisState, execution: str, nodes: Sequence[str]) -> Re
         ]
     )
     states, sizes = replies[: len(nodes)], replies[len(nodes) :]
-    inputs, made, late, outcome = given
+    inputs, made, late, outcome, outputs = given
     return Readable(
-        Given(inputs=inputs, vars=made, late=late, outcome=outcome),
+        Given(inputs=inputs, vars=made, late=late, outcome=outcome, outputs=outputs),
         {node: decode_record(found) for node, found in zip(nodes, states, strict=True)},
         dict(zip(nodes, map(int, sizes), strict=True)),
     )

@@ -74,9 +74,19 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class GivenTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The end of an execution that starts this one by `after`."""
+    """What starts the execution: the end of one of the definition `workflow`, by `after`; or a `schedule` of
+    its own. One of these two is given."""
 
-    workflow: Annotated[str, Meta(min_length=1, description="The definition that the execution was of.")]
+    workflow: Annotated[
+        str | UnsetType, Meta(description="The definition of the execution that has ended.")
+    ] = UNSET
+    schedule: Annotated[str | UnsetType, Meta(description="In place of that: the id of the schedule.")] = (
+        UNSET
+    )
+    scheduled_at: Annotated[
+        str | UnsetType,
+        Meta(description="The time of the schedule, with an offset, as 2026-11-28T02:00:00Z. Default: now."),
+    ] = UNSET
     status: Annotated[EndStatus, Meta(description="How it has ended.")] = "completed"
     outputs: Annotated[Mapping[str, Any] | None, Meta(description="What it has given.")] = {}
     execution_id: Annotated[str, Meta(description="Its id.")] = "0" * 27
@@ -89,7 +99,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     inputs: Annotated[Mapping[str, Any], Meta(description="The inputs that it is started with.")] = {}
     trigger: Annotated[
         GivenTrigger | UnsetType,
-        Meta(description="The end that starts it, in place of inputs: its `after` makes these of it."),
+        Meta(description="What starts it, in place of inputs: its `after` or its schedule makes these."),
     ] = UNSET
     labels: Annotated[Mapping[str, str], Meta(description="Labels beside those of the workflow.")] = {}
     secrets: Annotated[Mapping[str, str], Meta(description="What templates read as secrets.NAME.")] = {}

@@ -17,7 +17,14 @@ from flowengine.nearest_name import nearest_name
 from flowengine.plugin import Handler, Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
-from flowengine.testing.cases.case_file import Case, CaseFile, Expected, ExpectedCalls, ExpectedNode
+from flowengine.testing.cases.case_file import (
+    Case,
+    CaseFile,
+    Expected,
+    ExpectedCalls,
+    ExpectedNode,
+    GivenTrigger,
+)
 from flowengine.testing.cases.durations import milliseconds
 from flowengine.testing.cases.moments import milliseconds_at
 from flowengine.testing.running.addresses import PlannedNode, nodes_of
@@ -143,13 +150,28 @@ class _Reader:
         if case is None:
             return None
         if case.inputs and case.trigger is not msgspec.UNSET:
-            message = "with a 'trigger', the document's 'after' makes the inputs: take one out"
+            message = (
+                "with a 'trigger', the document's 'after' or its schedule makes the inputs: take one out"
+            )
             self._add("not_together", f"{pointer}/inputs", message)
+        if case.trigger is not msgspec.UNSET:
+            self._check_trigger(case.trigger, f"{pointer}/trigger")
         if isinstance(case.now, str):
             self._check_moment(case.now, f"{pointer}/now")
         for at, node in enumerate(case.real):
             self._check_real(node, f"{pointer}/real/{at}")
         return msgspec.structs.replace(case, mocks=mocks, expect=expect)
+
+    def _check_trigger(self, given: GivenTrigger, pointer: str) -> None:
+        of_end = given.workflow is not msgspec.UNSET
+        if of_end == (given.schedule is not msgspec.UNSET):
+            code, said = ("not_together", "both") if of_end else ("missing_field", "none of them")
+            message = f"a 'trigger' has a 'workflow' whose end it is, or a 'schedule', and this has {said}"
+            self._add(code, pointer, message)
+        if isinstance(given.scheduled_at, str):
+            self._check_moment(given.scheduled_at, f"{pointer}/scheduled_at")
+            if of_end:
+                self._add("not_together", f"{pointer}/scheduled_at", "only a 'schedule' has a time")
 
     def _check_moment(self, now: str, pointer: str) -> None:
         try:

@@ -102,9 +102,8 @@ class LocalStack:
         settings = state.settings
         health = HealthView(status="ok", checks={})
         self.state = state
-        self.executions = StoredExecutions(
-            RedisApiState(state, check=_Fits()), lambda: health, limits=settings.limits
-        )
+        self.store = RedisApiState(state, check=_Fits())
+        self.executions = StoredExecutions(self.store, lambda: health, limits=settings.limits)
         self._clock = clock
         self._handlers = handlers
         self._timers = RedisTimers(state)

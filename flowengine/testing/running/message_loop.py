@@ -108,6 +108,8 @@ class MessageLoop:
             "node_finished": lambda held: engine.finish([held]),
             "timer_fired": engine.fire,
             "delivery_attempted": engine.deliver,
+            # There is no other execution that its schedule could start next.
+            "fire_schedule": lambda held: state.acknowledge(held.acknowledge),
         }
 
     def run_dry(self) -> None:

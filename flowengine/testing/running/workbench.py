@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, assert_never, cast
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
-from flowengine.engine.chains.given import inputs_of, trigger_of
-from flowengine.engine.commands.create import New
+from flowengine.engine.commands.create import New, create_and_start
+from flowengine.engine.starting.given_inputs import given_inputs
 from flowengine.errors import FlowEngineError
+from flowengine.execution.chains.records import Followed
 from flowengine.execution.chains.rules import fitting
 from flowengine.execution.views.executions import ExecutionView, NodeView, ResultsView
 from flowengine.handlers.handler_settings import load_handler_settings
@@ -35,6 +37,7 @@ from flowengine.testing.running.virtual_clock import VirtualClock
 from flowengine.workflow.chains.declared import After, EndStatus
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.schedules.declared import Schedule
 from flowengine.workflow.stages import OUTPUTS_NODE
 
 START: Final = 1_767_225_600_000
@@ -54,13 +57,21 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     execution: str
 
 
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """The time `planned` of a schedule of the workflow, which has these; None: it is now."""
+
+    schedules: tuple[Schedule, ...]
+    schedule: str
+    planned: int | None
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is given, and what answers for its nodes. `now`: when it begins, in milliseconds
-    since the epoch. `real`: the nodes whose handlers run as they are. `ended`: what starts it and makes its
+    since the epoch. `real`: the nodes whose handlers run as they are. `by`: what starts it and makes its
     inputs, in place of a caller."""
 
     inputs: Mapping[str, JsonValue] = {}
-    ended: Ended | None = None
+    by: Ended | Due | None = None
     labels: Labels = {}
     secrets: Mapping[str, str] = {}
     now: int = START
@@ -119,10 +130,7 @@ class Workbench:
         stack = LocalStack(state, clock, self._registry, handlers, secrets, self._variables)
         stopped = None
         try:
-            inputs = setting.inputs if setting.ended is None else _made(plan, setting, setting.ended, owner)
-            started = stack.executions.start(
-                plan, correlation_id=CORRELATION_ID, inputs=inputs, labels=setting.labels
-            )
+            started = create_and_start(stack.store, _new(plan, setting, owner))
         except FlowEngineError as error:
             return _refused(error)
         try:
@@ -140,22 +148,35 @@ class Workbench:
 
 
 class NotStartedError(FlowEngineError):
-    """Nothing in the workflow's `after` says that this end starts it."""
+    """Nothing in the workflow's `after` says that this end starts it; or it has no such schedule."""
 
     code = "not_started"
 
 
-def _made(plan: Plan, setting: Setting, ended: Ended, execution: str) -> Mapping[str, JsonValue]:
-    """The inputs that the workflow's `after` makes of an end. Raises NotStartedError, InputsInvalidError."""
-    after = fitting(ended.after, ended.workflow, ended.status)
-    if after is None:
-        raise NotStartedError(
-            f"its 'after' names no end of '{ended.workflow}' as '{ended.status}': nothing starts"
-        )
-    given = None if ended.outputs is None else {k: msgspec.Raw(encode(v)) for k, v in ended.outputs.items()}
-    trigger = trigger_of(ended.execution, ended.workflow, ended.status, given)
+def _new(plan: Plan, setting: Setting, execution: str) -> New:
+    """What the execution is made of. Raises NotStartedError, InputsInvalidError."""
     new = New(plan=plan, correlation_id=CORRELATION_ID, labels=setting.labels)
-    return inputs_of(new, after, trigger, execution, setting.now)
+    match setting.by:
+        case Ended() as ended:
+            after = fitting(ended.after, ended.workflow, ended.status)
+            if after is None:
+                raise NotStartedError(
+                    f"its 'after' names no end of '{ended.workflow}' as '{ended.status}': nothing starts"
+                )
+            followed = Followed(ended.execution, ended.workflow, ended.status)
+            given = None if ended.outputs is None else encode(ended.outputs)
+            new, written = replace(new, followed=followed, outputs=given, links=1), after.inputs
+        case Due() as due:
+            schedule = next((each for each in due.schedules if each.id == due.schedule), None)
+            if schedule is None:
+                raise NotStartedError(f"it has no schedule '{due.schedule}': nothing starts")
+            planned = setting.now if due.planned is None else due.planned
+            new, written = replace(new, schedule=schedule.id, scheduled_at=planned), schedule.inputs
+        case None:
+            return replace(new, inputs=setting.inputs)
+        case _ as never:
+            assert_never(never)
+    return replace(new, inputs=given_inputs(new, written, execution, setting.now))
 
 
 def _refused(error: FlowEngineError) -> Run:

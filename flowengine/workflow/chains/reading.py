@@ -14,7 +14,6 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, encode, pointer_to
 from flowengine.template import is_template
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, TRIGGER
 from flowengine.workflow.chains.declared import END_STATUSES, FIELD, MAX_AFTER, After, EndStatus
 from flowengine.workflow.checking.object_fields import JsonObject, read_list, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
@@ -44,7 +43,7 @@ def read_after(
     if len(said) > MAX_AFTER:
         report.add("out_of_range", f"/{FIELD}", f"'{FIELD}' has at most {MAX_AFTER} items, not {len(said)}")
         return ()
-    reading = _Reading(document.get("name"), GivenInputs(inputs, report, work, (EXECUTION, TRIGGER)), report)
+    reading = _Reading(document.get("name"), GivenInputs(inputs, report, work), report)
     return tuple([reading.read(one, pointer_to(f"/{FIELD}", at)) for at, one in enumerate(said)])
 
 

@@ -54,7 +54,7 @@ def begin(plan: Plan, given: Mapping[str, JsonValue], occasion: Occasion) -> Beg
     budget = Budget(MAX_CHARS)
     inputs = complete(plan.inputs, given, occasion, budget)
     made = _vars(plan, inputs, occasion, budget)
-    scope = scope_of(occasion, {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: made})
+    scope = scope_of(occasion, {INPUTS: inputs, **occasion.given, VARS: made})
     conditions, key = dict(_conditions(plan, scope, budget)), _key(plan, scope, budget)
     return Beginning(inputs, made, conditions, key, _keys(plan, scope, budget) if plan.keyed else {})
 
@@ -62,7 +62,7 @@ def begin(plan: Plan, given: Mapping[str, JsonValue], occasion: Occasion) -> Beg
 def key_of_another_run(plan: Plan, inputs: JsonValue, made: JsonValue, occasion: Occasion) -> str | None:
     """The key of the `concurrency` of an execution that begins again, where it has to be made, with these
     inputs and vars. Raises VarsInvalidError."""
-    given = {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: made}
+    given = {INPUTS: inputs, **occasion.given, VARS: made}
     return _key(plan, scope_of(occasion, given), Budget(MAX_CHARS))
 
 
@@ -105,7 +105,7 @@ def read_vars_of(late: Mapping[str, JsonValue], values: Sequence[JsonValue]) -> 
 
 def _vars(plan: Plan, inputs: Values, occasion: Occasion, budget: Budget) -> Values:
     early = {name: decode(bytes(one.value)) for name, one in plan.vars.items() if not one.secret}
-    scope = scope_of(occasion, {INPUTS: inputs, EXECUTION: dict(occasion.execution)})
+    scope = scope_of(occasion, {INPUTS: inputs, **occasion.given})
     made: Values = {}
     try:
         made.update(make_vars(early, scope, budget))

@@ -14,7 +14,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.template import TemplateError, analyse
 from flowengine.template.budget import Budget
-from flowengine.template.reference import EXECUTION, INPUTS, VARS
+from flowengine.template.reference import INPUTS, VARS
 from flowengine.workflow.inputs.beginning import MAX_CHARS, VarsInvalidError, make_vars, refuse_large_vars
 from flowengine.workflow.inputs.reading import templates_in
 from flowengine.workflow.inputs.values import Occasion, Values, check_given, complete, scope_of
@@ -69,7 +69,7 @@ def change(
         if not reads_changed:
             variables.update({name: made[name]} if name in made else {})
             continue
-        given = {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: variables}
+        given = {INPUTS: inputs, **occasion.given, VARS: variables}
         try:
             variables.update(make_vars({name: value}, scope_of(occasion, given), budget))
         except TemplateError as error:

@@ -14,7 +14,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, encode, pointer_to
 from flowengine.template import is_template
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, TRIGGER, TRIGGER_UNKNOWN
+from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, TRIGGER, TRIGGER_FIELDS
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -33,6 +33,8 @@ MAX_PATTERNS: Final = 500
 
 OWN_FIELDS: Final = ("default", "required", "secret")
 """What an input may say beside its JSON Schema. A `required` that is a list is the schema's own."""
+
+_FIELDS: Final = {EXECUTION: EXECUTION_FIELDS, TRIGGER: TRIGGER_FIELDS}
 
 Inputs = dict[str, Input]
 
@@ -185,10 +187,8 @@ def _reads(
         if analysis.secrets:
             report.add("secret_not_allowed", pointer, "a default takes no secrets: inputs are shown")
         for root, name in analysis.given:
-            if root == EXECUTION:
-                _check_execution_field(name, pointer, report)
-            elif root == TRIGGER:
-                report.add("template_forbidden", pointer, TRIGGER_UNKNOWN)
+            if root in _FIELDS:
+                _check_field(root, name, pointer, report)
             elif root == INPUTS and _may_be_read(inputs, name, pointer, report):
                 found[name] = None
     return tuple(found)
@@ -210,10 +210,11 @@ def _may_be_read(inputs: Mapping[str, Input], name: str, pointer: str, report: R
     return True
 
 
-def _check_execution_field(name: str, pointer: str, report: Report) -> None:
-    if name and name not in EXECUTION_FIELDS:
-        hint = did_you_mean(report.nearest(name, EXECUTION_FIELDS)) or "."
-        message = f"'execution' has no field {quoted(name)}{hint} Its fields: {', '.join(EXECUTION_FIELDS)}"
+def _check_field(root: str, name: str, pointer: str, report: Report) -> None:
+    known = _FIELDS[root]
+    if name and name not in known:
+        hint = did_you_mean(report.nearest(name, known)) or "."
+        message = f"'{root}' has no field {quoted(name)}{hint} Its fields: {', '.join(known)}"
         report.add("unknown_field", pointer, message)
 
 

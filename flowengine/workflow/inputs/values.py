@@ -16,7 +16,7 @@ from flowengine.nearest_name import nearest_name
 from flowengine.template import Scope, TemplateError, analyse, render
 from flowengine.template.budget import Budget
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, INPUTS
+from flowengine.template.reference import EXECUTION, INPUTS, TRIGGER
 from flowengine.workflow.inputs.declared import MAX_BYTES, MIN_SECRET_CHARS, Declared, Input
 from flowengine.workflow.inputs.json_schema import misfits
 from flowengine.workflow.inputs.reading import templates_in
@@ -44,10 +44,17 @@ class InputsInvalidError(FlowEngineError):
 
 
 class Occasion(msgspec.Struct, frozen=True):
-    """What a default may read beside other inputs: `execution`, and the time, in milliseconds since 1970."""
+    """What a default may read beside other inputs: `execution`, `trigger`, and the time, in milliseconds
+    since 1970."""
 
     execution: Mapping[str, JsonValue]
     now: int
+    trigger: Mapping[str, JsonValue] = {}
+
+    @property
+    def given(self) -> dict[str, JsonValue]:
+        """These, by the names that templates have for them."""
+        return {EXECUTION: dict(self.execution), TRIGGER: dict(self.trigger)}
 
 
 def check_given(declared: Declared, given: Mapping[str, JsonValue]) -> Values:
@@ -163,7 +170,7 @@ def _default(name: str, one: Input, making: _Making, problems: list[Problem]) ->
     default = decode(bytes(one.default))
     if not _texts(one):
         return default
-    given = {INPUTS: making.values, EXECUTION: dict(making.occasion.execution)}
+    given = {INPUTS: making.values, **making.occasion.given}
     try:
         place = pointer_to(pointer_to(POINTER, name), "default")
         value = render(default, scope_of(making.occasion, given), budget=making.budget, pointer=place)

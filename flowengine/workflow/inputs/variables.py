@@ -18,7 +18,14 @@ from flowengine.template import (
     refuse_altered_given,
 )
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, TRIGGER, TRIGGER_UNKNOWN, VARS
+from flowengine.template.reference import (
+    EXECUTION,
+    EXECUTION_FIELDS,
+    INPUTS,
+    TRIGGER,
+    TRIGGER_FIELDS,
+    VARS,
+)
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -28,6 +35,7 @@ from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.problems import did_you_mean, quoted
 
 MAX_VARS: Final = 200
+_FIELDS: Final = {EXECUTION: EXECUTION_FIELDS, TRIGGER: TRIGGER_FIELDS}
 
 
 class Variables(msgspec.Struct, frozen=True):
@@ -98,10 +106,7 @@ class _Reading:
         for node in (*analysis.nodes, *analysis.fates):
             yield "unknown_node_reference", f"a var can read no node: it reads {quoted(node)}"
         for root, name in analysis.given:
-            if root == TRIGGER:
-                yield "template_forbidden", TRIGGER_UNKNOWN
-                continue
-            if not name and root != EXECUTION:
+            if not name and root not in _FIELDS:
                 yield "template_forbidden", f"a var names what it reads: {{{{ {root}.NAME }}}}"
             known = self._known(root)
             if name and known is not None and name not in known:
@@ -110,8 +115,8 @@ class _Reading:
                 yield "unknown_field", f"there is no {root}.{name[:60]}{where}{hint}"
 
     def _known(self, root: str) -> tuple[str, ...] | None:
-        if root == EXECUTION:
-            return EXECUTION_FIELDS
+        if root in _FIELDS:
+            return _FIELDS[root]
         if root == VARS:
             return tuple(self.vars)
         return None if self._inputs is None else tuple(self._inputs)

@@ -1,7 +1,7 @@
 """Reads a document's `concurrency` (LANGUAGE section 8).
 
-Its key is made when an execution is triggered, so it reads what is known then: `inputs`, `vars` and
-`execution`. It is shown to everybody, so it reads nothing that is secret.
+Its key is made when an execution is triggered, so it reads what is known then: `inputs`, `vars`,
+`execution` and `trigger`. It is shown to everybody, so it reads nothing that is secret.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import Analysis, is_template
 from flowengine.template.json_values import type_name
-from flowengine.template.reference import EXECUTION, INPUTS, VARS
+from flowengine.template.reference import EXECUTION, INPUTS, TRIGGER, VARS
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
@@ -22,7 +22,7 @@ from flowengine.workflow.limits.plain import read_limit, read_plain_key
 from flowengine.workflow.problems import did_you_mean, quoted
 
 FIELDS: Final = ("key", "limit", "on_limit", "shared")
-_GIVEN: Final = (INPUTS, VARS, EXECUTION)
+_GIVEN: Final = (INPUTS, VARS, EXECUTION, TRIGGER)
 
 
 def read_concurrency(

@@ -24,20 +24,17 @@ MAX_WORK: Final = 200_000
 """What it may take to check all literal values of a document, in the units of `subschemas.work_of`."""
 SHOWN: Final = 20
 _FIELDS: Final = {EXECUTION: EXECUTION_FIELDS, TRIGGER: TRIGGER_FIELDS}
+_ROOTS: Final = " and ".join(f"'{root}'" for root in _FIELDS)
 
 
 class GivenInputs:
     """Checks what is given, within a bound of work for the document. `declared`: the workflow's inputs; None:
-    any may be given. `reads`: what templates may read."""
+    any may be given."""
 
-    def __init__(
-        self, declared: Declared, report: Report, work: TemplateWork, reads: tuple[str, ...] = (EXECUTION,)
-    ) -> None:
+    def __init__(self, declared: Declared, report: Report, work: TemplateWork) -> None:
         self._declared = declared
         self._report = report
         self._work = work
-        self._reads = reads
-        self._roots = " and ".join(f"'{root}'" for root in reads)
         self._left = CheckWork(MAX_WORK)
 
     def check(self, given: JsonObject, pointer: str) -> None:
@@ -79,16 +76,14 @@ class GivenInputs:
 
     def _check_template(self, analysis: Analysis, place: str) -> None:
         for node in dict.fromkeys((*analysis.nodes, *analysis.fates)):
-            message = (
-                f"no node has run before an execution starts: it reads {self._roots}, not {quoted(node)}"
-            )
+            message = f"no node has run before an execution starts: it reads {_ROOTS}, not {quoted(node)}"
             self._report.add("unknown_node_reference", place, message)
         if analysis.secrets:
             message = "inputs are shown, so they take no secrets: let nodes read them"
             self._report.add("secret_not_allowed", place, message)
         for root, name in analysis.given:
-            if root not in self._reads:
-                message = f"'{root}' is not known before an execution starts: it reads {self._roots} only"
+            if root not in _FIELDS:
+                message = f"'{root}' is not known before an execution starts: it reads {_ROOTS} only"
                 self._report.add("template_forbidden", place, message)
             elif name and name not in _FIELDS[root]:
                 nearest = did_you_mean(self._report.nearest(name, _FIELDS[root])) or "."

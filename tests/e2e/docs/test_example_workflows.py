@@ -57,6 +57,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
     "schedule": {"report": {"total": 25, "by_schedule": False}},
     "after": {"ask": "why only 10?"},
+    "trigger": {},
     "one_at_a_time": {"store": "acme: 65"},
     "low_priority": {"old": [1, 3]},
     "rate_limited_calls": {"total": 21},

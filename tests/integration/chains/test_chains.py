@@ -62,7 +62,11 @@ def test_the_end_of_an_execution_starts_what_follows(rig: ChainRig) -> None:
         "of": msgspec.Raw(b'"extract completed"'),
     }
     assert shown.trigger == TriggerView(
-        kind="after", execution_id=first, workflow="extract", status="completed"
+        kind="after",
+        execution_id=first,
+        workflow="extract",
+        status="completed",
+        outputs={"path": msgspec.Raw(b'"/data/test"')},
     )
 
 

@@ -37,7 +37,7 @@ def test_what_is_prepared_survives_a_message() -> None:
         inputs={"size": {"type": "integer"}, "twice": {"default": "{{ inputs.size * 2 }}"}},
         vars={"name": "{{ execution.id }}/{{ inputs.twice }}"},
     )
-    prepared = prepare(definition(plan), "e1", {"size": 2}, "c1", NOW)
+    prepared = prepare(definition(plan), "e1", {"size": 2}, "c1", NOW, "e0")
     carried = msgspec.json.decode(msgspec.json.encode(prepared), type=Prepared)
     assert (carried.name, carried.version, carried.labels) == (plan.name, 3, {"team": "data"})
     stored = StoredInputs(b'{"size":2,"twice":4}', vars=b'{"name":"e1/4"}')
@@ -48,10 +48,10 @@ def test_inputs_that_do_not_fit_prepare_nothing() -> None:
     """As for a caller of the API."""
     plan = plan_from(nodes=[node("a")], inputs={"size": {"type": "integer"}})
     with pytest.raises(InputsInvalidError, match="integer"):
-        prepare(definition(plan), "e1", {"size": "much"}, "c1", NOW)
+        prepare(definition(plan), "e1", {"size": "much"}, "c1", NOW, "e0")
 
 
 def test_a_workflow_without_inputs_needs_nothing_to_begin() -> None:
     """Nothing of it is stored then."""
-    prepared = prepare(definition(plan_from(nodes=[node("a")])), "e1", {}, "c1", NOW)
+    prepared = prepare(definition(plan_from(nodes=[node("a")])), "e1", {}, "c1", NOW, "e0")
     assert given_of(prepared) == Given()

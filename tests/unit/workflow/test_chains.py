@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from flowengine.execution.views.executions import TriggerView
 from flowengine.jsonvalue import JsonValue
+from flowengine.template.reference import TRIGGER_FIELDS
 from flowengine.workflow.chains.circles import Lead, endless
 from flowengine.workflow.chains.declared import MAX_AFTER, After
 from tests.support.documents import checked, node, only, workflow
@@ -80,23 +82,76 @@ def test_inputs_are_checked_as_far_as_they_are_known() -> None:
     ]
 
 
+def placed(text: str) -> list[dict[str, JsonValue]]:
+    """Documents that hold this template, each in another place."""
+    inner = node("b", config={"input": text, "transform_type": "to_text"})
+    given: JsonValue = {"cron": "@daily", "inputs": {"i": text}}
+    return [
+        {"nodes": [inner]},
+        {"nodes": [node("a", when=f"{text[:-3]} is defined }}}}")]},
+        {"nodes": [{"id": "g", "nodes": [inner]}]},
+        {"nodes": [node("a", map={"items": f"{{{{ [{text[2:-2]}] }}}}"})]},
+        {"nodes": [node("a", concurrency={"key": text, "limit": 1})]},
+        {"nodes": [node("a")], "finally": [inner]},
+        {"nodes": [node("a")], "outputs": {"o": text}},
+        {"nodes": [node("a")], "vars": {"v": text}},
+        {"nodes": [node("a")], "inputs": {"i": {"default": text}}},
+        {"nodes": [node("a")], "inputs": {"i": {}}, "schedules": [given]},
+        {"nodes": [node("a")], "concurrency": {"key": text, "limit": 1}},
+    ]
+
+
+@pytest.mark.parametrize("more", placed("{{ trigger.kind }}"))
+def test_all_expressions_read_the_trigger(more: dict[str, JsonValue]) -> None:
+    """As they read `execution`."""
+    found = checked({"name": "test", **more})
+    assert not found.problems
+    assert found.plan is not None
+
+
+@pytest.mark.parametrize("more", placed("{{ trigger.knd }}"))
+def test_a_field_that_no_trigger_has_is_refused_with_the_nearest_name(more: dict[str, JsonValue]) -> None:
+    """Wherever it is read."""
+    problem = only(checked({"name": "test", **more}))
+    assert problem.code == "unknown_field"
+    assert "did you mean 'kind'?" in problem.message
+
+
 @pytest.mark.parametrize(
-    "more",
+    ("text", "code", "word"),
     [
-        {"nodes": [node("a", config={"input": "{{ trigger.outputs }}", "transform_type": "to_text"})]},
-        {"vars": {"v": "{{ trigger.status }}"}},
-        {"inputs": {"i": {"default": "{{ trigger.status }}"}}},
-        {"schedules": [{"cron": "@daily", "inputs": {"i": "{{ trigger.status }}"}}]},
-        {"concurrency": {"key": "{{ trigger.status }}", "limit": 1}},
+        ("{{ trigger.status.code }}", "unknown_field", "trigger.status is null or text, which has no 'code'"),
+        ("{{ trigger.outputs[0] }}", "unknown_field", "trigger.outputs is an object or null, which has no 0"),
     ],
 )
-def test_nothing_else_reads_the_trigger(more: dict[str, JsonValue]) -> None:
-    """The message says what to do."""
-    nodes = more.pop("nodes", [node("a")])
-    assert isinstance(nodes, list)
-    problem = only(checked({"name": "test", "nodes": nodes, **more}))
-    assert problem.code == "template_forbidden"
-    assert "'trigger'" in problem.message
+def test_what_the_fields_of_a_trigger_hold_is_known(text: str, code: str, word: str) -> None:
+    """So a field of a text is refused before anything runs."""
+    document: dict[str, JsonValue] = {
+        "name": "test",
+        "nodes": [node("a", config={"input": text, "transform_type": "to_text"})],
+    }
+    problem = only(checked(document))
+    assert (problem.code, word in problem.message) == (code, True), problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [("{{ trigger.outputs.path }}", True), ("{{ trigger.outputs.path | default('') }}", False)],
+)
+def test_outputs_that_need_not_be_there_are_warned_of(text: str, warns: bool) -> None:
+    """Any applied definition may be started by hand, too."""
+    document: dict[str, JsonValue] = {
+        "name": "test",
+        "nodes": [node("a", config={"input": text, "transform_type": "to_text"})],
+    }
+    found = checked(document)
+    assert not found.problems
+    assert [each.code for each in found.warnings] == (["may_be_missing"] if warns else [])
+
+
+def test_the_trigger_has_the_fields_that_the_api_tells() -> None:
+    """One thing, with one list of names."""
+    assert TriggerView.__struct_fields__ == TRIGGER_FIELDS
 
 
 def test_the_shortest_way_round_with_an_end_on_it_is_found() -> None:

@@ -205,6 +205,8 @@ def test_a_node_that_reads_a_var_with_a_secret_is_given_what_that_reads() -> Non
     """It is made where it is read."""
     plan = plan_of(sends("{{ vars.auth }}"), auth="{{ secrets.API }}{{ inputs.day }}{{ execution.id }}")
     assert plan.policy(0).given == ("execution", "inputs", "vars")
+    more = plan_of(sends("{{ vars.auth }}"), auth="{{ secrets.API }}{{ trigger.kind }}")
+    assert more.policy(0).given == ("execution", "inputs", "trigger", "vars")
 
 
 # -- conditions

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec.structs import replace
 
-from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.access.key_guard import NEEDS_ROLE, caller_of
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -106,11 +106,12 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/workflows/{execution_id:str}", opt={OPERATION: SHOW_EXECUTION, NEEDS_ROLE: "read"})
     async def show_execution(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
+        seen = caller_of(request).definitions
         data = await call_about(
             request,
             execution_id,
             backend.calls.store,
-            lambda: backend.executions.status(execution_id),
+            lambda: backend.executions.status(execution_id, seen),
         )
         return json_response(data)
 

@@ -117,6 +117,9 @@ class BulkStore(Protocol):
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
 
+    def outputs_before(self, execution: str) -> bytes | None:
+        """What an end has given that has led to it, as JSON, if it has given something."""
+
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
 
@@ -245,6 +248,7 @@ class _Walk:
         self.plan = store.plan
         self.read_nodes = store.read_nodes
         self.read_given = store.read_given
+        self.outputs_before = store.outputs_before
         self.known_items = store.known_items
         self.line_length = store.line_length
         self.owner = store.owner

@@ -14,7 +14,7 @@ _PER_VALUE: Final = 50
 def kept_bytes(start: Start, config: JsonValue) -> int:
     """Of a node that began with this, and whose handler was given this."""
     given = start.given
-    texts = (*start.inputs.values(), given.inputs, given.vars, given.outcome)
+    texts = (*start.inputs.values(), given.inputs, given.vars, given.outcome, given.outputs)
     return sum(len(text) for text in texts if text is not None) + _bytes_of(config)
 
 

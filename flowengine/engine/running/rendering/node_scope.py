@@ -13,8 +13,8 @@ from flowengine import jsonvalue
 from flowengine.engine.ports import Given, Start
 from flowengine.engine.running.rendering.conditions import shown_error
 from flowengine.execution.callback_tokens import Token, token_of, url_of
-from flowengine.execution.execution_fields import execution_fields
-from flowengine.execution.messages import EXECUTION, INPUTS, VARS, RunNode
+from flowengine.execution.execution_fields import execution_fields, trigger_fields
+from flowengine.execution.messages import EXECUTION, INPUTS, TRIGGER, VARS, RunNode
 from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.maps.opening import value_of
 from flowengine.jsonvalue import JsonValue
@@ -147,6 +147,8 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
         fields = execution_fields(task.home, given.execution, run)
         fields["group_id"] = task.execution if task.chain else None
         found[EXECUTION] = fields | _object(given.outcome)
+    if TRIGGER in task.given and given.execution is not None:
+        found[TRIGGER] = trigger_fields(task.home, given.execution, given.outputs, given.parent)
     return found
 
 

@@ -16,7 +16,7 @@ from flowengine.template.reference import (
     INPUTS,
     OUTCOME_FIELDS,
     TRIGGER,
-    TRIGGER_UNKNOWN,
+    TRIGGER_FIELDS,
     VARS,
 )
 from flowengine.workflow.inputs.declared import Input, Var
@@ -39,6 +39,11 @@ _EXECUTION_KINDS: Final = {
     LABELS: frozenset({"object"}),
     "group_id": frozenset({"string", "null"}),
     "scheduled_at": frozenset({"string", "null"}),
+}
+_TRIGGER: Final[Mapping[str, Schema]] = {
+    "kind": {"type": "string"},
+    "outputs": {"type": ["object", "null"]},
+    **{name: {"type": ["string", "null"]} for name in TRIGGER_FIELDS if name not in ("kind", "outputs")},
 }
 _KINDS: Final = {
     "string": "text",
@@ -89,6 +94,9 @@ class GivenCheck:
                 *((VARS, name) for name, one in variables.items() if one.secret),
             )
         )
+        late = [bytes(one.value) for one in variables.values() if one.secret]
+        reads_trigger = any(TRIGGER.encode() in value for value in late)
+        self._of_secret_vars = (INPUTS, EXECUTION, TRIGGER) if reads_trigger else (INPUTS, EXECUTION)
         secret_inputs = any(root == INPUTS for root, _ in self._secret)
         self.of_every_node = (INPUTS,) if secret_inputs else ()
         """What every node reads: its worker must know the secrets of its execution."""
@@ -96,9 +104,6 @@ class GivenCheck:
     def unreadable(self, text: str, analysis: Analysis) -> Iterator[Unreadable]:
         """What a template reads and cannot, wherever it stands."""
         for root, name in analysis.given:
-            if root == TRIGGER:
-                yield Unreadable("template_forbidden", TRIGGER_UNKNOWN)
-                continue
             known = self._known(root)
             if name and known is not None and name not in known:
                 yield Unreadable("unknown_field", f"there is no {quoted(f'{root}.{name}')}", name, known)
@@ -106,7 +111,7 @@ class GivenCheck:
                 message = f"'{root}' is read whole, and some of it is secret: name what is meant, {root}.NAME"
                 yield Unreadable("secret_not_allowed", message)
         for read in analysis.fields:
-            if read.node == INPUTS and self._inputs is not None and read.keys[0] in self._inputs:
+            if self._is_described(read):
                 yield from self._missing(read)
         if self.reads_secret(analysis):
             try:
@@ -133,7 +138,7 @@ class GivenCheck:
         for read in analysis.given:
             yield read[0]
             if read[0] == VARS and read in self._secret:
-                yield from (INPUTS, EXECUTION)
+                yield from self._of_secret_vars
             if read[0] == EXECUTION and read[1] in ("", *OUTCOME_FIELDS):
                 yield OUTCOME
 
@@ -141,6 +146,8 @@ class GivenCheck:
         """The names there; None where any may be."""
         if root == EXECUTION:
             return (*EXECUTION_FIELDS, *OUTCOME_FIELDS)
+        if root == TRIGGER:
+            return TRIGGER_FIELDS
         if root == VARS:
             return tuple(self._vars)
         return None if self._inputs is None else tuple(self._inputs)
@@ -167,9 +174,9 @@ class GivenCheck:
         (read,) = analysis.fields
         if read.node == EXECUTION and len(read.keys) == 1:
             return _EXECUTION_KINDS.get(str(read.keys[0]), frozenset({"string"}))
-        if read.node != INPUTS or self._inputs is None or read.keys[0] not in self._inputs:
+        if not self._is_described(read):
             return None
-        root = part = self._schema(str(read.keys[0]))
+        root = part = self._schema_of(read)
         for key in read.keys[1:]:
             member = _member(part, key, root)
             if member is None:
@@ -178,9 +185,9 @@ class GivenCheck:
         return kinds_of(part, root)
 
     def _missing(self, read: FieldRead) -> Iterator[Unreadable]:
-        """The first of the fields that an input cannot have."""
-        root = part = self._schema(str(read.keys[0]))
-        label = f"inputs.{read.keys[0]}"
+        """The first of the fields that an input, or a field of `trigger`, cannot have."""
+        root = part = self._schema_of(read)
+        label = f"{read.node}.{read.keys[0]}"
         for key in read.keys[1:]:
             kinds = kinds_of(part, root)
             if kinds is not None and not _may_have(kinds, key):
@@ -195,6 +202,22 @@ class GivenCheck:
             if member is None:
                 return
             part, label = member, f"{label}.{key}"
+
+    def reads_outputs(self, analysis: Analysis) -> bool:
+        """Whether a template must have what an end has given, which no other start gives."""
+        return any(
+            read.node == TRIGGER and read.keys[0] == "outputs" for read in analysis.fields if read.keys[1:]
+        )
+
+    def _is_described(self, read: FieldRead) -> bool:
+        """Whether it is known what the first of these fields holds."""
+        if read.node == TRIGGER:
+            return read.keys[0] in _TRIGGER
+        return read.node == INPUTS and self._inputs is not None and read.keys[0] in self._inputs
+
+    def _schema_of(self, read: FieldRead) -> Schema:
+        name = str(read.keys[0])
+        return _TRIGGER[name] if read.node == TRIGGER else self._schema(name)
 
     def _schema(self, name: str) -> Schema:
         if name not in self._schemas:

@@ -294,6 +294,12 @@ class TemplateCheck:
                 f"give another value, as in {{{{ execution.labels[{quoted(label)}] | default('') }}}}",
                 where,
             )
+        if self._given.reads_outputs(read.analysis):
+            self._warn(
+                "'trigger.outputs' is null unless the end of another execution has led to this one: give "
+                "another value, as in {{ trigger.outputs.total | default(0) }}",
+                where,
+            )
         for source in read.needed:
             if source != node.place and not self._is_certain(source, node):
                 name = self._links.names[source]
