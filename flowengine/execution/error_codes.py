@@ -69,6 +69,10 @@ MAP_INVALID: Final = ErrorCode(
     permanent=True,
 )
 
+KEY_INVALID: Final = ErrorCode(
+    "key_invalid", "The key of the node's limit gives no text or number, or is too long.", permanent=True
+)
+
 OUTPUT_INVALID: Final = ErrorCode(
     "output_invalid", "The node's primary value is not what its output_schema says.", permanent=True
 )

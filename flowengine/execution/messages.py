@@ -18,7 +18,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 from flowengine.workflow.children.group import Outer
 from flowengine.workflow.children.lineage import HeldItem, HeldIteration
-from flowengine.workflow.limits.declared import CachePolicy
+from flowengine.workflow.limits.declared import CachePolicy, KeyTemplates
 from flowengine.workflow.repeating.repeat import Repeat
 
 
@@ -199,7 +199,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `held`: the items of maps around its group that its templates read, the outermost first. `judges`: it is a
     group whose iteration has given what its record's key holds; there is no handler to call, and it is to be
     said what follows. `within`: the iteration of a group around it that its templates read, and, if it
-    `looks_back`, what the one before has given.
+    `looks_back`, what the one before has given. `keys`: it is the
+    task that makes the keys of the node's limits, and nothing else.
     """
 
     execution: str
@@ -240,6 +241,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     judges: bool = False
     within: HeldIteration | None = None
     looks_back: bool = False
+    keys: KeyTemplates | None = None
 
     @property
     def item_try(self) -> ItemTry | None:
@@ -508,6 +510,7 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.calls_back,
         task.cache,
         task.held,
+        task.keys,
     )
 
 
@@ -530,4 +533,5 @@ _NOTHING: Final = (
     None,
     None,
     (),
+    None,
 )

@@ -273,7 +273,7 @@ class NodeRecord(
     waits to start, and, in flight, as what its start is counted. `called`: the callback that has come while
     its task is on its way or runs. `cached`: its result was given at another time; False: it is not to be,
     nor that of a node below it, as a rerun has asked for a new one. `keys`: those of its limits that were
-    made when the execution was triggered.
+    made, when the execution was triggered or by a task of the node.
     """
 
     status: StoredNodeStatus = "pending"

@@ -84,6 +84,13 @@ class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome", omit_
     prepared: Prepared | None = None
 
 
+class KeysMade(msgspec.Struct, frozen=True, tag="keys_made", tag_field="outcome", omit_defaults=True):
+    """The keys of the node's limits: it is to line up under them. None: it needs no making."""
+
+    turn: str | None = None
+    pace: str | None = None
+
+
 class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):
     """The items of a map are known; each as JSON. `keys`: theirs, if they have other keys than their indexes.
 
@@ -114,7 +121,7 @@ class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outc
 
 
 Outcome: TypeAlias = (
-    Completed | Failed | Skipped | Cancelled | Waiting | Again | Child | Expanded | ItemsEnded
+    Completed | Failed | Skipped | Cancelled | Waiting | Again | Child | KeysMade | Expanded | ItemsEnded
 )
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
@@ -126,6 +133,7 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Waiting: "waiting",
         Again: "again",
         Child: "opened",
+        KeysMade: "keys_made",
         Expanded: "expanded",
         ItemsEnded: "items_ended",
     }

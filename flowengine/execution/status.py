@@ -101,6 +101,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "skip": "skipped",
             "open": "open",
             "wait": "waiting",
+            "line_up": "waiting",
             "iterate": "queued",
             "cancel": "cancelled",
             **_BY_HAND,

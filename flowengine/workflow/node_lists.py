@@ -218,4 +218,5 @@ def _with_inner(reads: Reads, inner: CompiledList, links: Links) -> Reads:
         tuple(({**further, **own}).values()),
         reads.items,
         reads.iteration or bool(within - {""}),
+        reads.late_keys,
     )

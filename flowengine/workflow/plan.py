@@ -184,6 +184,8 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         for position, policy in self.policies.items():
             weights[position] += len(policy.output_schema or "")
             weights[position] += 0 if policy.repeat is None else len(policy.repeat.until)
+            keys = policy.keys_to_make(None)
+            weights[position] += 0 if keys is None else len(keys.turn or "") + len(keys.pace or "")
         return tuple(weights)
 
     @Derived
@@ -200,9 +202,12 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     @Derived
     def keyed(self) -> tuple[int, ...]:
         """The indexes of the nodes with limits whose keys are made when an execution is triggered."""
-        limits = [(at, (policy.concurrency, policy.rate_limit)) for at, policy in self.policies.items()]
         return tuple(
-            [at for at, own in sorted(limits) if any(one is not None and one.makes_key for one in own)]
+            [
+                position
+                for position, policy in sorted(self.policies.items())
+                if not policy.late_keys and policy.keys_to_make(None) is not None
+            ]
         )
 
     @Derived

@@ -11,7 +11,14 @@ import msgspec
 
 from flowengine.workflow.children.called import Calls
 from flowengine.workflow.children.group import Group, Outer
-from flowengine.workflow.limits.declared import CachePolicy, Concurrency, NodeConcurrency, RateLimit
+from flowengine.workflow.limits.declared import (
+    CachePolicy,
+    Concurrency,
+    KeyTemplates,
+    MadeKeys,
+    NodeConcurrency,
+    RateLimit,
+)
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.priority import NORMAL, Priority
 from flowengine.workflow.repeating.repeat import Repeat
@@ -79,7 +86,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     for each item of a list. `calls`: it runs as an execution of a definition. `cache`: for how long what it
     has given is given again. `items`: what the items of maps are called that it reads, of maps around its
     group. `within`: what it reads of the iteration of a group around it that repeats: its number, or also
-    what the iteration before has given.
+    what the iteration before has given. `late_keys`: the keys of its limits are made when
+    it is due, by a worker.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -102,8 +110,22 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     cache: CachePolicy | None = None
     items: tuple[str, ...] = ()
     within: Within = ""
+    late_keys: bool = False
+
+    def keys_to_make(self, made: MadeKeys | None) -> KeyTemplates | None:
+        """What a worker is to make the keys of the node's limits of, once it is due; None: nothing, or they
+        were `made`."""
+        turn, pace = self.concurrency, self.rate_limit
+        if made is not None or (turn is None and pace is None):
+            return None
+        wanted = KeyTemplates(
+            turn.key if turn is not None and turn.makes_key else None,
+            pace.key if pace is not None and pace.makes_key else None,
+        )
+        return None if wanted == NO_KEYS else wanted
 
 
+NO_KEYS: Final = KeyTemplates()
 PLAIN: Final = Policy()
 
 

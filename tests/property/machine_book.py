@@ -35,6 +35,7 @@ from flowengine.execution.reports import (
     Completed,
     Expanded,
     ItemsEnded,
+    KeysMade,
     Skipped,
     Waiting,
 )
@@ -537,6 +538,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "completed"
             case Child():
                 raise AssertionError("the machine's workflows have no groups")
+            case KeysMade():
+                raise AssertionError("the machine's workflows have no keys that read nodes")
             case failed:
                 ends = failed.error.code == ENDED.code and callback.node in self.model.ends
                 return "ended" if ends else "failed"

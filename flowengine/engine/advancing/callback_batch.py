@@ -28,6 +28,7 @@ from flowengine.execution.reports import (
     Expanded,
     Failed,
     ItemsEnded,
+    KeysMade,
     Skipped,
     Waiting,
     delivery_of,
@@ -234,6 +235,8 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.debug("node.iterated", **fields)
     elif isinstance(callback.outcome, Child):
         log.debug("node.opened", **fields)
+    elif isinstance(callback.outcome, KeysMade):
+        log.debug("node.keys_made", **fields)
     elif isinstance(callback.outcome, Expanded):
         log.debug("node.expanded", **fields)
     elif isinstance(callback.outcome, ItemsEnded):

@@ -32,6 +32,7 @@ from flowengine.execution.reports import (
     Completed,
     Expanded,
     Failed,
+    KeysMade,
     Outcome,
     Skipped,
     Waiting,
@@ -45,7 +46,7 @@ from flowengine.plugin.waiting import RunWorkflow, Wait, WaitAsSaid
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 from flowengine.workflow.children.group import GROUP, PRIMARY
-from flowengine.workflow.limits.declared import CachePolicy
+from flowengine.workflow.limits.declared import CachePolicy, KeyTemplates
 
 log = structlog.stdlib.get_logger()
 
@@ -156,6 +157,22 @@ class Outcomes:
         )
         data = self._checked(task, found, start.storable_bytes)
         return msgspec.json.decode(data, type=Expanded)
+
+    def keys_made(self, task: RunNode, wanted: KeyTemplates, start: Start) -> KeysMade | Skipped:
+        """The outcome of the task that makes the keys of a node's limits. Raises what `failed` takes."""
+        # Imported where there are such keys: few workers see any.
+        from flowengine.workflow.limits.keys import KeyInvalidError, late_keys
+
+        self._refuse_oversized(start)
+        max_chars = self._limits.max_rendered_chars
+        scope = node_scope(task, start, self._secrets.lookup, max_chars)
+        if task.when is not None and not holds("when", task.when, scope, max_chars):
+            return Skipped()
+        try:
+            made = late_keys(wanted, scope, max_chars)
+        except KeyInvalidError as error:
+            raise HandlerError(codes.KEY_INVALID.code, str(error), permanent=True) from error
+        return KeysMade(made.turn, made.pace)
 
     def completed(
         self, task: RunNode, start: Start, call: Call | Spared, output: object, ended_at: float | None = None

@@ -38,6 +38,7 @@ from flowengine.execution.reports import (
     Completed,
     Expanded,
     Failed,
+    KeysMade,
     Outcome,
     Skipped,
     Waiting,
@@ -236,6 +237,8 @@ class Runner:
             log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
         elif isinstance(outcome, Child):
             log.info("node.opened", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, KeysMade):
+            log.info("node.keys_made", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Failed):
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
@@ -252,6 +255,8 @@ class Runner:
         try:
             if task.expands:
                 return outcomes.expanded(task, start)
+            if task.keys is not None:
+                return outcomes.keys_made(task, task.keys, start)
             call = outcomes.call_of(task, start, delivery, deadline, hand)
             if not isinstance(call, Call):
                 return call

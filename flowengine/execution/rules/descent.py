@@ -19,7 +19,7 @@ from flowengine.execution.error_codes import UPSTREAM_FAILED
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, NodeError, NodeRecord, carried_on
 from flowengine.execution.rules.dispatching import Run, Sizes, dispatch, fits, not_ended, readable
-from flowengine.execution.rules.limits.node_turns import line_up
+from flowengine.execution.rules.limits.node_turns import begin_in_turn
 from flowengine.execution.rules.readiness import Records, ends_of
 from flowengine.execution.rules.trigger_rules import Ends, Ruling, ruling, ruling_after_completions
 from flowengine.execution.status import SkipReason, after, may
@@ -209,7 +209,7 @@ class Descent:
         unseen = not_ended(plan, position, self._by_name) if plan.begins_early[position] else ()
         self.continues = True
         if position in plan.limited:
-            self.changes += line_up(plan, position, record, grounds.run, grounds.now, unseen)
+            self.changes += begin_in_turn(plan, position, record, grounds.run, grounds.now, unseen)
             return
         self.changes += dispatch(plan, position, record, grounds.run, grounds.now, unseen)
         self._bytes_left -= plan.weights[position]

@@ -19,6 +19,7 @@ from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
 from flowengine.workflow.children.group import GROUP, Outer
 from flowengine.workflow.children.lineage import HeldItem, Lineage
+from flowengine.workflow.limits.declared import KeyTemplates
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
@@ -121,7 +122,8 @@ def _send(
     """Put a node in flight: its task is sent, or it is opened, where nothing is to be rendered for that."""
     policy = plan.policy(position)
     queued = _queued(plan, position, record, now, step, attempt, unseen)
-    if _opens_at_once(policy, queued) and _condition_of(policy, queued) is None:
+    rendered = _condition_of(policy, queued) is None and policy.keys_to_make(queued.keys) is None
+    if rendered and _opens_at_once(policy, queued):
         return open_child(run.execution, plan.nodes[position].id, queued, run.correlation_id, now)
     return _send_task(plan, position, queued, run, now)
 
@@ -183,7 +185,7 @@ def _send_task(
         case Task() as task:
             policy = plan.policy(position)
             message = _task(plan, node.id, task, policy, queued, run)
-            if policy.calls is not None and queued.child is not None:
+            if policy.calls is not None and queued.child is not None and message.keys is None:
                 message = replace(message, handler=GROUP, config=NO_CONFIG, opens=True)
             waits, crowd = position in plan.waiting and policy.map is None, position in plan.crowd
             priority = plan.overall.priority
@@ -259,6 +261,8 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         within=None if lineage is None or not policy.within else lineage.iteration,
         looks_back=policy.within == PREVIOUS,
     )
+    if (keys := policy.keys_to_make(queued.keys)) is not None:
+        return _making_keys(full, keys)
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 
 
@@ -277,7 +281,23 @@ def _callback_of(plan: Plan, name: str, policy: Policy) -> CallsBack | None:
 
 
 EXPANDER: Final = "set"
-"""The handler whose task renders the items of a map: every worker knows it."""
+"""The handler whose task renders the items of a map, or the keys of limits: every worker knows it."""
+
+
+def _making_keys(task: RunNode, keys: KeyTemplates) -> RunNode:
+    """The task of a node that is due and whose limits have keys to make: it asks the condition first."""
+    return replace(
+        task,
+        handler=EXPANDER,
+        config=NO_CONFIG,
+        output_schema=None,
+        repeat=None,
+        opens=False,
+        calls_back=None,
+        cache=None,
+        fresh=False,
+        keys=keys,
+    )
 
 
 def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
@@ -299,8 +319,8 @@ def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
 
 def _condition_of(policy: Policy, queued: NodeRecord) -> str | None:
     """What a worker renders to know whether the node runs; None where that is known, or was rendered for an
-    earlier try."""
-    if awaits_judgement(queued):
+    earlier try, or for the keys of its limits."""
+    if awaits_judgement(queued) or (queued.keys is not None and queued.keys.asked):
         return None
     return policy.when if queued.tried <= 1 and queued.when is None else None
 

@@ -50,6 +50,7 @@ from flowengine.execution.reports import (
     Expanded,
     Failed,
     ItemsEnded,
+    KeysMade,
     Skipped,
     Waiting,
     delivery_of,
@@ -62,7 +63,7 @@ from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate, judge
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
-from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn
+from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn, line_up_with
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
@@ -180,6 +181,8 @@ def finish(
             return _open_map(report, expanded)
         case ItemsEnded() as ended:
             return _end_items(report, record, ended)
+        case KeysMade() as made:
+            return _line_up(report, made) if control.stop is None else _cancel(report)
         case Child(prepared=prepared):
             return _open(report, prepared) if control.stop is None else _cancel(report)
         case _ as never:
@@ -512,6 +515,21 @@ def _skip(report: _Report) -> Decision:
     )
     tally = Tally(unfinished=-1, bytes=-before.counted)
     return _decided(report, Write(report.callback.node, record), "node_skipped", "when", tally)
+
+
+def _line_up(report: _Report, made: KeysMade) -> Decision:
+    """The keys of its limits are known: it waits for its turn, and is called in it."""
+    grounds = report.grounds
+    lined = line_up_with(
+        grounds.plan,
+        report.position,
+        _ended(report),
+        made,
+        grounds.run,
+        grounds.now,
+        at_once=grounds.dispatches,
+    )
+    return Decision("accepted", (*report.forget, *lined), continues=True)
 
 
 def _open(report: _Report, prepared: Prepared | None) -> Decision:

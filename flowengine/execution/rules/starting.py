@@ -364,6 +364,7 @@ def _reset(
         carried_on(before, after(before.status, "reset")),
         run=run,
         when=None,
+        keys=_kept_keys(before, goes_on=goes_on),
         answered=before.answered + completed,
         moment=None if completed else before.moment,
         repeated=begun_again(before) if goes_on else None,
@@ -374,6 +375,15 @@ def _reset(
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
     has_result = completed or counts_as_success(before.status) or gives_outputs
     return Write(node, pending, anew=has_result, kept=kept)
+
+
+def _kept_keys(before: NodeRecord, *, goes_on: bool) -> MadeKeys | None:
+    """The keys of a node's limits that hold in another run: those that a task of it has made are made anew,
+    unless it goes on with a child, which was begun under them."""
+    keys = before.keys
+    if keys is None or not keys.asked or (goes_on and before.child is not None):
+        return keys
+    return None
 
 
 def _kept_map(record: MapRecord, chosen: ChosenItems | None) -> MapRecord:

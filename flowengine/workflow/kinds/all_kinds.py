@@ -103,6 +103,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
         items=reads.items,
         within="" if said.repeat is not None else reads.within,
+        late_keys=reads.late_keys,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 

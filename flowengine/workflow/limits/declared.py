@@ -45,12 +45,22 @@ class NodeConcurrency(msgspec.Struct, frozen=True, array_like=True):
         return self.key is not None and "{{" in self.key
 
 
-class MadeKeys(msgspec.Struct, frozen=True, array_like=True):
-    """The keys of a node's limits that were made when its execution was triggered: of those that run at once,
-    and of those that start; None: it needs no making."""
+class KeyTemplates(msgspec.Struct, frozen=True, array_like=True):
+    """What the keys of a node's limits are made of: of those that run at once, and of those that start; None:
+    it needs no making."""
 
     turn: str | None = None
     pace: str | None = None
+
+
+class MadeKeys(msgspec.Struct, frozen=True, array_like=True):
+    """The keys of a node's limits that were made: of those that run at once, and of those that start; None:
+    it needs no making. `asked`: the dispatch of the node whose task has made them; 0: they were made when
+    the execution was triggered."""
+
+    turn: str | None = None
+    pace: str | None = None
+    asked: int = 0
 
 
 RATE_FIELD: Final = "rate_limit"

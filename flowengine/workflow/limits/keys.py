@@ -1,4 +1,5 @@
-"""The key of a limit, made when an execution is triggered. Pure: all that it reads is an argument."""
+"""The key of a limit, made when an execution is triggered or a node is due. Pure: all that it reads is an
+argument."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from flowengine.workflow.limits.declared import (
     FIELD,
     MAX_KEY_CHARS,
     RATE_FIELD,
+    KeyTemplates,
     MadeKeys,
     NodeConcurrency,
     RateLimit,
@@ -52,6 +54,16 @@ def made_keys(plan: Plan, scope: Scope, budget: Budget) -> dict[str, MadeKeys]:
             _made_for(pace, scope, budget, f"{pointer}/{RATE_FIELD}/key"),
         )
     return found
+
+
+def late_keys(wanted: KeyTemplates, scope: Scope, max_chars: int) -> MadeKeys:
+    """What the keys of a node's limits give once the node is due. Raises KeyInvalidError."""
+    budget = Budget(max_chars)
+
+    def made(key: str | None, field: str) -> str | None:
+        return None if key is None else _made(key, scope, budget, f"/{field}/key")
+
+    return MadeKeys(made(wanted.turn, FIELD), made(wanted.pace, RATE_FIELD))
 
 
 def _pointer_of(plan: Plan, position: int) -> str:

@@ -62,6 +62,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "low_priority": {"old": [1, 3]},
     "rate_limited_calls": {"total": 21},
     "limit_per_customer": {"balance": "acme: 60"},
+    "limit_per_region": {"confirm": "confirmed in eu"},
     "sub_workflow": {"letter": "Please pay 150. (invoice-total, version 1)"},
     "cache": {"invoice": "lamp: 40"},
     "stopping": {"nothing_to_do": {"reminded": 0}},

@@ -39,9 +39,46 @@ def _of_keys(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, MADE_KEYS)
 
 
+LATE_KEYS: Final = ("tests/integration/limits/test_late_keys.py",)
+
+
+def _of_late_keys(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, LATE_KEYS)
+
+
 CALLS: Final = ("tests/integration/engine/test_engine_call_races.py",)
 
 MUTANTS: Final = (
+    _of_late_keys(
+        "a task makes the key of a node that is due",
+        "execution/rules/limits/node_turns",
+        "    if plan.policy(position).keys_to_make(record.keys) is not None:\n        return dispatch(",
+        "    if False:\n        return dispatch(",
+    ),
+    _of_late_keys(
+        "the task that makes a key is the first of the same try",
+        "execution/rules/limits/node_turns",
+        "MadeKeys(made.turn, made.pace, ended.dispatch)",
+        "MadeKeys(made.turn, made.pace)",
+    ),
+    _of_late_keys(
+        "one whose key is made in a pause joins no line",
+        "execution/rules/finishing",
+        "        at_once=grounds.dispatches,\n",
+        "        at_once=True,\n",
+    ),
+    _of_late_keys(
+        "another run makes the key anew",
+        "execution/rules/starting",
+        "    if keys is None or not keys.asked or (",
+        "    if True or (",
+    ),
+    _of_late_keys(
+        "one that is being stopped joins no line",
+        "execution/rules/finishing",
+        "            return _line_up(report, made) if control.stop is None else _cancel(report)",
+        "            return _line_up(report, made)",
+    ),
     _of_keys(
         "a node stands under the key that was made",
         "execution/limits/lines",
@@ -214,8 +251,8 @@ MUTANTS: Final = (
     _of_nodes(
         "another try waits for its turn again",
         "execution/rules/limits/node_turns",
-        "    if not is_limited(plan.policy(position)):\n        return go_on(",
-        "    if True:\n        return go_on(",
+        "policy.keys_to_make(record.keys) is not None:\n        return go_on(",
+        "True:\n        return go_on(",
     ),
     _of_nodes(
         "the end of a pause is nothing to one that waits for its turn",

@@ -139,6 +139,7 @@ _LEGAL: Final = {
     ("waiting", "node_queued"): "queued",
     ("pending", "node_in_line"): "waiting",
     ("waiting", "node_in_line"): "waiting",
+    ("queued", "node_in_line"): "waiting",
     ("completed", "node_reset"): "pending",
     ("skipped", "node_reset"): "pending",
     ("failed", "node_reset"): "pending",
@@ -809,7 +810,12 @@ def _histories(stored: Stored) -> Iterable[str]:
             opened = event.kind == "node_opened" and status != "queued"
             queued = event.kind == "node_queued" or opened
             tries = queued and status in ("pending", "waiting") and not same
-            same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", BY_REPEAT)
+            if event.kind == "node_in_line":
+                # A task that has made the keys of limits is the first of its try.
+                same = same or status == "queued"
+            else:
+                later = (f"{WAITS_FOR}later", BY_REPEAT)
+                same = event.kind == "node_waiting" and event.detail in later
             expected = (attempt + tries, dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:

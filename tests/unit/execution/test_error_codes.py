@@ -131,7 +131,7 @@ PERMANENT: Final = """
     not_a_number division_by_zero wrong_input_type empty_inputs invalid_json missing_parameter
     when_not_boolean output_invalid assertion_failed ended rejected repeat_exhausted invalid_repeat
     child_cancelled map_failed map_invalid unknown_definition definition_not_allowed child_inputs_invalid
-    nested_too_deep too_many_children not_mocked
+    nested_too_deep too_many_children not_mocked key_invalid
 """
 
 

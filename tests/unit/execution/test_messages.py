@@ -69,6 +69,7 @@ from flowengine.execution.reports import (
     Expanded,
     Failed,
     ItemsEnded,
+    KeysMade,
     Outcome,
     Reporter,
     Skipped,
@@ -81,6 +82,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.worker import actors as worker_actors
 from flowengine.workflow.children.group import Outer
+from flowengine.workflow.limits.declared import KeyTemplates
 from flowengine.workflow.repeating.repeat import Repeat
 
 TASK: Final = RunNode(
@@ -170,6 +172,8 @@ NEWER: Final[dict[str, Payload]] = {
     ),
     "task that opens": msgspec.structs.replace(TASK, opens=True),
     "opened": callback(ByDelivery(2, 5), Child()),
+    "task that makes keys": msgspec.structs.replace(TASK, keys=KeyTemplates("{{ b.result }}")),
+    "keys made": callback(ByDelivery(2, 5), KeysMade(None, "crm-7")),
     "ended by its child": callback(ByChild(5), COMPLETED),
     "tend child": TendChild(execution="x", node="a", child="y", run=2, correlation_id="c"),
     "tend children": TendChildren(execution="x", run=2, correlation_id="c"),

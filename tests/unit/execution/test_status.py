@@ -80,6 +80,7 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("queued", "iterate"): "queued",
     ("pending", "line_up"): "waiting",
     ("waiting", "line_up"): "waiting",
+    ("queued", "line_up"): "waiting",
     ("pending", "cancel"): "cancelled",
     ("queued", "cancel"): "cancelled",
     ("waiting", "cancel"): "cancelled",

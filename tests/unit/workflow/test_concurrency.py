@@ -8,7 +8,13 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.workflow import Checked
 from flowengine.workflow.inputs.beginning import VarsInvalidError, begin, key_of_another_run
 from flowengine.workflow.inputs.values import Occasion
-from flowengine.workflow.limits.declared import Concurrency, MadeKeys, NodeConcurrency, RateLimit
+from flowengine.workflow.limits.declared import (
+    Concurrency,
+    KeyTemplates,
+    MadeKeys,
+    NodeConcurrency,
+    RateLimit,
+)
 from flowengine.workflow.plan import Plan, decode_plan, encode_plan
 from flowengine.workflow.policy import Policy, Retry
 from tests.support.documents import JsonObject, checked, node, only, workflow
@@ -169,18 +175,55 @@ def test_a_key_of_a_hook_that_is_wrong_is_placed_among_the_hooks() -> None:
     assert (problem.code, problem.pointer) == ("key_invalid", "/finally/1/concurrency/key")
 
 
-def test_a_key_that_cannot_be_made_at_the_trigger_is_refused() -> None:
-    """Those of nodes in groups, and what reads nodes."""
-    late = node("b", "a", concurrency={"limit": 1, "key": "{{ a.result }}"})
-    problem = only(checked(workflow(node("a"), late)))
-    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/1/concurrency/key")
+@pytest.mark.parametrize("key", ["{{ a.result }}", "{{ a.result }}-{{ inputs.day }}", "{{ statuses.a }}"])
+def test_a_key_that_reads_nodes_is_made_when_its_node_is_due(key: str) -> None:
+    """Not at the trigger, nor those of its other limit. The node reads what the key reads."""
+    both: JsonObject = {
+        "concurrency": {"limit": 1, "key": key},
+        "rate_limit": {"limit": 1, "per_seconds": 1, "key": "{{ inputs.day }}"},
+    }
+    plan = right(checked(workflow(node("a"), node("b", "a", **both))))
+    assert plan.policy(1).late_keys
+    assert not plan.keyed
+    assert begin(plan, {"day": "x"}, OCCASION).keys == {}
+    assert plan.policy(1).keys_to_make(None) == KeyTemplates(key, "{{ inputs.day }}")
+    assert plan.policy(1).keys_to_make(MadeKeys("x", "y", 1)) is None
+    assert plan.nodes[1].work.reads == ((0,) if "result" in key else ())
+    assert plan.policy(1).sees == (() if "result" in key else (0,))
+
+
+def test_the_key_of_a_hook_may_read_how_the_execution_has_ended() -> None:
+    """Which is not known at the trigger."""
+    hook = node("last", concurrency={"limit": 1, "key": "{{ execution.status }}"})
+    hooks: JsonObject = {"finally": [hook]}
+    plan = right(checked(workflow(node("a"), **hooks)))
+    assert plan.policy(1).late_keys
+
+
+@pytest.mark.parametrize("key", ["{{ inputs.day }}", "{{ item.region }}", "{{ outer.result }}"])
+def test_keys_of_nodes_in_a_group_are_made_when_these_are_due(key: str) -> None:
+    """They read all that the group reads, the item of a map around it too."""
     inside: JsonObject = {
         "id": "all",
-        "nodes": [node("a", concurrency={"limit": 1, "key": "{{ inputs.day }}"})],
+        "dependencies": ["outer"],
+        "map": {"items": [{"region": "eu"}]},
+        "nodes": [node("a", concurrency={"limit": 1, "key": key})],
     }
-    problem = only(checked(workflow(inside)))
-    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/0/nodes/0/concurrency/key")
-    assert "in a group it is a text" in problem.message
+    plan = right(checked(workflow(node("outer"), inside)))
+    (policy,) = plan.group_at((1,)).policies.values()
+    assert policy.late_keys
+    assert policy.keys_to_make(None) == KeyTemplates(key)
+    assert bool(policy.items) == ("item" in key)
+    assert bool(policy.outer) == ("outer" in key)
+
+
+@pytest.mark.parametrize("name", ["iteration", "previous", "item"])
+def test_a_key_reads_nothing_that_changes_in_its_node(name: str) -> None:
+    """It is made once, before the first iteration."""
+    said: JsonObject = {"limit": 1, "key": f"{{{{ {name} }}}}"}
+    repeats: JsonObject = {"until": "{{ iteration > 1 }}"}
+    problem = only(checked(workflow(node("a", concurrency=said, repeat=repeats))))
+    assert (problem.code, problem.pointer) == ("unknown_node_reference", "/nodes/0/concurrency/key")
 
 
 def test_the_limits_of_a_node_are_in_its_policy() -> None:

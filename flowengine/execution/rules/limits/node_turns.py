@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from flowengine.execution.changes import (
+    ArmTimer,
     Change,
     CountStart,
     EnterLine,
@@ -33,9 +34,11 @@ from flowengine.execution.limits.lines import (
 from flowengine.execution.limits.starts import MAX_HOLD_MS
 from flowengine.execution.messages import LineMoved
 from flowengine.execution.records import Control, NodeRecord
-from flowengine.execution.reports import Failed
-from flowengine.execution.rules.dispatching import Run, call_again, go_on
+from flowengine.execution.reports import Failed, KeysMade
+from flowengine.execution.rules.dispatching import Run, call_again, dispatch, go_on
+from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import after
+from flowengine.workflow.limits.declared import MadeKeys
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
 
@@ -47,8 +50,36 @@ def is_limited(policy: Policy) -> bool:
     return policy.concurrency is not None or policy.rate_limit is not None
 
 
+def begin_in_turn(
+    plan: Plan, position: int, record: NodeRecord, run: Run, now: int, unseen: tuple[int, ...]
+) -> tuple[Change, ...]:
+    """Let a pending node join the line of its key. If that has to be made, its task does it first. `unseen`:
+    what it reads of that has not ended."""
+    if plan.policy(position).keys_to_make(record.keys) is not None:
+        return dispatch(plan, position, record, run, now, unseen)
+    return line_up(plan, position, record, run, now, unseen)
+
+
+def line_up_with(
+    plan: Plan, position: int, ended: NodeRecord, made: KeysMade, run: Run, now: int, *, at_once: bool
+) -> tuple[Change, ...]:
+    """Let a node join the line of its key whose task has made that. `ended`: its record, with the times of
+    the task. Not `at_once`: when its execution goes on."""
+    waiting = replace(
+        ended,
+        status=after(ended.status, "line_up"),
+        error=None,
+        keys=MadeKeys(made.turn, made.pace, ended.dispatch),
+    )
+    if at_once:
+        return line_up(plan, position, waiting, run, now, ended.unseen)
+    name, aside = plan.nodes[position].id, replace(waiting, until=now)
+    event = Happened(Event("node_in_line", now, name, aside.attempt, aside.dispatch))
+    return (Write(name, aside), ArmTimer(waiting_timer(run.execution, name, aside), now), event)
+
+
 def line_up(
-    plan: Plan, position: int, record: NodeRecord, run: Run, now: int, unseen: tuple[int, ...] = ()
+    plan: Plan, position: int, record: NodeRecord, run: Run, now: int, unseen: tuple[int, ...]
 ) -> tuple[Change, ...]:
     """Let a node join the line of its key that would be put in flight. `unseen`: what it reads of that has
     not ended."""
@@ -91,7 +122,8 @@ def _wait_to_start(plan: Plan, position: int, record: NodeRecord, run: Run, now:
 def go_on_in_turn(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
     """The pause before another try or iteration is over: the node is put in flight, or waits for its turn
     first."""
-    if not is_limited(plan.policy(position)):
+    policy = plan.policy(position)
+    if not is_limited(policy) or policy.keys_to_make(record.keys) is not None:
         return go_on(plan, position, record, run, now)
     return line_up(plan, position, record, run, now, record.unseen)
 
@@ -125,7 +157,9 @@ def start(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> 
 
 
 def _send(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
-    send = go_on if record.waits is None else call_again
+    # The task that has made its keys was the first of the same try.
+    made = record.keys is not None and record.keys.asked and record.keys.asked == record.dispatch
+    send = call_again if made or record.waits is not None else go_on
     return send(plan, position, record, run, now)
 
 

@@ -20,6 +20,7 @@ from flowengine.execution.reports import (
     Expanded,
     Failed,
     ItemsEnded,
+    KeysMade,
     Skipped,
     Waiting,
     delivery_of,
@@ -96,7 +97,7 @@ def end_item(
             return ItemDecision("accepted", forget, again=control.stop is None and by_worker)
         case Waiting():
             return ItemDecision("accepted", (_end(report, _CANNOT_WAIT, _NO_RESULT), *forget))
-        case Skipped() | Expanded() | ItemsEnded() | Again() | Child():
+        case Skipped() | Expanded() | ItemsEnded() | Again() | Child() | KeysMade():
             return ItemDecision("stale", forget)
         case _ as never:
             assert_never(never)

@@ -98,7 +98,7 @@ class Reads(msgspec.Struct, frozen=True):
     execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
     it gives. `previous`: they read what the iteration before has given. `outer`: what they read of nodes
     outside of their group. `items`: what the items around it are called that they read. `iteration`: they
-    read its number."""
+    read its number. `late_keys`: the keys of its limits cannot be made when an execution is triggered."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
@@ -107,6 +107,7 @@ class Reads(msgspec.Struct, frozen=True):
     outer: tuple[Outer, ...] = ()
     items: tuple[str, ...] = ()
     iteration: bool = False
+    late_keys: bool = False
 
     @property
     def within(self) -> Within:
@@ -202,10 +203,7 @@ class TemplateCheck:
                 self._warn_of_missing(read, node, places[text])
                 self._refuse_outer_maps(read, places[text])
                 self._refuse_cached_secret(read, node, places[text])
-        for ruled in keys:
-            key = fine.get(ruled.text)
-            if isinstance(key, _Read):
-                self._refuse_late_key(key, node, ruled.where)
+        late = any(self._is_late(fine.get(ruled.text)) for ruled in keys)
         found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
         if not is_hook(self._stage_of(node)):
@@ -219,6 +217,7 @@ class TemplateCheck:
             tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
             tuple(item for item in dict.fromkeys(self._links.around.items) if named & {*names_of(item)}),
             iteration,
+            late,
         )
 
     def _refuse_cached_secret(self, read: _Read, node: NodeFields, where: Where) -> None:
@@ -230,19 +229,15 @@ class TemplateCheck:
             )
             self._refuse("secret_not_allowed", where, message)
 
-    def _refuse_late_key(self, read: _Read, node: NodeFields, where: Where) -> None:
-        """Report the key of a limit that cannot be made when the execution is triggered."""
-        analysis = read.analysis
-        reads_later = bool(analysis.nodes or analysis.fates or analysis.all_fates)
-        reads_later |= OUTCOME in self._given.roots(analysis)
+    def _is_late(self, key: _Read | TemplateError | None) -> bool:
+        """Whether the key of a limit is made when its node is due: it reads what is not known when an
+        execution is triggered, or its node is in a group."""
+        if not isinstance(key, _Read):
+            return False
+        analysis = key.analysis
+        reads_nodes = bool(analysis.nodes or analysis.fates or analysis.all_fates)
         in_group = self._links.around != NOTHING_AROUND
-        if reads_later or in_group:
-            message = (
-                "in this version the key of a node's limit is made when the execution is triggered: it reads "
-                "inputs, vars and execution, and no node"
-                + (", and in a group it is a text" if in_group else "")
-            )
-            self._refuse("not_supported_yet", where, message)
+        return reads_nodes or in_group or OUTCOME in self._given.roots(analysis)
 
     def _refuse_outer_maps(self, read: _Read, where: Where) -> None:
         """Report what this version cannot read yet."""
