@@ -37,6 +37,7 @@ from flowengine.execution.reports import (
     Skipped,
     Waiting,
 )
+from flowengine.execution.rules.deadlines import CUT_BY_MAP, TURN_TOO_LATE
 from flowengine.execution.rules.repeating import NOT_BEGUN, counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
@@ -115,7 +116,7 @@ class Outcomes:
         `hand`: who may ask the handler to stop, and hears what it says.
         """
         if task.until and self._clock() >= task.until:
-            raise HandlerTimeoutError("the map's max_seconds were over before its turn came")
+            raise HandlerTimeoutError(TURN_TOO_LATE)
         handler = self._handler(task, start)
         scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
         if task.judges:
@@ -286,6 +287,7 @@ class Outcomes:
         if isinstance(error, EndedError):
             return self._ended(task, error, start)
         if isinstance(error, HandlerError):
+            error = self._cut(task, error)
             if (
                 not task.tries_once and task.pace is None
             ):  # nobody asks, and an older orchestrator would not understand it
@@ -297,6 +299,13 @@ class Outcomes:
         log.error("node.crashed", exc_info=error)
         text = f"{type(error).__name__}: {error}"
         return Failed(self.error(HandlerError(codes.INTERNAL_ERROR.code, text)))
+
+    def _cut(self, task: RunNode, error: HandlerError) -> HandlerError:
+        """The same error; of an item that the end of its map's time has cut short, one that says so."""
+        is_late = isinstance(error, HandlerTimeoutError) and error.message != TURN_TOO_LATE
+        if not (task.until and is_late and self._clock() >= task.until):
+            return error
+        return HandlerTimeoutError(CUT_BY_MAP, errors=error.errors, calls=error.calls)
 
     def _ended(self, task: RunNode, ended: EndedError, start: Start) -> Failed:
         """The outcome of an `end` that says failed."""

@@ -16,6 +16,9 @@ there to take it over; it waits to be delivered again, or has been; it is settle
 
 BACKSTOP_MARGIN_MS: Final = 5000
 
+TURN_TOO_LATE: Final = "the map's max_seconds were over before its turn came"
+CUT_BY_MAP: Final = "the map's max_seconds were over before it had ended"
+
 
 def backstop_due(started_at: int, timeout_ms: int, lease_ms: int) -> int:
     """When the deadline timer of a delivery fires: after the worker had every chance to say so itself."""
@@ -40,10 +43,20 @@ def is_overdue(due: int, now: int, state: TaskState) -> bool:
 
 
 def timed_out(
-    timer: Deadline, *, attempt: int, timeout_ms: int, began: int | None, now: int, correlation_id: str
+    timer: Deadline,
+    *,
+    attempt: int,
+    timeout_ms: int,
+    began: int | None,
+    now: int,
+    correlation_id: str,
+    until: int = 0,
 ) -> Callback:
-    """What a deadline's timer reports."""
-    text = f"no answer within timeout_seconds ({timeout_ms / 1000:g} s); its worker hangs or is gone"
+    """What a deadline's timer reports. `until`: when the time of the map is over that it is an item of."""
+    limit = f"no answer within timeout_seconds ({timeout_ms / 1000:g} s)"
+    if until and until < (began or 0) + timeout_ms:
+        limit = CUT_BY_MAP
+    text = f"{limit}; its worker hangs or is gone"
     return Callback(
         execution=timer.execution,
         run=timer.run,

@@ -152,6 +152,24 @@ def test_a_map_whose_time_is_over_ends_with_what_runs(harness: Harness) -> None:
     assert statuses(harness, execution) == ["completed"] * 3
 
 
+@pytest.mark.proves("map-time-over")
+def test_items_that_are_cut_fail_the_map_however_many_may_fail(harness: Harness) -> None:
+    """Also where all had begun in time. Their errors say whose time was over."""
+    execution = harness.begin(map_plan([1, 2], tolerated_failures="100%", max_seconds=1))
+
+    def takes_long(context: Context) -> None:
+        if context.node_id == "each":
+            wait_until(lambda: context.remaining_seconds() == 0)
+
+    harness.script = takes_long
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["each"]
+    assert error.code == "timeout"
+    assert error.message.startswith("map.max_seconds (1 s) is over: 0 of 2 items have completed; 2 of 2")
+    assert "max_seconds were over before it" in error.message
+    assert statuses(harness, execution) == ["failed", "failed"]
+
+
 def test_an_object_is_mapped_by_its_members(harness: Harness) -> None:
     """Items are objects of key and value, then."""
     plan = map_plan({"a": 1, "b": 2}, key="{{ item.key }}")

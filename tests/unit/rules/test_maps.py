@@ -9,7 +9,7 @@ from flowengine.execution.changes import ArmTimer, EndItem, ForgetStart, Tally, 
 from flowengine.execution.messages import Callback, ItemTry, NextTry
 from flowengine.execution.records import Control, ItemRecord, MapRecord, NodeError, NodeRecord
 from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Expanded, Failed, Outcome, Waiting
-from flowengine.execution.rules.maps.ending import Failure, failed_items, items_ended
+from flowengine.execution.rules.maps.ending import Failure, failed_items, has_cut, items_ended
 from flowengine.execution.rules.maps.opening import map_of, reopened
 from flowengine.execution.rules.maps.progress import WINDOW, Far, Next, due, far_of
 from flowengine.execution.rules.maps.reporting import (
@@ -192,6 +192,23 @@ def test_a_map_whose_time_is_over_has_failed_unless_all_is_done() -> None:
     plain = items_ended(record, Far(4, 4, 0), [], 1000).error
     assert plain == NodeError("timeout", "map.max_seconds (60 s) is over: 5 of 9 items have completed")
     assert items_ended(record, Far(8, 8, 2), [], 2000).error is None
+
+
+def test_items_that_the_end_of_the_time_has_cut_fail_the_map_however_many_may_fail() -> None:
+    """What has used up its own time before is a failure as any other."""
+    record = MapRecord(4, tolerated=4, max_ms=60_000, until=1000)
+    late = NodeError("timeout", "the map's max_seconds were over before it had ended")
+    item = ItemRecord("failed", 1, 1005, 1, 1, 0, late, msgspec.Raw(b"null"))
+    before = msgspec.structs.replace(item, finished_at=900)
+    other = msgspec.structs.replace(item, error=NodeError("boom", "why"))
+    assert has_cut(record, {0: other, 1: before, 2: item})
+    assert not has_cut(record, {0: other, 1: before})
+    assert not has_cut(msgspec.structs.replace(record, until=0), {2: item})
+    failures = [Failure("k2", late)]
+    cut = items_ended(record, Far(4, 4, 1), failures, 1010, cut=True)
+    assert cut.error is not None
+    assert (cut.error.code, cut.completed, cut.failed) == ("timeout", 3, 1)
+    assert items_ended(record, Far(4, 4, 1), failures, 1010).error is None
 
 
 def test_no_try_of_an_item_begins_after_the_time_of_its_map() -> None:

@@ -84,5 +84,6 @@ class DeadlineStep:
             began=None if begun is None else begun.at,
             now=now,
             correlation_id="" if execution is None else execution.correlation_id,
+            until=0 if timer.item is None or record.map is None else record.map.until,
         )
         self._report([held.of(callback)])

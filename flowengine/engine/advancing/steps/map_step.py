@@ -25,7 +25,14 @@ from flowengine.execution.reports import ByDeadline, Completed, Failed, ItemsEnd
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.finishing import Verdict, internal_error
 from flowengine.execution.rules.maps.children import child_of, tend_item
-from flowengine.execution.rules.maps.ending import NAMED, Failure, callback_of, failed_items, items_ended
+from flowengine.execution.rules.maps.ending import (
+    NAMED,
+    Failure,
+    callback_of,
+    failed_items,
+    has_cut,
+    items_ended,
+)
 from flowengine.execution.rules.maps.opening import key_of, task_of_item
 from flowengine.execution.rules.maps.progress import Far, Next, due, far_of, starts_nothing_more
 from flowengine.execution.rules.maps.reporting import (
@@ -328,7 +335,7 @@ class MapStep:
             for index, item in zip(first, stored, strict=False)
             if (error := failures[index].error) is not None
         ]
-        ended = items_ended(record.map, far, named, now)
+        ended = items_ended(record.map, far, named, now, cut=has_cut(record.map, failures))
         return callback_of(run, node, record, msgspec.structs.replace(ended, counted=numbers.counted), now)
 
     def _next(

@@ -18,6 +18,8 @@ from flowengine.execution.rules.maps.progress import Far
 NAMED: Final = 5
 """So many of the failed items does an error name."""
 QUOTED_CHARS: Final = 300
+CLOCKS_APART_MS: Final = 50
+"""A worker's idea of the server's clock may be off by that much."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -35,21 +37,34 @@ def failed_items(ended: Mapping[int, ItemRecord]) -> tuple[int, ...]:
     return tuple(sorted([index for index, record in ended.items() if record.status == "failed"]))
 
 
-def items_ended(map_record: MapRecord, far: Far, failures: Sequence[Failure], now: int) -> ItemsEnded:
+def has_cut(map_record: MapRecord, failures: Mapping[int, ItemRecord]) -> bool:
+    """Whether one of these items has failed because the time of the map was over.
+
+    By when it has: its error is the same as that of an item that has used up its own time.
+    """
+    return bool(map_record.until) and any(
+        record.error is not None
+        and record.error.code == TIMEOUT.code
+        and record.finished_at >= map_record.until - CLOCKS_APART_MS
+        for record in failures.values()
+    )
+
+
+def items_ended(
+    map_record: MapRecord, far: Far, failures: Sequence[Failure], now: int, *, cut: bool = False
+) -> ItemsEnded:
     """What the engine reports of a map that has ended. `failures`: the first ones, in the items' order.
+    `cut`: items have failed because its time was over. So many as may fail, these may not.
 
     An item that has not run, and does not in this run, counts as one that has failed.
     """
     completed = map_record.kept + far.ended - far.failed
     all_ended = far.ended >= map_record.to_run
-    if far.failed + map_record.out <= map_record.tolerated and all_ended:
+    if far.failed + map_record.out <= map_record.tolerated and all_ended and not cut:
         return ItemsEnded(completed, far.failed)
     error = _error(map_record, far, failures)
     # A look that comes late finds the time over where all items have ended within it.
-    in_time = (
-        all_ended and far.failed == len(failures) and all(f.error.code != TIMEOUT.code for f in failures)
-    )
-    if map_record.is_over(now) and not in_time:
+    if map_record.is_over(now) and not (all_ended and not cut):
         error = replace(error, code=TIMEOUT.code, message=_over(map_record, completed, error))
     return ItemsEnded(completed, far.failed, error)
 
