@@ -212,6 +212,13 @@ class AdvancingStore(DeletingStore, Protocol):
         """The most that a node's result may take."""
 
     @property
+    def max_execution_result_bytes(self) -> int:
+        """So many bytes of results may be stored of an execution."""
+
+    def counted_bytes(self, execution: str) -> int:
+        """How many bytes of its results count."""
+
+    @property
     def owner(self) -> str:
         """The id of the execution whose own queues are used; else empty."""
 

@@ -295,6 +295,16 @@ class RedisState:
         """The most that a node's result may take."""
         return self.settings.limits.max_result_bytes
 
+    @property
+    def max_execution_result_bytes(self) -> int:
+        """So many bytes of results may be stored of an execution."""
+        return self.settings.limits.max_execution_result_bytes
+
+    def counted_bytes(self, execution: str) -> int:
+        """How many bytes of its results count."""
+        (used,) = self.sessions.retrying_read([("HGET", self.keys.counts(execution), "bytes")])
+        return int(used or 0)
+
     def read_fork(self, execution: str) -> Fork | None:
         """What is to be done before a fork begins; None: it has begun, or is gone, or is no fork."""
         (data,) = self.sessions.retrying_read([("GET", self.keys.fork(execution))])

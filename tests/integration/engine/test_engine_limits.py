@@ -10,6 +10,7 @@ import pytest
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
 from tests.support.checks.invariants import CheckEverything
+from tests.support.group_plans import group, plan_from
 from tests.support.rigs.harness import Harness, plan_of
 
 
@@ -17,7 +18,8 @@ def limit(harness: Harness, **limits: int) -> None:
     """Start the worker again with these limits."""
     changed = msgspec.structs.replace(harness.settings.limits, **limits)
     harness.settings = msgspec.structs.replace(harness.settings, limits=changed)
-    harness.workers[0].reborn()
+    for process in (*harness.workers, *harness.orchestrators):
+        process.reborn()
 
 
 def give(harness: Harness, monkeypatch: pytest.MonkeyPatch, sizes: Mapping[str, int]) -> None:
@@ -84,3 +86,26 @@ def test_results_together_stay_within_the_executions_limit(
     }
     assert found.errors["over"].code == "results_too_large"
     assert [stored.counts["bytes"] for stored in check_invariants()] == ["9000"]
+
+
+@pytest.mark.proves("results-too-large")
+@pytest.mark.parametrize("mapped", [False, True], ids=["group", "map of a group"])
+def test_what_children_give_counts_as_results_do(
+    harness: Harness, check_invariants: CheckEverything, mapped: bool
+) -> None:
+    """The child has its result in its own execution, and there is no room for it in that of its parent."""
+    limit(harness, max_execution_result_bytes=12_000)
+    gives = {"id": "text", "handler": "set", "config": {"value": "x" * 5000}}
+    outputs = {"all": "{{ text.result }}"}
+    if mapped:
+        nodes = [group("each", gives, map={"items": [1, 2, 3], "max_concurrent": 1}, outputs=outputs)]
+    else:
+        first, second = (group(name, gives, outputs=outputs) for name in ("first", "second"))
+        nodes = [first, second, group("each", gives, outputs=outputs, after=("first", "second"))]
+    execution = harness.begin(plan_from(nodes=nodes))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["each"]
+    assert error.code == ("map_failed" if mapped else "results_too_large")
+    assert "would take the execution's results over 12000 bytes" in error.message
+    (counted,) = [int(each.counts["bytes"]) for each in check_invariants() if each.id == execution]
+    assert 10_000 < counted < 12_000

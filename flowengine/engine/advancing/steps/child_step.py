@@ -203,7 +203,9 @@ class ChildStep:
         if plan is None:
             return None
         if child.status == "completed":
-            return self._completed(plan, look.message.child, child)
+            outcome = self._completed(plan, look.message.child, child)
+            used = self._store.counted_bytes(look.message.execution)
+            return ending.storable(outcome, used, self._store.max_execution_result_bytes)
         records = self._store.read_nodes(look.message.child, [node.id for node in plan.nodes])
         return ending.of_failed(plan, child, records_of(records))
 

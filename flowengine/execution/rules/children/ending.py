@@ -17,6 +17,7 @@ from flowengine.execution.error_codes import (
     NESTED_TOO_DEEP,
     OUTPUT_FAILED,
     RESULT_TOO_LARGE,
+    RESULTS_TOO_LARGE,
     STORE_FULL,
     TIMEOUT,
     TOO_MANY_CHILDREN,
@@ -25,7 +26,7 @@ from flowengine.execution.error_codes import (
     ErrorCode,
 )
 from flowengine.execution.messages import Callback, ItemTry
-from flowengine.execution.records import Control, NodeError, NodeRecord
+from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, NodeError, NodeRecord
 from flowengine.execution.reports import ByChild, Cancelled, Completed, Failed, Outcome
 from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.readiness import Records
@@ -146,6 +147,18 @@ def of_completed(outputs: Mapping[str, msgspec.Raw], max_bytes: int) -> Outcome:
     if len(result) > max_bytes:
         return too_large(len(result), max_bytes)
     return Completed(msgspec.Raw(result))
+
+
+def storable(outcome: Outcome, used: int, max_bytes: int) -> Outcome:
+    """The same, if what the child gives has room beside the results that its parent has: `used` bytes."""
+    size = len(outcome.result) if isinstance(outcome, Completed) else 0
+    if size < COUNTED_RESULT_BYTES or size <= max_bytes - used:
+        return outcome
+    message = (
+        f"its outputs of {size} bytes would take the execution's results over {max_bytes} bytes "
+        "(FLOWENGINE_MAX_EXECUTION_RESULT_BYTES): let its `outputs` say less"
+    )
+    return Failed(NodeError(RESULTS_TOO_LARGE.code, message))
 
 
 def of_begun(execution: str) -> Outcome:
