@@ -218,6 +218,9 @@ class AdvancingStore(DeletingStore, Protocol):
     def counted_bytes(self, execution: str) -> int:
         """How many bytes of its results count."""
 
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> Mapping[str, int]:
+        """How many bytes of the results of these maps' items count."""
+
     @property
     def owner(self) -> str:
         """The id of the execution whose own queues are used; else empty."""
@@ -512,6 +515,9 @@ class CommandStore(Protocol):
 
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
+
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> Mapping[str, int]:
+        """How many bytes of the results of these maps' items count."""
 
     def response(self, execution: str, node: str) -> bytes | None:
         """What the handler of a node has given that waits for a callback."""

@@ -139,6 +139,10 @@ class RedisApiState:
         """What an end has given that has led to it, as JSON, if it has given something."""
         return self._state.outputs_before(execution)
 
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> dict[str, int]:
+        """How many bytes of the results of these maps' items count."""
+        return self._state.bytes_of_items(execution, maps)
+
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
         return self._state.known_items(execution, node, total, keys)

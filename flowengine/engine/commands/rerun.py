@@ -35,7 +35,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.maps.choosing import ChosenItems, KnownItems
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.starting import Again, begin_again
+from flowengine.execution.rules.starting import Again, begin_again, maps_to_measure
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.steering.rerunning import (
     OF_NOW,
@@ -68,6 +68,7 @@ TRIES: Final = 50
 class ItemStore(Protocol):
     """State as the choice of items needs it. Every method may raise StoreUnavailableError."""
 
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> Mapping[str, int]: ...
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
 
@@ -233,7 +234,10 @@ def rerun(
             raise
         why = Why("rerun", asked.wanted.mode, acting_key())
         told, may = _told(why, unit.now), acting_patterns()
-        again = Again("rerun", token, found.rerun, why, told, found.given, asked.said, allowed=may)
+        measured = store.bytes_of_items(execution, maps_to_measure(found.stored))
+        again = Again(
+            "rerun", token, found.rerun, why, told, found.given, asked.said, allowed=may, of_items=measured
+        )
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
         if place is not None:
             run = Run(execution, found.record.run + 1, found.record.correlation_id)

@@ -35,7 +35,7 @@ from flowengine.execution.requests.idempotency import (
 )
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import line_up
-from flowengine.execution.rules.starting import Given, first_run, retry_failed
+from flowengine.execution.rules.starting import Given, first_run, maps_to_measure, retry_failed
 from flowengine.execution.status import ExecutionStatus, execution_may
 from flowengine.execution.views.executions import TriggeredView
 from flowengine.jsonvalue import JsonValue, decode
@@ -217,7 +217,8 @@ def _changes_of_retry(
     # Read without WATCH: while control says that it has ended, nothing changes a node.
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
     why = Why("trigger", by=acting_key())
-    return retry_failed(execution, plan, record, stored, token, now, why, allowed=acting_patterns())
+    measured, may = store.bytes_of_items(execution, maps_to_measure(stored)), acting_patterns()
+    return retry_failed(execution, plan, record, stored, token, now, why, allowed=may, of_items=measured)
 
 
 def _applied(store: CommandStore, execution: str, token: str) -> _Begun | None:

@@ -55,8 +55,7 @@ class ForkStore(DecisionStore, Protocol):
         """What is to be done before a fork begins."""
 
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
-    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> Mapping[str, int]:
-        """How many bytes of the results of these maps' items count."""
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> Mapping[str, int]: ...
 
 
 class _Made(msgspec.Struct, frozen=True):

@@ -150,11 +150,13 @@ def retry_failed(
     why: Why = BY_TRIGGER,
     *,
     allowed: tuple[str, ...] | None = None,
+    of_items: Mapping[str, int] = {},
 ) -> list[Change]:
     """A trigger of an ended execution: what has failed or was stopped begins again, the rest stays.
 
-    `allowed`: as in `Again`."""
-    again = Again("trigger", token, rerun_of(plan, records_of(stored)), why, allowed=allowed)
+    `allowed`, `of_items`: as in `Again`."""
+    rerun = rerun_of(plan, records_of(stored))
+    again = Again("trigger", token, rerun, why, allowed=allowed, of_items=of_items)
     return begin_again(execution, plan, record, stored, again, now)
 
 
@@ -164,7 +166,8 @@ class Again(msgspec.Struct, frozen=True):
     with whose end it begins, by their ids. `run`: its number; None: the next one. `copied`: it is a fork that
     has copied what it reuses, and begins for the first time. `allowed`: the patterns of the definitions that
     the key of who asks for it is for, none: all; None: nobody asks, and it stays for what it was for.
-    `fresh`: a rerun has reset the node that it stands for."""
+    `fresh`: a rerun has reset the node that it stands for. `of_items`: so many bytes count of the results of
+    the items of these maps, which have not ended by themselves: `maps_to_measure`."""
 
     step: ExecutionStep
     token: str
@@ -177,11 +180,17 @@ class Again(msgspec.Struct, frozen=True):
     copied: bool = False
     allowed: tuple[str, ...] | None = None
     fresh: bool = False
+    of_items: Mapping[str, int] = {}
 
     @property
     def gives_anew(self) -> bool:
         """Whether what it resets is given nothing that was kept at another time."""
         return self.step == "rerun" or self.copied or self.fresh
+
+
+def maps_to_measure(stored: Mapping[str, NodeRecord]) -> list[str]:
+    """The maps whose items may have given something that counts, while their records do not say how much."""
+    return [name for name, each in stored.items() if each.map is not None and not each.map.ended_by_itself]
 
 
 def begin_again(
@@ -226,7 +235,9 @@ def begin_again(
             counts_on = goes_on or (keeps and before.map is not None and before.map.ended_by_itself)
             freed += 0 if counts_on else before.counted
             happened += () if goes_on else forget(policy, node.id, before)
-            happened += [DropMap(node.id)] if before.map is not None and not keeps else []
+            if before.map is not None and not keeps:
+                happened.append(DropMap(node.id))
+                freed += again.of_items.get(node.id, 0)
             if chosen is not None:
                 happened.append(ChooseItems(node.id, chosen.left, chosen.freed, chosen.resting))
                 freed += chosen.freed

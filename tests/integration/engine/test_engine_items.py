@@ -191,6 +191,34 @@ def test_large_results_that_go_count_no_more(harness: Harness, check_invariants:
     assert [stored.counts["bytes"] for stored in check_invariants()] == [before.counts["bytes"]]
 
 
+@pytest.mark.parametrize("runs_before", [0, 1])
+def test_large_results_of_a_stopped_map_that_begins_anew_count_no_more(
+    harness: Harness, check_invariants: CheckEverything, runs_before: int
+) -> None:
+    """Nothing has said how many bytes they are: neither the stop, nor the end of a run before."""
+    plan = texts_plan("x" * 5000, "y" * 6000, "z" * 7000)
+    if runs_before:
+        execution = ended(harness, plan, "1")
+        harness.trigger(execution)
+        harness.start_executions()
+    else:
+        execution = harness.begin(plan)
+    while "completed" not in statuses(harness, execution):
+        for entry in harness.waiting("orchestrator"):
+            harness.deliver(harness.orchestrators[0], entry)
+        harness.run_tasks()
+    harness.cancel(execution)
+    harness.drain()
+    (stopped,) = check_invariants()
+    assert int(stopped.counts["bytes"]) >= 5000
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("from", ("each",))))
+    begun = check(harness.client, execution, settled=False)
+    assert int(begun.counts["bytes"]) == 0
+    harness.drain()
+    (done,) = check_invariants()
+    assert int(done.counts["bytes"]) > 18_000
+
+
 @pytest.mark.parametrize(
     ("asked", "error", "code", "pointer"),
     [

@@ -120,6 +120,7 @@ class BulkStore(Protocol):
     def outputs_before(self, execution: str) -> bytes | None:
         """What an end has given that has led to it, as JSON, if it has given something."""
 
+    def bytes_of_items(self, execution: str, maps: Sequence[str]) -> Mapping[str, int]: ...
     def known_items(self, execution: str, node: str, total: int, keys: Sequence[str]) -> KnownItems:
         """What is known of the items of an ended map, of which these are asked for by their keys."""
 
@@ -250,6 +251,7 @@ class _Walk:
         self.read_given = store.read_given
         self.outputs_before = store.outputs_before
         self.known_items = store.known_items
+        self.bytes_of_items = store.bytes_of_items
         self.line_length = store.line_length
         self.owner = store.owner
 

@@ -36,7 +36,7 @@ from flowengine.execution.rules.maps.children import (
 )
 from flowengine.execution.rules.maps.opening import key_of
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.starting import NOTHING, Again, begin_again
+from flowengine.execution.rules.starting import NOTHING, Again, begin_again, maps_to_measure
 from flowengine.execution.rules.steering import pausing
 from flowengine.execution.rules.steering.rerunning import RETRY, Wanted, rerun_of
 from flowengine.execution.rules.stopping import cancel_before_start, mark
@@ -174,6 +174,7 @@ class ChildStep:
             CONTINUED,
             run=awaited.run,
             fresh=look.node.cached is False,
+            of_items=self._store.bytes_of_items(message.child, maps_to_measure(stored)),
         )
         begun = begin_again(message.child, plan, record, stored, again, now)
         run = Run(message.child, awaited.run, message.correlation_id)

@@ -89,4 +89,4 @@ def record_of_chosen(record: MapRecord, chosen: ChosenItems) -> MapRecord:
 
 def record_of_all(record: MapRecord) -> MapRecord:
     """What the node's record says of a map of which all runs that has not completed: nothing was chosen."""
-    return replace(record, chosen=False, stays=0, out=0)
+    return replace(record, completed=0, failed=0, chosen=False, stays=0, out=0)
