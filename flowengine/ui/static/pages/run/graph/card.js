@@ -46,19 +46,12 @@ export class GraphCard {
     else select(this.box.id);
   }
 
-  /** @param {Level} level Draw its inside, for this distance. */
+  /** @param {Level | ""} level Draw its inside, for this distance; "": it is out of sight. */
   draw(level) {
     if (this.drawn === level) return;
-    this.g.replaceChildren(...(level === "far" ? this.#ring() : this.#inside(level)));
+    this.g.replaceChildren(...(level === "" ? [] : level === "far" ? this.#ring() : this.#inside(level)));
     this.drawn = level;
     this.#paint();
-  }
-
-  /** Draw nothing: it is out of sight. */
-  clear() {
-    if (!this.drawn) return;
-    this.g.replaceChildren();
-    this.drawn = "";
   }
 
   /** @param {boolean} is */
@@ -111,7 +104,7 @@ export class GraphCard {
     const many = Boolean(members || map);
     const near = level === "near";
     const size = near ? 14 : 20;
-    const text = element("text", { class: "id", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
+    const text = element("text", { class: near ? "id" : "id large", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
     text.textContent = near ? cutToFit(id, 21) : cutToFit(id, 13);
     const title = element("title");
     title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}${map ? ", once for each item" : ""}${standsForRun(this.box) ? ": press twice to open it" : ""}`

@@ -26,11 +26,12 @@ export class Lines {
    * @param {number} scale
    * @param {import("./view.js").Box} box what is drawn
    * @param {Set<string>} chosen the cards that are selected
+   * @param {boolean} blocks also of cards that are near
    */
-  draw(level, scale, box, chosen) {
+  draw(level, scale, box, chosen, blocks) {
     this.#drawEdges(level === "far" && scale < FEW_EDGES, box, chosen);
     for (const path of this.edges) path.classList.toggle("thin", level === "far");
-    const paths = this.blockPaths(level === "far");
+    const paths = this.blockPaths(blocks || level === "far");
     this.blocks.forEach((path, index) => put(path, "d", paths[index]));
     this.#drawPins(level === "far", scale);
   }

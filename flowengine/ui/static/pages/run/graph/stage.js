@@ -2,6 +2,7 @@
 import { effect, untracked } from "../../../vendor/preact.js";
 import { selected } from "../selection.js";
 import { GraphCard } from "./card.js";
+import { CatchingUp } from "./catching_up.js";
 import { listen } from "./gestures.js";
 import { Lines } from "./lines.js";
 import { walk } from "./picture.js";
@@ -36,6 +37,7 @@ export class Stage {
     this.size = { width: box.clientWidth, height: box.clientHeight };
     /** @type {Map<string, GraphCard>} */
     this.cards = new Map();
+    this.catchingUp = new CatchingUp((card) => this.#levelOf(card), () => this.#drawLines());
     for (const card of picture.cards) {
       if (store.nodes.has(card.id)) this.cards.set(card.id, new GraphCard(card, store, { changed: () => this.#soon(), openStack: around.openStack, openGroup: around.openGroup }));
     }
@@ -48,6 +50,7 @@ export class Stage {
     this.current = this.cards.get((this.picture.byId.get(selected.peek()) ?? this.#first() ?? picture.cards[0])?.id ?? "");
     this.current?.g.setAttribute("tabindex", "0");
     this.#apply();
+    this.catchingUp.draw();
     const stops = [
       listen(box, { pan: (x, y) => this.pan(x, y), zoom: (by, x, y) => this.zoom(by, x, y), press: (event) => this.#press(event) }),
       effect(() => this.#select(selected.value)),
@@ -63,6 +66,7 @@ export class Stage {
       for (const each of stops) each();
       for (const card of this.cards.values()) card.stop();
       cancelAnimationFrame(this.moving ?? 0);
+      this.catchingUp.stop();
       this.svg.remove();
     };
   }
@@ -160,6 +164,7 @@ export class Stage {
   #apply() {
     cancelAnimationFrame(this.applying ?? 0);
     this.applying = 0;
+    this.catchingUp.moved();
     const { x, y, scale } = this.view;
     this.svg.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
     const level = levelOf(scale);
@@ -171,23 +176,28 @@ export class Stage {
     this.around.onView();
   }
 
-  /** Draw what is seen, and some around it. */
+  /** Draw what is seen, and some around it: the edges now, the cards a few a frame, from the middle on. */
   #draw() {
     this.level = levelOf(this.view.scale);
     this.window = grown(seen(this.view, this.size), AROUND);
     this.svg.setAttribute("class", `graph ${this.level}`);
-    for (const card of this.cards.values()) {
-      if (this.level === "far" ? card.selected || card === this.current : meet(card.box, this.window)) card.draw(this.level);
-      else card.clear();
-    }
+    this.catchingUp.look(this.cards.values(), seen(this.view, this.size));
+    this.catchingUp.draw((card) => card.selected || card === this.current);
     this.#drawLines();
+  }
+
+  /** @param {GraphCard} card @returns {import("./view.js").Level | ""} how it is to be drawn; "" for not at all */
+  #levelOf(card) {
+    const level = /** @type {import("./view.js").Level} */ (this.level);
+    if (level === "far") return card.selected || card === this.current ? level : "";
+    return meet(card.box, this.window ?? seen(this.view, this.size)) ? level : "";
   }
 
   #drawLines() {
     const chosen = new Set([...this.cards.values()].filter((card) => card.selected).map((card) => card.box.id));
-    this.lines.draw(this.level ?? "near", this.view.scale, this.window ?? seen(this.view, this.size), chosen);
+    // Where a card is missing its block stands in for it.
+    this.lines.draw(this.level ?? "near", this.view.scale, this.window ?? seen(this.view, this.size), chosen, this.catchingUp.isMissing());
   }
-
 
   /** Some cards look otherwise: the edges and the blocks follow, once a frame. */
   #soon() {
