@@ -55,6 +55,59 @@ def test_items_are_selected_and_run_again_by_keyboard(visit: Visits, page_stack:
     assert page.title() != "harmed"
 
 
+def test_a_range_and_all_of_a_list_are_selected(visit: Visits, page_stack: Stack) -> None:
+    """With Shift all between two, by mouse and by keyboard, also those that nobody has looked at; all that a
+    filter names by one button. The rerun names each of them."""
+    execution = page_stack.run(_mapped(700)).status["execution_id"]
+    page = visit(f"/ui/runs/{execution}?node=each")
+    rows = page.get_by_role("list", name="700 items")
+    bar = page.get_by_role("group", name="Selected items")
+    rows.get_by_role("checkbox", name="Select item 2", exact=True).click()
+    rows.get_by_role("checkbox", name="Select item 6", exact=True).click(modifiers=["Shift"])
+    expect(bar).to_contain_text("5 items selected")
+    expect(rows.get_by_role("checkbox", name="Select item 4", exact=True)).to_be_checked()
+    rows.get_by_role("checkbox", name="Select item 4", exact=True).click(modifiers=["Shift"])
+    expect(bar).to_contain_text("2 items selected")
+    bar.get_by_role("button", name="Clear").press("Enter")
+    expect(bar).to_have_count(0)
+
+    rows.get_by_role("button").first.focus()
+    for key in ("x", "End"):
+        page.keyboard.press(key)
+    expect(rows.get_by_role("button", name=re.compile("^Item 699"))).to_be_focused()
+    page.keyboard.press("Shift+X")
+    expect(bar).to_contain_text("700 items selected")
+    page.keyboard.press("x")
+    expect(bar).to_contain_text("699 items selected")
+    page.keyboard.press("Control+a")
+    expect(bar).to_contain_text("700 items selected")
+    assert violations(page) == []
+    bar.get_by_role("button", name="Clear").press("Enter")
+
+    page.get_by_role("button", name="699 items completed").press("Enter")
+    page.get_by_role("button", name="Select all 699 completed").press("Enter")
+    expect(bar).to_contain_text("699 items selected")
+    bar.get_by_role("button", name="Rerun these…").press("Enter")
+    dialog = page.get_by_role("dialog", name="Run again")
+    expect(dialog).to_contain_text("Of each 699 items begin again; of the others 1 as failed as before.")
+
+
+def test_more_items_than_a_rerun_may_name_are_not_selected(visit: Visits) -> None:
+    """The button says how many it takes, and no more are in the request."""
+    page = visit("/ui/runs")
+    words = page.evaluate(
+        """async () => {
+            const {allWords} = await import("/ui/static/pages/run/items/chosen_bar.js");
+            return [allWords(10_000, "failed"), allWords(10_001, ""), allWords(25_000, "failed")];
+        }"""
+    )
+    assert words == [
+        "Select all 10,000 failed",
+        "Select the first 10,000 of 10,001",
+        "Select the first 10,000 of 25,000 failed",
+    ]
+
+
 def test_what_a_card_says_of_many_items_fits(visit: Visits) -> None:
     """Where the whole is too long for a card, what has failed is said, and of how many."""
     page = visit("/ui/runs")

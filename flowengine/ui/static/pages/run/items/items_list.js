@@ -13,7 +13,8 @@ import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_row
 import { askRerunItems } from "../dialogs/asked.js";
 import { whyNoRerun } from "../dialogs/rerun_possible.js";
 import { useRoving } from "../tabs/roving.js";
-import { useChosenItems } from "./chosen_items.js";
+import { allWords, ChosenBar } from "./chosen_bar.js";
+import { MOST_CHOSEN, useChosenItems } from "./chosen_items.js";
 import { ItemDetail } from "./item_detail.js";
 import { itemsReader, nextFailed } from "./items_reader.js";
 import { FILTERS, itemLine } from "./item_words.js";
@@ -54,25 +55,18 @@ export function ItemsList({ store, node }) {
       ${counts.failed > 0 && html`<button class="b bare next" type="button" onClick=${toFailed}>Next failed <kbd>i</kbd></button>`}</div>
     <div class="counts" role="group" aria-label="Filter the items">${FILTERS.filter((each) => countOf(counts, each.status) || each.status === status).map((each) => chip(each.status))}</div>
     <${ProblemNote} problem=${problem} what="The next item that failed" again=${toFailed} />
-    ${selectable && chosen.keys.size > 0 && html`<${ChosenBar} chosen=${chosen} why=${whyNoRerun(store)} onRerun=${() => rerun([...chosen.keys])} />`}
+    ${selectable && html`<${ChosenBar} chosen=${chosen} why=${whyNoRerun(store)} onRerun=${() => rerun([...chosen.keys])} />`}
     <${Rows} key=${`${path} ${status}`} path=${path} asks=${FILTERS.find((each) => each.status === status)?.asks ?? []} count=${countOf(counts, status)}
-      version=${version} chosen=${index} open=${open} picked=${chosen.keys} pick=${selectable ? chosen.toggle : null} />
+      version=${version} chosen=${index} open=${open} status=${status} picked=${chosen.keys} pick=${selectable ? chosen.choose : null} />
     ${index >= 0 && html`<${ItemDetail} key=${index} path=${path} index=${index} version=${version} onClose=${() => open(-1)}
       rerun=${selectable ? (/** @type {string} */ key) => rerun([key]) : null} why=${whyNoRerun(store)} />`}</div>`;
 }
 
-/** @param {{chosen: import("./chosen_items.js").ChosenItems, why: string, onRerun: () => void}} props `why`: they cannot begin again now */
-function ChosenBar({ chosen, why, onRerun }) {
-  return html`<div class="line picked-items" role="group" aria-label="Selected items"><b class="grow" role="status">${counted(chosen.keys.size, "item")} selected</b>
-    <button class=${why ? "b" : "b primary"} type="button" aria-disabled=${why ? "true" : null} title=${why || null} onClick=${() => { if (!why) onRerun(); }}>Rerun these…</button>
-    <button class="b bare" type="button" onClick=${chosen.clear}>Clear</button>${why && html`<small class="quiet">${why}</small>`}</div>`;
-}
-
 /**
  * @param {{path: string, asks: string[], count: number, version: string, chosen: number, open: (index: number) => void,
- *   picked: ReadonlySet<string>, pick: ((key: string) => void) | null}} props `pick`: null where nothing may be selected
+ *   status: string, picked: ReadonlySet<string>, pick: import("./chosen_items.js").ChosenItems["choose"] | null}} props `pick`: null where nothing may be selected
  */
-function Rows({ path, asks, count, version, chosen, open, picked, pick }) {
+function Rows({ path, asks, count, version, chosen, open, status, picked, pick }) {
   const reader = useMemo(() => itemsReader(path, asks), [path, asks.join()]);
   useEffect(() => reader.stop, [reader]);
   const before = useRef(version);
@@ -91,19 +85,31 @@ function Rows({ path, asks, count, version, chosen, open, picked, pick }) {
     [count, asks.length ? change : 0]);
   const roving = useRoving({ box, rows, above: 0, chosen: idOf(chosen), height: ROW });
   const drawn = useDrawnOnce();
-  const toggle = useRef(pick);
-  toggle.current = pick;
-  const onPick = useMemo(() => (/** @type {string} */ key) => toggle.current?.(key), []);
+  const anchor = useRef(-1);
+  /** @param {number} at @param {boolean} ranging with all from the last one that was selected */
+  const choose = (at, ranging) => {
+    const item = reader.items[at];
+    if (!item || !pick) return;
+    const from = ranging && anchor.current >= 0 ? anchor.current : at;
+    anchor.current = at;
+    pick(reader, Math.min(from, at), Math.max(from, at), !picked.has(item.key));
+  };
+  const chooseAll = () => { pick?.(reader, 0, Math.min(count, MOST_CHOSEN) - 1, true); };
+  const newest = useRef(choose);
+  newest.current = choose;
+  const onPick = useMemo(() => (/** @type {number} */ at, /** @type {boolean} */ ranging) => newest.current(at, ranging), []);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    const item = reader.items[roving.active];
-    if (event.key === "x" && pick && item && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      event.preventDefault();
-      pick(item.key);
-    } else roving.onKeyDown(event);
+    const commanded = event.ctrlKey || event.metaKey;
+    const does = !pick || event.altKey ? null : commanded && event.key === "a" ? chooseAll
+      : !commanded && event.key.toLowerCase() === "x" ? () => choose(roving.active, event.shiftKey) : null;
+    if (!does) return roving.onKeyDown(event);
+    event.preventDefault();
+    does();
   };
   const gap = (/** @type {number} */ size) => html`<li aria-hidden="true" ref=${placed({ height: size * ROW })}></li>`;
   if (!count) return html`<p class="quiet small">No item is in this status.</p>`;
   return html`<${ProblemNote} problem=${reader.problem.value} what="The items" again=${() => { reader.again(); reader.need(first, last); }} />
+    ${pick && html`<button class="b bare select-all" type="button" title="In the list: x selects one, Shift+x all from the last one on, Ctrl+a all" onClick=${chooseAll}>${allWords(count, status)}</button>`}
     <ol class="item-rows" ref=${box} onKeyDown=${onKeyDown} aria-label=${counted(count, "item")}>
     ${first > 0 && gap(first)}${rows.slice(first, last).map(({ node }, place) => {
       const item = reader.items[first + place];
@@ -115,14 +121,15 @@ function Rows({ path, asks, count, version, chosen, open, picked, pick }) {
 
 /**
  * @param {{item: import("./items_reader.js").Item | undefined, id: string, at: number, count: number, isChosen: boolean, isActive: boolean,
- *   isPicked: boolean | null, open: (index: number) => void, onPick: (key: string) => void}} props `isPicked`: null where nothing may be selected
+ *   isPicked: boolean | null, open: (index: number) => void, onPick: (at: number, ranging: boolean) => void}} props `isPicked`: null where nothing may be selected
  */
 function Row({ item, id, at, count, isChosen, isActive, isPicked, open, onPick }) {
   if (!item) return html`<li class="is-pending quiet" aria-setsize=${count} aria-posinset=${at + 1}><span class="faint">…</span></li>`;
   const line = shownText(itemLine(item).slice(0, 300));
   const word = wordOf(item.status).toLowerCase();
   return html`<li class=${`is-${lookOf(item.status)}`} aria-setsize=${count} aria-posinset=${at + 1}>${isPicked !== null && html`<input type="checkbox" checked=${isPicked} tabindex=${isActive ? 0 : -1}
-    aria-label=${`Select item ${item.index}`} title="Select (x)" onClick=${() => onPick(item.key)} />`}<button type="button" data-node=${id} tabindex=${isActive ? 0 : -1}
+    aria-label=${`Select item ${item.index}`} title="Select (x); with Shift all from the last one on"
+    onClick=${(/** @type {MouseEvent} */ event) => onPick(at, event.shiftKey)} />`}<button type="button" data-node=${id} tabindex=${isActive ? 0 : -1}
     aria-pressed=${isChosen ? "true" : "false"} aria-label=${`Item ${item.index}, ${shownText(item.key).slice(0, 100)}, ${word}${line ? `, ${line}` : ""}`}
     onClick=${() => open(isChosen ? -1 : item.index)}><${Icon} name=${lookOf(item.status)} /><span class="num faint">${item.index}</span>
     <code class="cut" title=${item.key}><bdi>${shownText(item.key)}</bdi></code><small class="cut"><bdi>${line}</bdi></small>${

@@ -36,7 +36,8 @@ export function itemsReader(path, statuses) {
   let version = 0;
   let stopped = false;
   let cursor = "";
-  let reading = false;
+  /** @type {Promise<void> | null} */
+  let reading = null;
   let isWhole = false;
 
   /** @param {number} page */
@@ -56,10 +57,14 @@ export function itemsReader(path, statuses) {
     }
   }
 
-  /** @param {number} until Read on, until so many are found or there are no more. */
-  async function readOn(until) {
-    if (reading || isWhole) return;
-    reading = true;
+  /** @param {number} until Read on, until so many are found or there are no more; what is being read already is waited for. */
+  function readOn(until) {
+    if (!reading && !isWhole) reading = readUntil(until).finally(() => { reading = null; });
+    return reading;
+  }
+
+  /** @param {number} until */
+  async function readUntil(until) {
     const mine = version;
     try {
       while (!stopped && mine === version && !isWhole && items.length < until) {
@@ -74,12 +79,40 @@ export function itemsReader(path, statuses) {
     } catch (error) {
       if (!stopped) problem.value = error;
     }
-    reading = false;
-    if (!stopped && mine !== version) readOn(until);
+    if (!stopped && mine !== version) await readUntil(until);
+  }
+
+  /** @param {number} first @param {number} last The items at these places, if all were read. */
+  function known(first, last) {
+    const found = items.slice(first, last + 1);
+    return found.length === last + 1 - first && !found.includes(/** @type {any} */ (undefined)) ? found : null;
+  }
+
+  /**
+   * The items at these places, read where nobody has looked; fewer, if the list has become shorter. Raises Problem.
+   * @param {number} first
+   * @param {number} last
+   */
+  async function read(first, last) {
+    if (statuses.length) {
+      while (!stopped && !isWhole && items.length <= last) {
+        await readOn(last + 1);
+        if (problem.value) throw problem.value;
+      }
+    } else {
+      for (let page = Math.floor(first / PAGE); !stopped && page * PAGE <= last; page += 1) {
+        // Once more where the map went on meanwhile, and the answer was not for what it is now.
+        for (let tries = 0; tries < 2 && !known(Math.max(first, page * PAGE), Math.min(last, (page + 1) * PAGE - 1)); tries += 1) {
+          await readPage(page);
+          if (problem.value) throw problem.value;
+        }
+      }
+    }
+    return items.slice(first, last + 1).filter(Boolean);
   }
 
   return {
-    items, changed, problem,
+    items, changed, problem, known, read,
     /** @param {number} first @param {number} last The places that are in sight. */
     need(first, last) {
       if (statuses.length) {
@@ -99,6 +132,8 @@ export function itemsReader(path, statuses) {
     stop() { stopped = true; },
   };
 }
+
+/** @typedef {ReturnType<typeof itemsReader>} ItemsReader */
 
 /**
  * The next item that has failed, behind an index; from the first one on where none is behind it.
