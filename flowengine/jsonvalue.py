@@ -45,7 +45,8 @@ def encode(value: object) -> bytes:
     """
     try:
         data = _encoder.encode(value)
-        _refuse_what_changed(value)
+        if type(value) not in _ALWAYS_FINE:
+            _refuse_what_changed(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UnencodableError(str(error) or type(error).__name__) from error
     return data

@@ -115,6 +115,8 @@ class StreamsBroker(dramatiq.Broker):
         self._lines: HandlerLines | None = None
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
+        self.consumer_count = 1
+        """How many queues this process consumes whose messages need its threads."""
         self._making = threading.Lock()
         self._group: ConsumerGroup | None = None
         self._keeper: LeaseKeeper | None = None
@@ -183,6 +185,7 @@ class StreamsBroker(dramatiq.Broker):
         self._start_keeper()
         kind = AsyncConsumer if is_async_line(queue_name) else StreamsConsumer
         consumer = self._consumers[queue_name] = kind(self, queue_name)
+        self.consumer_count = max(1, sum(not is_async_line(queue) for queue in list(self._consumers)))
         return consumer
 
     def declare_queue(self, queue_name: str) -> None:
@@ -298,11 +301,6 @@ class StreamsBroker(dramatiq.Broker):
     def connect_one(self) -> redis.Redis:
         """A new client, to be closed by the caller."""
         return self._connect()
-
-    @property
-    def consumer_count(self) -> int:
-        """How many queues this process consumes whose messages need its threads."""
-        return max(1, sum(1 for queue in list(self._consumers) if not is_async_line(queue)))
 
     def join_limit(self, queue: str) -> int:
         """How many entries one delivery of this queue may carry, by the policies of its actors."""

@@ -232,8 +232,9 @@ class HeldMessages:
 
     def end_admission(self, queue: str) -> None:
         """The suspects admitted for this queue or for a line beside it are held by now, or were not got."""
-        with self._changed:
-            self._suspects.end_admission(queue)
+        if self._suspects.is_admitting:  # what this thread has had admitted, it sees
+            with self._changed:
+                self._suspects.end_admission(queue)
 
     def waiting(self, queue: str | None = None) -> list[Delivery]:
         """Those that have not started, oldest first."""
@@ -257,6 +258,8 @@ class HeldMessages:
 
     def overdue(self) -> list[Delivery]:
         """Those that have waited for a thread for too long."""
+        if not self._waiting:
+            return []  # asked before each fetch, and most often none waits
         limit = time.monotonic() - self._timing.start_within_s
         with self._changed:
             return [delivery for delivery, since in self._waiting.items() if since <= limit]
@@ -264,6 +267,8 @@ class HeldMessages:
     def until_overdue_s(self) -> float:
         """How long until the oldest waiting delivery is overdue; `start_within_s` if none waits."""
         within_s = self._timing.start_within_s
+        if not self._waiting:
+            return within_s
         with self._changed:
             for since in self._waiting.values():
                 return max(0.0, since + within_s - time.monotonic())
@@ -281,6 +286,8 @@ class HeldMessages:
             return self._fetchable_to_join(join) if join > 1 else self._fetchable()
 
         with self._changed:
+            if not self._stopping and (found := fetchable()) > 0:
+                return found
             self._sleep(within_s, lambda: fetchable() > 0)
             return 0 if self._stopping else fetchable()
 

@@ -463,10 +463,10 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
+        case RunNode() as task:  # what comes most often comes first
+            return CORE_FORMAT if _is_of_the_core(task) else FORMAT
         case Callback(item=ItemTry()) | Deadline(item=ItemTry()):
             return FORMAT
-        case RunNode() as task:
-            return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
         case Callback(by=ByEvent() | ByChild()):
             return FORMAT
         case Callback(
@@ -489,49 +489,26 @@ def format_of(payload: Payload) -> int:
             assert_never(never)
 
 
-def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
-    """What the format of the core cannot say of a task."""
-    return (
-        task.when,
-        task.sees,
-        task.unseen,
-        task.tries_once,
-        task.retry_when,
-        task.output_schema,
-        task.given,
-        task.repeat,
-        task.chain,
-        task.outer,
-        task.opens,
-        task.pace,
-        task.expands,
-        task.item,
-        task.maps,
-        task.calls_back,
-        task.cache,
-        task.held,
-        task.keys,
+def _is_of_the_core(task: RunNode) -> bool:
+    """Whether the format of the core can say all that the task says."""
+    return not (
+        task.when is not None
+        or task.sees
+        or task.unseen
+        or task.tries_once
+        or task.retry_when is not None
+        or task.output_schema is not None
+        or task.given
+        or task.repeat is not None
+        or task.chain
+        or task.outer
+        or task.opens
+        or task.pace is not None
+        or task.expands
+        or task.item is not None
+        or task.maps
+        or task.calls_back is not None
+        or task.cache is not None
+        or task.held
+        or task.keys is not None
     )
-
-
-_NOTHING: Final = (
-    None,
-    (),
-    (),
-    False,
-    None,
-    None,
-    (),
-    None,
-    (),
-    (),
-    False,
-    None,
-    False,
-    None,
-    (),
-    None,
-    None,
-    (),
-    None,
-)

@@ -201,6 +201,8 @@ Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent | ByChild
 
 def delivery_of(reporter: Reporter) -> int:
     """The delivery that a report speaks of; 0 where it speaks of none."""
+    if type(reporter) is ByDelivery:  # most are, and a struct is slow to say that it is none of the others
+        return reporter.number
     match reporter:
         case ByDelivery(number=number):
             return number
@@ -221,4 +223,6 @@ def may_be_noted(reporter: Reporter) -> bool:
 
 def started_at_of(reporter: Reporter) -> int | None:
     """When the reported try began, where that is known."""
+    if type(reporter) is ByDelivery:
+        return reporter.started_at
     return None if isinstance(reporter, ByEngine | ByEvent) else reporter.started_at

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from flowengine.observability.log_context import merge_bound
 from flowengine.observability.log_lines import console_renderer, escape_controls, json_line, traceback_text
 from flowengine.observability.node_output import current_output
 from flowengine.observability.printed_text import hide_in_prints
@@ -117,6 +118,7 @@ def _shared(service: str, *, console: bool) -> list[Processor]:
     clock = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
     return [
         structlog.contextvars.merge_contextvars,
+        merge_bound,
         _name_trace,
         _reword_stamina,
         add_service,

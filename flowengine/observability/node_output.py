@@ -103,6 +103,13 @@ class NodeOutput:
         """The time in milliseconds since the epoch, by the clock that the node began with."""
         return self._now_ms + int((time.monotonic() - self._began) * 1000)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all has been taken, and nothing is kept any more."""
+        if not self._closed:
+            return False
+        return not (self._lines or self._dropped or self._text or self._step or self._begun)
+
     def logged(self, event: Mapping[str, Any], exception: str | None = None) -> None:
         """Keep what was logged: a dotted event with its fields, and a traceback."""
         message = _shortened(str(plain(event.get("event", ""))))

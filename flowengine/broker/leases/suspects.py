@@ -57,6 +57,11 @@ class Suspects:
         """Whether this is one of them."""
         return entry in self._expected
 
+    @property
+    def is_admitting(self) -> bool:
+        """Whether some were admitted for a queue, and `end_admission` is to be called."""
+        return self._admitting is not None
+
     def end_admission(self, queue: str) -> None:
         """What was admitted for this queue, or for a line beside it, is held by now, or was not got."""
         if self._admitting is not None and is_at(self._admitting, queue):

@@ -6,6 +6,7 @@ consumer that reads again and again, that costs more than the command.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -21,21 +22,31 @@ class OwnConnection(redis.Redis):
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(connection_pool=client.connection_pool)
         self._own: ConnectionInterface | None = None
+        self._read_replies: Callable[[int], list[Any]] | None = None
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """The reply of one command. Raises redis.RedisError; a lost connection is made anew next time."""
         connection = self._own
         if connection is None:
             connection = self._own = self.connection_pool.get_connection()
+            self._read_replies = getattr(connection, "read_replies", None)
         try:
             connection.send_command(*args)
-            return connection.read_response()
+            if self._read_replies is None:
+                return connection.read_response()
+            (reply,) = self._read_replies(1)
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+            return reply
         except redis.exceptions.ReadOnlyError:
             # This server is a replica now. A new connection to the same address may lead to the new primary.
             connection.disconnect()
             raise
         except redis.ResponseError:
             raise
+        except OSError as error:
+            connection.disconnect()
+            raise redis.ConnectionError(f"the connection was lost: {error}") from error
         except BaseException:
             connection.disconnect()
             raise

@@ -33,7 +33,9 @@ class Outputs:
     def last_of(self, hands: Sequence[TaskInHand]) -> list[Said]:
         """What is left to be written of nodes that have ended. It stays in hand until `is_said`."""
         for hand in hands:
-            self.gather(hand)
+            # Who writes down what it has said keeps it in `unsaid` until then.
+            if hand.unsaid or hand.held_text or not hand.output.is_over:
+                self.gather(hand)
         return [said for hand in hands for said in hand.unsaid]
 
     def is_said(self, hands: Sequence[TaskInHand]) -> None:

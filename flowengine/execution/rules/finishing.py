@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Literal, TypeAlias, assert_never
+from typing import Any, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -139,7 +139,7 @@ def finish(
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
     stands_for_child = is_open(record.status) and not is_open_map(record)
-    if stands_for_child != isinstance(callback.by, ByChild) and not is_final(record.status):
+    if stands_for_child != (type(callback.by) is ByChild) and not is_final(record.status):
         # Its task has ended by opening it: from then on its child alone ends it.
         return Decision("repeated" if stands_for_child else "stale", forget)
     if is_final(record.status):
@@ -192,7 +192,7 @@ def finish(
 def _is_awaited(record: NodeRecord, callback: Callback) -> bool:
     """Whether a node that waits does so for what reports here."""
     by = callback.by
-    if not isinstance(by, ByEvent) or record.in_line:
+    if type(by) is not ByEvent or record.in_line:
         return False
     return by.called or record.waits is not None
 
@@ -245,9 +245,11 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
     return single if fits(plan, single, sizes, bytes_left) else ()
 
 
-def _ended(report: _Report) -> NodeRecord:
+def _ended(report: _Report, **also: Any) -> NodeRecord:
+    """The record of a node that has ended, with what `also` says."""
     if report.before.status == "waiting":
-        return _waited(report)
+        waited = _waited(report)
+        return replace(waited, **also) if also else waited
     # A worker's idea of the server's clock may be some milliseconds off.
     record, callback, now = report.before, report.callback, report.grounds.now
     queued = record.queued_at or 0
@@ -264,6 +266,7 @@ def _ended(report: _Report) -> NodeRecord:
         turn=None,
         pace=None,
         called=None,
+        **also,
     )
 
 
@@ -312,7 +315,7 @@ def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     cached = isinstance(outcome, Completed) and outcome.cached
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
     status = after(report.before.status, "complete")
-    record = replace(_ended(report), status=status, counted=counted, cached=cached or None)
+    record = _ended(report, status=status, counted=counted, cached=cached or None)
     before = report.before
     if before.repeated is not None:
         record = replace(record, repeated=repeating.completed(before))
@@ -610,7 +613,7 @@ def _descent(position: int, written: Write, grounds: Grounds) -> Descent:
 
 def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str | None) -> Happened:
     now, node, by = report.grounds.now, report.callback.node, report.callback.by
-    if not isinstance(by, ByEvent):
+    if type(by) is not ByEvent:
         return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
     comment = None if by.decided is None else by.decided.comment
     return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail, by.key, comment))

@@ -46,6 +46,9 @@ _MIN_LINE_CHARS: Final = 16
 _MIN_URL_PART_CHARS: Final = 8
 _URL_SAFE: Final = {"+": "-", "/": "_"}
 _TEXT_OR_NUMBER: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+')
+_NEITHER_TEXT_NOR_NUMBER: Final = frozenset((b"null", b"true", b"false"))
+"""Whole documents in which no secret can be."""
+
 _IS_KEY: Final = re.compile(r"\s*:")
 _ESCAPED_CHARACTER: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
@@ -139,6 +142,8 @@ class Secrets:
         Takes memory for a few copies of the document, not for its value. Raises UnencodableError if a key
         was replaced in a document that is nested too deeply to be read.
         """
+        if data in _NEITHER_TEXT_NOR_NUMBER:
+            return data
         self._learn_changed_files()
         text = data.decode(errors="replace")
         near = self._near(text)

@@ -44,6 +44,15 @@ class _Lean(_Counted):
         connect: Any = super()
         return _kernel_timed(connect._connect(), self.socket_timeout)
 
+    def send_command(self, *args: Any, **options: Any) -> None:
+        """Send one command. If its name is bytes, no reshaping is looked for in it."""
+        if type(args[0]) is bytes and b" " not in args[0]:
+            packed = [hiredis.pack_command(args)]
+            self.send_packed_command(packed, check_health=options.get("check_health", True))
+            return
+        connection: Any = super()
+        connection.send_command(*args, **options)
+
     def pack_commands(self, commands: Iterable[tuple[Any, ...]]) -> list[bytes]:
         """All of them in one piece, for one send."""
         return [b"".join([hiredis.pack_command(command) for command in commands])]

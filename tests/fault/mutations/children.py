@@ -126,7 +126,7 @@ MUTANTS: Final = (
     _in(
         "an open node is ended by its child alone",
         "execution/rules/finishing",
-        "if stands_for_child != isinstance(callback.by, ByChild) and not is_final(record.status):",
+        "if stands_for_child != (type(callback.by) is ByChild) and not is_final(record.status):",
         "if False:",
         CRASHES,
     ),

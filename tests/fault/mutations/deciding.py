@@ -448,7 +448,7 @@ FORMATS: Final = (
     Mutant(
         "a task that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT",
+        "CORE_FORMAT if _is_of_the_core(task) else FORMAT",
         "CORE_FORMAT",
         MESSAGES,
     ),

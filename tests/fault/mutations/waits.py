@@ -59,8 +59,8 @@ MUTANTS: Final = (
     _in(
         "a worker's report does not end a wait",
         "execution/rules/finishing",
-        "    if not isinstance(by, ByEvent) or record.in_line:\n        return False\n",
-        "    if not isinstance(by, ByEvent) or record.in_line:\n        return not record.in_line\n",
+        "    if type(by) is not ByEvent or record.in_line:\n        return False\n",
+        "    if type(by) is not ByEvent or record.in_line:\n        return not record.in_line\n",
     ),
     Mutant(
         "the time of a wait is nothing to a node that waits for another try",

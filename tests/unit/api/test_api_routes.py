@@ -22,6 +22,7 @@ from flowengine.errors import (
     UnfitServerError,
 )
 from flowengine.execution.views.executions import HealthView
+from flowengine.observability.log_context import merge_bound
 from flowengine.settings import Settings
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.waiting import wait_until
@@ -273,7 +274,7 @@ def test_every_way_in_which_the_store_fails_is_a_problem() -> None:
 def test_an_unexpected_error_is_logged_and_gives_nothing_away(api: ServedApi) -> None:
     """500 names the correlation id only; the log has the traceback under the same id."""
     api.store.broken = RuntimeError("canary at /srv/secret.py")
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+    with structlog.testing.capture_logs(processors=[merge_bound]) as logged:
         answer = api.client.get("/workflows/x1", headers={"X-Correlation-ID": "c-500"})
     document = assert_problem(answer, 500, "internal_error")
     assert "canary" not in answer.text
@@ -320,7 +321,7 @@ def test_each_request_is_one_log_line_with_the_route(api: ServedApi) -> None:
 
     What leads nowhere is shown as it was sent, cut short and without its query.
     """
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+    with structlog.testing.capture_logs(processors=[merge_bound]) as logged:
         unmatched = f"/no%0a{'x' * 300}"
         for path in ("/workflows/abc", "/workflows/%0d%0acanary", f"{unmatched}?canary", "/health"):
             api.client.get(path, headers={"X-Correlation-ID": "logged"})
