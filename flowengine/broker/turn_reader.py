@@ -229,7 +229,8 @@ class TurnReader:
             self._full[line] = None
         else:
             self._full.pop(line, None)
-        self._turns.took(line, len(found))
-        sign = self._sign if line == self._queue else self._sign_beside
+        if found:
+            self._turns.took(line, len(found))
         if found or nothing:
+            sign = self._sign if line == self._queue else self._sign_beside
             sign.after_read(line, found=bool(found))

@@ -223,7 +223,8 @@ class Orchestrator:
     def _apply(self, held: Sequence[Held[Callback]], *, tries: int) -> bool:
         """Whether the callbacks were applied to the end; False after `tries` conflicts."""
         callbacks = [each.payload for each in held]
-        plans = {callback.execution: self._store.plan(callback.execution) for callback in callbacks}
+        executions = dict.fromkeys([callback.execution for callback in callbacks])
+        plans = {execution: self._store.plan(execution) for execution in executions}
         reading = reading_of(plans, callbacks, self._sizes)
         for _ in range(tries):
             unit = self._store.begin(reading, commits=True)
