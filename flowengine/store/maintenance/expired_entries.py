@@ -41,27 +41,40 @@ class ExpiredEntries:
     def remove(self, statuses: Iterable[ExecutionStatus], before: int) -> int:
         """Remove those that ended before this time, in milliseconds, and what is left of others; returns how
         many executions were removed."""
-        removed = sum(self._remove_ended(status, before) for status in statuses)
-        for key in (self._keys.list_by, *map(self._keys.listing, _ALL_LISTS)):
-            self._walk(key)
+        removed = self._remove_ended(list(statuses), before)
+        self._walk((self._keys.list_by, *map(self._keys.listing, _ALL_LISTS)))
         return removed
 
-    def _remove_ended(self, status: ExecutionStatus, before: int) -> int:
-        """By the index of a status, whose scores are times."""
-        key = self._keys.index(status)
-        removed, looked, skipped = 0, 0, self._stay.get(status, 0)
-        while looked < AT_MOST:
-            page = ("ZRANGE", key, "-inf", before, "BYSCORE", "LIMIT", skipped, AT_ONCE)
-            found = self._read(key, page)
-            gone = self._gone(found)
-            if gone:
-                self._forget(status, gone)
-            removed, looked = removed + len(gone), looked + len(found)
-            skipped += len(found) - len(gone)
-            if len(found) < AT_ONCE:
-                skipped = 0
-                break
-        self._stay[status] = skipped
+    def _remove_ended(self, statuses: Sequence[ExecutionStatus], before: int) -> int:
+        """By the indexes of statuses, whose scores are times: a page of each, until none has more."""
+        removed, looked = 0, 0
+        skipped = {status: self._stay.get(status, 0) for status in statuses}
+        more = list(statuses)
+        while more and looked < AT_MOST:
+            pages = [
+                (
+                    "ZRANGE",
+                    self._keys.index(status),
+                    "-inf",
+                    before,
+                    "BYSCORE",
+                    "LIMIT",
+                    skipped[status],
+                    AT_ONCE,
+                )
+                for status in more
+            ]
+            found = self._read([self._keys.index(status) for status in more], pages)
+            gone = set(self._gone([member for page in found for member in page]))
+            for status, page in zip(more, found, strict=True):
+                left = [member for member in page if member in gone]
+                if left:
+                    self._forget(status, left)
+                removed += len(left)
+                skipped[status] = skipped[status] + len(page) - len(left) if len(page) == AT_ONCE else 0
+            looked += AT_ONCE
+            more = [status for status, page in zip(more, found, strict=True) if len(page) == AT_ONCE]
+        self._stay.update(skipped)
         return removed
 
     def _forget(self, status: ExecutionStatus, gone: Sequence[bytes]) -> None:
@@ -81,18 +94,26 @@ class ExpiredEntries:
             commands.append(("DEL", *map(self._keys.listed, ids)))
         self._state.sessions.retrying_write(commands)
 
-    def _walk(self, key: str) -> None:
+    def _walk(self, lists: Sequence[str]) -> None:
         """Remove entries that were left behind: their execution went, and what it was found by, unseen."""
+        pages = [("ZRANGE", key, self._low(key), "+", "BYLEX", "LIMIT", 0, WALKED) for key in lists]
+        found = self._read(lists, pages)
+        for key, members in zip(lists, found, strict=True):
+            self._reached.pop(key, None)
+            if len(members) == WALKED:
+                self._reached[key] = members[-1]
+        gone = set(self._gone(list({id_in(member) for members in found for member in members})))
+        left = {
+            key: [member for member in members if id_in(member) in gone]
+            for key, members in zip(lists, found, strict=True)
+        }
+        commands: list[Command] = [("ZREM", key, *members) for key, members in left.items() if members]
+        if commands:
+            self._state.sessions.retrying_write(commands)
+
+    def _low(self, key: str) -> str | bytes:
         after = self._reached.get(key)
-        low = "-" if after is None else b"(" + after
-        found = self._read(key, ("ZRANGE", key, low, "+", "BYLEX", "LIMIT", 0, WALKED))
-        self._reached.pop(key, None)
-        if len(found) == WALKED:
-            self._reached[key] = found[-1]
-        gone = set(self._gone([id_in(member) for member in found]))
-        left = [member for member in found if id_in(member) in gone]
-        if left:
-            self._state.sessions.retrying_write([("ZREM", key, *left)])
+        return "-" if after is None else b"(" + after
 
     def _gone(self, members: Sequence[bytes]) -> list[bytes]:
         """Those that are no executions, or are there no more."""
@@ -104,9 +125,11 @@ class ExpiredEntries:
         there = iter(self._state.sessions.retrying_read(asked) if asked else ())
         return [member for member, name in zip(members, names, strict=True) if not name or not next(there)]
 
-    def _read(self, key: str, command: Command) -> list[Any]:
-        (reply,) = self._state.sessions.retrying_read_each([command])
-        if isinstance(reply, redis.ResponseError):
-            self._pass_over(key, reply)
-            return []
-        return list(reply)
+    def _read(self, keys: Sequence[str], commands: Sequence[Command]) -> list[list[Any]]:
+        """What each key's command gives; nothing of a key that cannot be read."""
+        found: list[list[Any]] = []
+        for key, reply in zip(keys, self._state.sessions.retrying_read_each(commands), strict=True):
+            if isinstance(reply, redis.ResponseError):
+                self._pass_over(key, reply)
+            found.append([] if isinstance(reply, redis.ResponseError) else list(reply))
+        return found

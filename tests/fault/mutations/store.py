@@ -40,8 +40,8 @@ MUTANTS: Final = (
     Mutant(
         "an index that is none does not stop the sweep",
         _in("maintenance/expired_entries"),
-        "            self._pass_over(key, reply)\n",
-        "            raise reply\n",
+        "                self._pass_over(key, reply)\n",
+        "                raise reply\n",
         ODD_KEYS,
     ),
     Mutant(

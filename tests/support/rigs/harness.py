@@ -861,23 +861,26 @@ class Harness:
         """What has not been acknowledged, each as its next delivery would be: oldest first, and what is in
         the lines beside the queues last."""
         crowds = [beside(queue) for queue in queues for beside in (high_line, crowd_line, low_line)]
-        lengths = self.client.execute_together(*(("XLEN", self.stream(crowd)) for crowd in crowds))
-        lines = [*queues, *(crowd for crowd, length in zip(crowds, lengths, strict=True) if length)]
-        replies = self.client.execute_together(
-            *(
-                command
-                for key in map(self.stream, lines)
-                for command in (
-                    ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
-                    ("XPENDING", key, GROUP, "-", "+", 10_000),
-                    ("XRANGE", key, "-", "+"),
-                )
-            )
-        )
+        lengths = [("XLEN", self.stream(crowd)) for crowd in crowds]
+        replies = self.client.execute_together(*lengths, *self._looks(queues))
+        used = [crowd for crowd, length in zip(crowds, replies, strict=False) if length]
+        looks = replies[len(crowds) :] + (self.client.execute_together(*self._looks(used)) if used else [])
         return [
             entry
-            for queue, pending, entries in zip(lines, replies[1::3], replies[2::3], strict=True)
+            for queue, pending, entries in zip((*queues, *used), looks[1::3], looks[2::3], strict=True)
             for entry in self._entries(queue, pending, entries)
+        ]
+
+    def _looks(self, lines: Sequence[str]) -> list[tuple[object, ...]]:
+        """What asks for a line's entries, three commands each."""
+        return [
+            command
+            for key in map(self.stream, lines)
+            for command in (
+                ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
+                ("XPENDING", key, GROUP, "-", "+", 10_000),
+                ("XRANGE", key, "-", "+"),
+            )
         ]
 
     def _entries(self, queue: str, pending: Any, entries: Any) -> list[Entry]:
