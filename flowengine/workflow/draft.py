@@ -20,7 +20,7 @@ from flowengine.workflow.checking.execution_policy import check_end, read_execut
 from flowengine.workflow.checking.node_defaults import NodeDefaults, read_defaults
 from flowengine.workflow.checking.node_fields import NodeFields, read_dependencies, read_id, read_timeout
 from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
-from flowengine.workflow.checking.node_policy import NO_POLICY, read_policy
+from flowengine.workflow.checking.node_policy import NO_POLICY, PolicyFields, read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import check_hook, read_hooks_timeout_ms, read_outputs
@@ -266,6 +266,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if waits is None and runs is None:
         timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
+    policy = _placed(policy, node_id, reading)
     if waits is not None and policy.repeat is not None:
         refuse_with_wait(pointer, report)
     called = read_callback(node, pointer, report, reading.schemas, reading.public_url)
@@ -294,16 +295,29 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 
 
+def _placed(policy: PolicyFields, node_id: str | None, reading: _NodeReading) -> PolicyFields:
+    """The same, where the limits without a key of a node in groups say where it stands: other workflows may
+    have a group of the same name."""
+    if not reading.depth:
+        return policy
+    workflow, *around = reading.owner.split("\t")
+    place = f"{workflow}\t{'/'.join([*around, node_id or ''])}"
+    turn, pace = policy.concurrency, policy.rate_limit
+    if turn is not None and turn.key is None:
+        turn = msgspec.structs.replace(turn, place=place)
+    if pace is not None and pace.key is None:
+        pace = msgspec.structs.replace(pace, place=place)
+    return msgspec.structs.replace(policy, concurrency=turn, rate_limit=pace)
+
+
 def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
     report, stage = reading.report, reading.stage
-    future = (*groups.LATER, OUTPUT_SCHEMA)
-    refuse_unknown_fields(node, groups.FIELDS, pointer, report, NODE_SPELLINGS, future)
+    refuse_unknown_fields(node, groups.FIELDS, pointer, report, NODE_SPELLINGS, (OUTPUT_SCHEMA,))
     node_id = read_id(node, pointer, report)
     dependencies = read_dependencies(node, pointer, report)
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
-    plain = {key: value for key, value in node.items() if key not in groups.LATER}
-    policy = read_policy(plain, pointer, report, NO_POLICY)
+    policy = _placed(read_policy(node, pointer, report, NO_POLICY), node_id, reading)
     inside = reading.inside(pointer, node_id)
 
     def read_nodes(listed: Sequence[JsonValue], outputs: JsonObject | None) -> tuple[DraftNode, ...]:
@@ -316,7 +330,8 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
     mapped = read_map(node, pointer, report)
     if mapped is not None:
         refuse_of_group(mapped, pointer, report, retries=policy.retry is not None)
-        refuse_beside(mapped, report, repeats=policy.repeat is not None, limited=False, waits=False)
+        limited = policy.concurrency is not None or policy.rate_limit is not None
+        refuse_beside(mapped, report, repeats=policy.repeat is not None, limited=limited, waits=False)
     fields = NodeFields(
         place, pointer, node_id, dependencies, DEFAULT_TIMEOUT_S, policy, stage=stage, map=mapped
     )

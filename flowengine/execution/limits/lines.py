@@ -81,14 +81,14 @@ def line_of(name: str, limit: Concurrency, key: str | None) -> str:
 def line_of_node(workflow: str, node: str, limit: NodeConcurrency, made: MadeKeys | None = None) -> str:
     """The line of a node of a workflow with this name. `made`: its keys, where they had to be made."""
     key = limit.key if made is None or made.turn is None else made.turn
-    return f"m:{workflow}{_BETWEEN}{node}" if key is None else f"n:{key}"
+    return f"m:{limit.place or f'{workflow}{_BETWEEN}{node}'}" if key is None else f"n:{key}"
 
 
 def line_of_starts(workflow: str, node: str, limit: RateLimit, made: MadeKeys | None = None) -> str:
     """The line of those that wait to start, for a node of a workflow with this name. `made`: its keys, where
     they had to be made."""
     key = limit.key if made is None or made.pace is None else made.pace
-    return f"q:{workflow}{_BETWEEN}{node}" if key is None else f"r:{key}"
+    return f"q:{limit.place or f'{workflow}{_BETWEEN}{node}'}" if key is None else f"r:{key}"
 
 
 def is_of_nodes(line: str) -> bool:

@@ -159,7 +159,8 @@ def finish(
     run = Run(callback.execution, callback.run, callback.correlation_id)
     may_send = dispatches and control.lets_dispatch
     grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, may_send)
-    left = _left(callback, record, now) if record.in_line else ()
+    opens = isinstance(callback.outcome, Child) and control.stop is None
+    left = _left(callback, record, now, opens=opens) if record.in_line else ()
     outcome = callback.outcome if record.called is None else decided_by(record.called, callback.outcome)
     report = _Report(position, callback, record, control, grounds, (*forget, *left))
     match outcome:
@@ -197,8 +198,8 @@ def _is_awaited(record: NodeRecord, callback: Callback) -> bool:
     return by.called or record.waits is not None
 
 
-def _left(callback: Callback, record: NodeRecord, now: int) -> tuple[Change, ...]:
-    """What the end of a task means for the lines in which its node stands."""
+def _left(callback: Callback, record: NodeRecord, now: int, *, opens: bool) -> tuple[Change, ...]:
+    """What the end of a task means for the lines in which its node stands. `opens`: it goes on as a child."""
     at = started_at_of(callback.by)
     left = leave_turn(
         callback.execution,
@@ -206,6 +207,7 @@ def _left(callback: Callback, record: NodeRecord, now: int) -> tuple[Change, ...
         record,
         now if at is None else min(at, now),
         callback.correlation_id,
+        opens=opens,
     )
     held = hold_starts(record, callback.outcome, now) if isinstance(callback.outcome, Failed) else ()
     return (*left, *held)
@@ -541,7 +543,7 @@ def _open(report: _Report, prepared: Prepared | None) -> Decision:
     opened = open_child(
         callback.execution,
         callback.node,
-        _ended(report),
+        replace(_ended(report), turn=report.before.turn),
         callback.correlation_id,
         report.grounds.now,
         prepared,

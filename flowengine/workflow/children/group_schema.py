@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flowengine.workflow.checking.execution_policy import MAX_S, MIN_S, ON_FAILURE
-from flowengine.workflow.children.reading import LATER
 from flowengine.workflow.document import MAX_ID_CHARS
 
 Schema = dict[str, Any]
 
-OF_TASKS: Final = ("config", "output_schema", "wait_for_callback", "cache", *LATER)
+OF_TASKS: Final = ("config", "output_schema", "wait_for_callback", "cache")
 """The fields that a group has not."""
 
 

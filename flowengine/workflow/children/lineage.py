@@ -40,7 +40,8 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     the index of the item that it is of, where its node is a map. `depth`: how many executions it stands in.
     `fresh`: a rerun has reset a node around it, so that its nodes are given nothing that was kept. `items`:
     the items that its templates may read, the outermost first, its own last. `iteration`: that of the nearest
-    group around which repeats.
+    group around which repeats. `lines`: those in which what is around it holds a place: nothing in it waits
+    for one there.
     """
 
     root: str
@@ -53,6 +54,7 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     fresh: bool = False
     items: tuple[HeldItem, ...] = ()
     iteration: HeldIteration | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def is_called(self) -> bool:

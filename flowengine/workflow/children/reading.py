@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
 NODES: Final = "nodes"
 OWN_FIELDS: Final = (NODES, "outputs", "on_node_failure")
-LATER: Final = ("concurrency", "rate_limit")
-"""Fields that nodes with a handler have, and groups not yet."""
 FIELDS: Final = (
     *("id", "description", *OWN_FIELDS, "dependencies", "timeout_seconds"),
-    *(field for field in POLICY_FIELDS if field not in LATER),
+    *POLICY_FIELDS,
     MAP,
 )
 MAX_NESTING: Final = 5

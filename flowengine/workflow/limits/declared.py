@@ -34,10 +34,12 @@ class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class NodeConcurrency(msgspec.Struct, frozen=True, array_like=True):
     """At most `limit` nodes of one `key` run at once, of all executions. Without a key it is this node of
-    this workflow. It may hold templates."""
+    this workflow. It may hold templates. `place`: the workflow, and the groups and the node, of a node in
+    groups that has no key."""
 
     limit: int
     key: str | None = None
+    place: str | None = None
 
     @property
     def makes_key(self) -> bool:
@@ -71,11 +73,13 @@ MAX_PER_S: Final = 86_400
 
 class RateLimit(msgspec.Struct, frozen=True, array_like=True):
     """In any time of `per_ms` at most `limit` nodes of one `key` start, of all executions. Without a key it
-    is this node of this workflow. It may hold templates."""
+    is this node of this workflow. It may hold templates. `place`: the workflow, and the groups and the node,
+    of a node in groups that has no key."""
 
     limit: int
     per_ms: int
     key: str | None = None
+    place: str | None = None
 
     @property
     def makes_key(self) -> bool:

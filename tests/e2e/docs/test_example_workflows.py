@@ -63,6 +63,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "rate_limited_calls": {"total": 21},
     "limit_per_customer": {"balance": "acme: 60"},
     "limit_per_region": {"confirm": "confirmed in eu"},
+    "one_group_at_a_time": {"report": "stock of eu: 7"},
     "sub_workflow": {"letter": "Please pay 150. (invoice-total, version 1)"},
     "cache": {"invoice": "lamp: 40"},
     "stopping": {"nothing_to_do": {"reminded": 0}},

@@ -48,7 +48,50 @@ def _of_late_keys(rule: str, path: str, old: str, new: str) -> Mutant:
 
 CALLS: Final = ("tests/integration/engine/test_engine_call_races.py",)
 
+GROUPS: Final = ("tests/integration/limits/test_group_turns.py",)
+
+
+def _of_groups(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, GROUPS)
+
+
 MUTANTS: Final = (
+    _of_groups(
+        "a group that is opened by its task keeps its place",
+        "execution/rules/finishing",
+        "opens = isinstance(callback.outcome, Child) and control.stop is None",
+        "opens = False",
+    ),
+    _of_groups(
+        "the record of an open group says where it stands",
+        "execution/rules/finishing",
+        "replace(_ended(report), turn=report.before.turn)",
+        "_ended(report)",
+    ),
+    _of_groups(
+        "what is in a group needs no place that the group holds",
+        "execution/rules/limits/node_turns",
+        "if plan.lineage is not None and line in plan.lineage.lines:",
+        "if False:",
+    ),
+    _of_groups(
+        "groups in groups know of all places held around them",
+        "engine/advancing/steps/child_making",
+        "lines = () if above is None else above.lines",
+        "lines = ()",
+    ),
+    _of_groups(
+        "the start of a group counts when it is opened",
+        "execution/rules/limits/node_turns",
+        "counted = (CountStart(pace, member, now),) if opened else ()",
+        "counted = ()",
+    ),
+    _of_groups(
+        "groups of one name in two workflows have lines of their own",
+        "workflow/draft",
+        "    if not reading.depth:\n        return policy\n    workflow, *around",
+        "    if True:\n        return policy\n    workflow, *around",
+    ),
     _of_late_keys(
         "a task makes the key of a node that is due",
         "execution/rules/limits/node_turns",

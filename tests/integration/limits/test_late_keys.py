@@ -179,7 +179,9 @@ def test_one_whose_execution_is_paused_lines_up_when_it_goes_on(harness: Harness
     """Its key is made meanwhile, and no place is taken."""
     execution = begin(harness)
     harness.api.executions.pause(execution)
-    finish(harness, "b")
+    harness.run_tasks("b")
+    assert harness.deliver(harness.orchestrators[0], harness.callback_of("b"))
+    check_everything(harness.client)
     record = record_of(harness, execution)
     assert (record.status, record.turn) == ("waiting", None)
     assert record.keys

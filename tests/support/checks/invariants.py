@@ -687,7 +687,7 @@ def _records(stored: Stored) -> Iterable[str]:
     run = int(stored.control["run"])
     for node in stored.plan.nodes:
         record = stored.record(node.id)
-        if record.in_line and record.status not in ("waiting", "queued"):
+        if record.in_line and record.status not in ("waiting", "queued", "open"):
             yield f"{node.id} is {record.status} and stands in a line: {record.turn}, {record.pace}"
         parents = [stored.fate(stored.plan.nodes[p].id) for p in node.parents]
         yield from _decision(stored, node.id, parents)

@@ -15,8 +15,6 @@ from flowengine.workflow.validation import Checked, check_document
 ASKED: dict[str, Any] = {
     "map": {"items": [1]},
     "repeat": {"until": "{{ true }}"},
-    "concurrency": {"limit": 1},
-    "rate_limit": {"limit": 1, "per_seconds": 1},
     "output_schema": {"type": "object"},
     "wait_for_callback": {},
     "cache": {"ttl_seconds": 60},
@@ -41,6 +39,18 @@ def codes(found: Checked) -> list[tuple[str, str]]:
 def test_what_such_a_node_cannot_have_yet_is_refused(field: str) -> None:
     """It must not be accepted and passed over."""
     assert ("not_supported_yet", f"/nodes/1/{field}") in codes(checked(**{field: ASKED[field]}))
+
+
+def test_it_may_have_limits() -> None:
+    """With a key that reads nodes."""
+    limits = {
+        "concurrency": {"limit": 1, "key": "{{ a.result }}"},
+        "rate_limit": {"limit": 1, "per_seconds": 1},
+    }
+    plan = checked(**limits).plan
+    assert plan
+    assert plan.limited == {1}
+    assert plan.policy(1).late_keys
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,12 @@ class ChildMaker:
         message, above = opened.message, parent.plan.lineage
         depth = 1 if above is None else above.depth + 1
         fresh = opened.node.cached is False or (above is not None and above.fresh)
-        return Lineage(parent.root, message.execution, message.node, (), depth=depth, fresh=fresh)
+        lines = () if above is None else above.lines
+        if opened.node.turn is not None:
+            lines = (*lines, opened.node.turn.line)
+        return Lineage(
+            parent.root, message.execution, message.node, (), depth=depth, fresh=fresh, lines=lines
+        )
 
     # -- an execution of a definition
 

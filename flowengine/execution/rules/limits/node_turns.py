@@ -1,7 +1,8 @@
 """How a node waits for its turn among the nodes of its key, and gives its place up.
 
 It joins in place of being put in flight, and is put in flight once it stands among the first, and may start.
-It holds its place while its task is with the workers: a pause before another try is none of that time.
+It holds its place while its task is with the workers, and what runs as a child until that has ended: a pause
+before another try is none of that time.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ from flowengine.execution.limits.lines import (
 )
 from flowengine.execution.limits.starts import MAX_HOLD_MS
 from flowengine.execution.messages import LineMoved
-from flowengine.execution.records import Control, NodeRecord
+from flowengine.execution.records import Control, NodeRecord, awaits_judgement
 from flowengine.execution.reports import Failed, KeysMade
 from flowengine.execution.rules.dispatching import Run, call_again, dispatch, go_on
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import after
+from flowengine.execution.status import after, is_open
 from flowengine.workflow.limits.declared import MadeKeys
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
@@ -88,6 +89,11 @@ def line_up(
     if policy.concurrency is None:
         return (*_wait_to_start(plan, position, replace(record, unseen=unseen), run, now), event)
     line = line_of_node(plan.name, name, policy.concurrency, record.keys)
+    if plan.lineage is not None and line in plan.lineage.lines:
+        # What is around it holds a place for it, and would wait for it.
+        if record.status == "pending" and policy.rate_limit is None:
+            return dispatch(plan, position, record, run, now, unseen)
+        return take_turn(plan, position, replace(record, unseen=unseen), run, now)
     turn = NodeTurn(line, policy.concurrency.limit, _ticket(record, now))
     waiting = replace(record, status=after(record.status, "line_up"), turn=turn, unseen=unseen, until=None)
     member = str(Member(run.execution, record.run, name, turn.ticket))
@@ -123,7 +129,8 @@ def go_on_in_turn(plan: Plan, position: int, record: NodeRecord, run: Run, now: 
     """The pause before another try or iteration is over: the node is put in flight, or waits for its turn
     first."""
     policy = plan.policy(position)
-    if not is_limited(policy) or policy.keys_to_make(record.keys) is not None:
+    judged = awaits_judgement(record)
+    if judged or not is_limited(policy) or policy.keys_to_make(record.keys) is not None:
         return go_on(plan, position, record, run, now)
     return line_up(plan, position, record, run, now, record.unseen)
 
@@ -149,11 +156,11 @@ def start(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> 
     pace = record.pace
     assert pace is not None, "who waits to start has a pace"
     member = str(Member(run.execution, record.run, plan.nodes[position].id, pace.ticket))
-    return (
-        *_send(plan, position, record, run, now),
-        LeaveLine(pace.line, member),
-        ExpectStart(pace, member, now),
-    )
+    sent = _send(plan, position, record, run, now)
+    opened = any(isinstance(each, Write) and is_open(each.record.status) for each in sent)
+    # Of one that is opened without a task no worker notes the start.
+    counted = (CountStart(pace, member, now),) if opened else ()
+    return (*sent, LeaveLine(pace.line, member), ExpectStart(pace, member, now), *counted)
 
 
 def _send(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
@@ -182,12 +189,18 @@ def stands_as(record: NodeRecord, member: Member, line: str) -> bool:
 
 
 def leave_turn(
-    execution: str, node: str, record: NodeRecord, now: int, correlation_id: str = ""
+    execution: str,
+    node: str,
+    record: NodeRecord,
+    now: int,
+    correlation_id: str = "",
+    *,
+    opens: bool = False,
 ) -> tuple[Change, ...]:
     """Its place is free, and the next one's turn may have come. A start that nobody has told of was now at
-    the latest."""
+    the latest. `opens`: it goes on as a child, and keeps its place."""
     changes: list[Change] = []
-    if (turn := record.turn) is not None:
+    if (turn := record.turn) is not None and not opens:
         member = str(Member(execution, record.run, node, turn.ticket))
         changes += [
             LeaveLine(turn.line, member),
