@@ -88,4 +88,6 @@ def _item(waiter: Waiter, execution: ExecutionRecord, plan: Plan, record: NodeRe
         prompt=(None if waits is None else waits.prompt) or msgspec.UNSET,
         names=(() if said is None else said.names) or msgspec.UNSET,
         schema=msgspec.UNSET if schema is None else msgspec.Raw(schema.encode()),
+        root=msgspec.UNSET if plan.lineage is None else plan.lineage.root,
+        item=plan.lineage.items[-1].key if plan.lineage is not None and plan.lineage.items else msgspec.UNSET,
     )

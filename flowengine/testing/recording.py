@@ -105,16 +105,38 @@ def _mocks(executions: RecordedExecutions, execution: str, before: str) -> Itera
         if node.handler == GROUP:
             if node.child is not UNSET:
                 yield from _mocks(executions, node.child, f"{address}.")
-        elif node.map is not UNSET and node.handler not in COMPUTING:
-            yield address, {"items": dict(_items(executions.items(execution, node.id)))}
-        elif node.handler in _WAITING:
-            answer = _answer(node, executions.node(execution, node.id))
-            if answer is not None:
-                yield address, answer
-        elif node.handler not in COMPUTING and node.attempt:
-            found = list(_replies(executions.node(execution, node.id)))
-            if found:
-                yield address, found[0] if len(found) == 1 else found
+            continue
+        if node.map is UNSET:
+            said = _of_node(executions, execution, node)
+        else:
+            items = list(executions.items(execution, node.id))
+            apart = any(item.child is not UNSET for item in items)
+            found = dict(_items_apart(executions, node.id, items) if apart else _items(items))
+            said = {"items": found} if found and (apart or node.handler not in COMPUTING) else None
+        if said is not None:
+            yield address, said
+
+
+def _of_node(executions: RecordedExecutions, execution: str, node: NodeView) -> JsonValue:
+    """What has answered for a node; None: nothing has to."""
+    if node.handler in _WAITING:
+        return _answer(node, executions.node(execution, node.id))
+    if node.handler in COMPUTING or not node.attempt:
+        return None
+    found = list(_replies(executions.node(execution, node.id)))
+    return found[0] if len(found) == 1 else found or None
+
+
+def _items_apart(
+    executions: RecordedExecutions, node: str, items: Iterable[ItemView]
+) -> Iterator[tuple[str, JsonValue]]:
+    """What has answered for items that run as executions of one node."""
+    for item in items:
+        shown = () if item.child is UNSET else _nodes(executions.status(item.child))
+        for each in shown:
+            said = _of_node(executions, str(item.child), each) if each.id == node else None
+            if said is not None:
+                yield item.key, said
 
 
 def _items(items: Iterable[ItemView]) -> Iterator[tuple[str, JsonValue]]:

@@ -45,7 +45,7 @@ from flowengine.workflow.limits.caching import read_cache
 from flowengine.workflow.limits.declared import CACHE_FIELD
 from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.maps.reading import FIELD as MAP
-from flowengine.workflow.maps.reading import read_map, refuse_beside, refuse_of_group
+from flowengine.workflow.maps.reading import read_map, refuse_time
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -273,10 +273,6 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     mapped = read_map(node, pointer, report)
-    if mapped is not None:
-        limited = policy.concurrency is not None or policy.rate_limit is not None
-        repeats = policy.repeat is not None
-        refuse_beside(mapped, report, repeats=repeats, limited=limited, waits=waits is not None)
     cached = read_cache(node, pointer, report, f"{reading.owner}\t{node_id}")
     fields = NodeFields(
         place,
@@ -329,9 +325,7 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
     group = groups.read_group(node, pointer, report, reading.depth, read_nodes)
     mapped = read_map(node, pointer, report)
     if mapped is not None:
-        refuse_of_group(mapped, pointer, report, retries=policy.retry is not None)
-        limited = policy.concurrency is not None or policy.rate_limit is not None
-        refuse_beside(mapped, report, repeats=policy.repeat is not None, limited=limited, waits=False)
+        refuse_time(mapped, "a map that is a group", report)
     fields = NodeFields(
         place, pointer, node_id, dependencies, DEFAULT_TIMEOUT_S, policy, stage=stage, map=mapped
     )

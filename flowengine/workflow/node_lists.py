@@ -35,6 +35,7 @@ from flowengine.workflow.kinds.all_kinds import (
 )
 from flowengine.workflow.kinds.document_context import CompiledGroup, DocumentContext
 from flowengine.workflow.kinds.task import TaskDraft
+from flowengine.workflow.maps.items_apart import items_apart
 from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.maps.reading import hidden_item, refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
@@ -71,7 +72,7 @@ class CompiledList(msgspec.Struct, frozen=True):
 def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTHING_AROUND) -> CompiledList:
     """The nodes of a plan. `around`: what is outside of the group that the list belongs to."""
     registry, report = whole.registry, whole.report
-    nodes = [_with_signals(node, whole) for node in nodes]
+    nodes = [items_apart(_with_signals(node, whole), report) for node in nodes]
     fields = [node.fields for node in nodes]
     links = link(fields, report, around)
     own = [
@@ -83,7 +84,7 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
     for node in nodes:
         if (mapped := node.fields.map) is not None:
             own[node.fields.place] = MAP_OUTPUT
-            inside_it = [] if not isinstance(node.work, GroupDraft) else ids_inside(node.work)
+            inside_it = ids_inside(node.work) if isinstance(node.work, GroupDraft) else ()
             refuse_hiding(mapped, {*links.index, *inside_it}, report)
             if mapped.name in around.items:
                 whole.findings.warnings.append(hidden_item(mapped, report))
@@ -114,7 +115,8 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
         outside = [msgspec.structs.replace(outer, up=outer.up + 1) for outer in around.nodes]
         items = around.items if group.map is None else (*around.items, group.map.name)
         repeats = around.repeats or group.policy.repeat is not None
-        return Around((*known, *outside), group.said, around.stage or group.stage, items, repeats)
+        sole = any(isinstance(node.work, GroupDraft) and node.work.sole for node in nodes[group.place :][:1])
+        return Around((*known, *outside), group.said, around.stage or group.stage, items, repeats, sole)
 
     context = DocumentContext(registry, whole.limits, links, templates, report)
     compile_group = partial(_compile_group, whole=whole, context=context, inside=inside)
@@ -187,7 +189,7 @@ def _compile_group(
     pointer = pointer_to(node.pointer, "config")
     reads = context.templates.reads(node, {}, pointer, lambda field: None)
     task = Task(
-        handler=GROUP,
+        handler=inner.nodes[0].work.handler if group.sole and inner.nodes else GROUP,
         config=NO_CONFIG,
         reads=reads.outputs,
         timeout_ms=round(DEFAULT_TIMEOUT_S * 1000),
@@ -195,7 +197,7 @@ def _compile_group(
         primary=PRIMARY,
     )
     found = _with_inner(reads, inner, context.links)
-    return CompiledGroup(task, found, Group(msgspec.Raw(encode_plan(plan))))
+    return CompiledGroup(task, found, Group(msgspec.Raw(encode_plan(plan)), group.sole))
 
 
 def _with_inner(reads: Reads, inner: CompiledList, links: Links) -> Reads:

@@ -27,7 +27,7 @@ from tests.fault.crash_scenes.applied import Applied, Chained, Scheduled
 from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
-from tests.fault.crash_scenes.groups import Grouped, GroupMapped, GroupRepeated
+from tests.fault.crash_scenes.groups import Grouped, GroupMapped, GroupRepeated, ItemsApart
 from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.maps import ItemsAgain, Mapped
 from tests.fault.crash_scenes.overdue import Overdue
@@ -74,6 +74,7 @@ Scene: TypeAlias = Literal[
     "items_in_fork",
     "group_mapped",
     "group_repeated",
+    "items_apart",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -146,6 +147,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = GroupMapped(url, gate)
         case "group_repeated":
             passing = GroupRepeated(url, gate)
+        case "items_apart":
+            passing = ItemsApart(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -198,6 +201,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "crash-between-iterations",
     "group-crash",
     "group-each-crash",
+    "item-apart-crash",
     "call-crash",
     "bulk-again",
     "map-crash",

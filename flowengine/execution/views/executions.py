@@ -193,7 +193,8 @@ PersonKind: TypeAlias = Literal["approval", "signal"]
 class WaitingItemView(msgspec.Struct, frozen=True, kw_only=True):
     """A node that waits for a person, since when, and until when at the longest. `name`: of the workflow.
     `prompt`: what is asked; `names`: of the signals that it takes; `schema`: the JSON Schema of what is to
-    come with the answer. Each is there where the node has it."""
+    come with the answer. Each is there where the node has it. `root`: of a child execution, the one at the
+    top; `item`: the key of the item of a map that it runs for."""
 
     execution_id: str
     name: str
@@ -206,6 +207,8 @@ class WaitingItemView(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | msgspec.UnsetType = msgspec.UNSET
     names: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     schema: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    root: str | msgspec.UnsetType = msgspec.UNSET
+    item: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class WaitingView(msgspec.Struct, frozen=True, kw_only=True):

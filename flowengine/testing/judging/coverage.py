@@ -32,7 +32,11 @@ def ways_of(plan: Plan, runs: Sequence[Run]) -> list[Way]:
     found: list[Way] = []
     for address, planned in nodes_of(plan).items():
         if planned.node.id != OUTPUTS_NODE:
-            own = [each for run in runs for each in run.all_nodes.get(address, ())]
+            own = [
+                each
+                for run in runs
+                for each in (*run.all_nodes.get(address, ()), *run.items.get(address, ()))
+            ]
             found += (Way(address, text, taken) for text, taken in _ways(planned, own))
     return found
 

@@ -29,12 +29,16 @@ class PlannedNode(NamedTuple):
 
 
 def nodes_of(plan: Plan, before: str = "") -> dict[str, PlannedNode]:
-    """All nodes of a plan and of its groups, by their addresses."""
+    """All nodes of a plan and of its groups, by their addresses; of a map whose items run apart, the node as
+    it is in each."""
     found: dict[str, PlannedNode] = {}
     for position, node in enumerate(plan.nodes):
         address = f"{before}{node.id}"
         found[address] = PlannedNode(plan, position)
-        if plan.policy(position).group is not None:
+        group = plan.policy(position).group
+        if group is not None and group.sole:
+            found |= nodes_of(plan.group_at((position,)), before)
+        elif group is not None:
             found |= nodes_of(plan.group_at((position,)), f"{address}.")
     return found
 
@@ -54,7 +58,14 @@ class Addresses:
     def of(self, execution: str, node: str) -> Address:
         """Of a node of this execution."""
         around = self._around_of(execution)
-        return Address(node) if around is None else Address(f"{around.node}.{node}", around.item)
+        if around is None:
+            return Address(node)
+        return around if self.is_item(execution) else Address(f"{around.node}.{node}", around.item)
+
+    def is_item(self, execution: str) -> bool:
+        """Whether an execution is one item of a map, whose node runs in it alone."""
+        plan = self._plan(execution)
+        return plan is not None and plan.lineage is not None and plan.lineage.sole
 
     def _around_of(self, execution: str) -> Address | None:
         """The node that an execution stands for; None: it is no child."""

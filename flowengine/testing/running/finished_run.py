@@ -35,7 +35,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     a group may run once for each item or iteration. `calls`: of handlers and of what stood for them, in their
     order. `unmocked`: what would have called out. `seconds`: how long it took by its own clock. `refused`:
     the error with which its start was refused; then nothing ran. `stopped`: why it was given up before its
-    end.
+    end. `items`: what became of the node in each item of a map whose items run apart.
     """
 
     status: ExecutionStatus | None
@@ -47,6 +47,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     refused: Refusal | None = None
     stopped: str | None = None
+    items: Mapping[str, Sequence[NodeRun]] = {}
 
     @property
     def nodes(self) -> dict[str, NodeRun]:

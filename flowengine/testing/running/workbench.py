@@ -201,6 +201,7 @@ class _Finished:
         self._plan = plan
         self._execution = execution
         self._addresses = addresses_over(state)
+        self._items: dict[str, list[NodeRun]] = {}
 
     def run(
         self, handlers: MockedHandlers, clock: VirtualClock, setting: Setting, stopped: str | None
@@ -221,6 +222,7 @@ class _Finished:
             unmocked=handlers.unmocked,
             seconds=(clock.now() - setting.now) / 1000,
             stopped=stopped,
+            items=self._items,
         )
 
     def _add_children(self, found: dict[str, list[NodeRun]]) -> None:
@@ -255,7 +257,8 @@ class _Finished:
             primary = plan.nodes[plan.index[node.id]].work.primary
             output = decode(bytes(outputs[node.id])) if node.id in outputs else None
             address = self._addresses.of(execution, node.id).node
-            found.setdefault(address, []).append(_node_run(node, output, primary))
+            into = self._items if self._addresses.is_item(execution) else found
+            into.setdefault(address, []).append(_node_run(node, output, primary))
 
 
 def _node_run(node: NodeView, output: JsonValue, primary: str | None) -> NodeRun:

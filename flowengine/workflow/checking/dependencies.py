@@ -87,7 +87,7 @@ def link(nodes: Sequence[NodeFields], report: Report, around: Around = NOTHING_A
                 pointer_to(node.pointer, "id"),
                 f"the id {quoted(node.id)} is taken by {nodes[first].pointer}: ids are unique",
             )
-    outside = {outer.name for outer in around.nodes}
+    outside = {outer.name for outer in around.nodes if not (around.sole and outer.name == around.group)}
     for node in nodes:
         if node.id in outside:
             report.add(

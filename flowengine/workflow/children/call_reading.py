@@ -15,7 +15,7 @@ from flowengine.workflow.children.called import WORKFLOW, Calls
 from flowengine.workflow.children.reading import NODES
 from flowengine.workflow.problems import Problem, quoted
 
-REFUSED: Final = ("map", "repeat", "output_schema", "wait_for_callback", "cache")
+REFUSED: Final = ("repeat", "output_schema", "wait_for_callback", "cache")
 """Fields that other nodes have, and these not yet."""
 
 

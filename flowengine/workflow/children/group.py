@@ -13,9 +13,14 @@ PRIMARY: Final = "result"
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
-    """The node runs as a child execution by this plan, which is encoded as stored plans are."""
+    """The node runs as a child execution by this plan, which is encoded as stored plans are.
+
+    `sole`: the document has no group there, but a map whose items run as children. The plan holds the node
+    itself, under the same id, and what it gives and fails with is the item's.
+    """
 
     plan: msgspec.Raw
+    sole: bool = False
 
 
 class Outer(msgspec.Struct, frozen=True, array_like=True):

@@ -41,7 +41,7 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     `fresh`: a rerun has reset a node around it, so that its nodes are given nothing that was kept. `items`:
     the items that its templates may read, the outermost first, its own last. `iteration`: that of the nearest
     group around which repeats. `lines`: those in which what is around it holds a place: nothing in it waits
-    for one there.
+    for one there. `sole`: it is an item of a map whose node runs in it alone, under the same id.
     """
 
     root: str
@@ -55,6 +55,7 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     items: tuple[HeldItem, ...] = ()
     iteration: HeldIteration | None = None
     lines: tuple[str, ...] = ()
+    sole: bool = False
 
     @property
     def is_called(self) -> bool:

@@ -34,11 +34,13 @@ MAX_NESTING: Final = 5
 
 
 class GroupDraft(msgspec.Struct, frozen=True):
-    """What could be read of a group. `nodes`: its own, and what computes its outputs behind them."""
+    """What could be read of a group. `nodes`: its own, and what computes its outputs behind them. `sole`: it
+    is made of a map, for one node."""
 
     nodes: tuple[DraftNode, ...]
     overall: ExecutionPolicy = PLAIN_EXECUTION
     outputs: JsonObject | None = None
+    sole: bool = False
 
 
 ReadNodes = Callable[[Sequence[JsonValue], JsonObject | None], "tuple[DraftNode, ...]"]

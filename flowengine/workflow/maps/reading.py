@@ -61,31 +61,11 @@ def read_map(node: JsonObject, pointer: str, report: Report) -> MapFields | None
     return MapFields({field: said[field] for field in RENDERED if said.get(field) is not None}, name, place)
 
 
-def refuse_beside(fields: MapFields, report: Report, *, repeats: bool, limited: bool, waits: bool) -> None:
-    """Refuse what a map cannot be as well: a node that only waits, and, in this version, one that repeats or
-    has a limit of its own."""
-    if waits:
-        message = "a node that waits cannot be a map"
-        report.add("not_with_map", fields.pointer, f"{message}; take 'map' out")
-    elif repeats or limited:
-        other = "'repeat'" if repeats else "'concurrency' or 'rate_limit'"
-        message = f"'map' together with {other} is a part of the language that this version does not have yet"
-        report.add("not_supported_yet", fields.pointer, f"{message}: take one of them out")
-
-
-def refuse_of_group(fields: MapFields, pointer: str, report: Report, *, retries: bool) -> None:
-    """Refuse what a map of a group cannot be in this version: one whose items are tried again, or have a time
-    together."""
-    if retries:
-        message = (
-            "the items of a map that is a group are not tried again in this version: give the nodes inside a "
-            "'retry', and take this one out"
-        )
-        report.add("not_supported_yet", pointer_to(pointer, "retry"), message)
+def refuse_time(fields: MapFields, what: str, report: Report) -> None:
+    """Refuse the time of a map whose items run as children. `what`: what messages call it."""
     if "max_seconds" in fields.spec:
         message = (
-            "a map that is a group has no 'max_seconds' in this version: take it out; its 'timeout_seconds' "
-            "bounds each item"
+            f"{what} has no 'max_seconds' in this version: take it out; 'timeout_seconds' is of each item"
         )
         report.add("not_supported_yet", pointer_to(fields.pointer, "max_seconds"), message)
 

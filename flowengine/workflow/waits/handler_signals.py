@@ -18,7 +18,6 @@ from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
 from flowengine.workflow.limits.declared import CACHE_FIELD
-from flowengine.workflow.maps.reading import refuse_beside
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.waits.callback_reading import FIELD as CALLBACK
@@ -39,8 +38,6 @@ def waiting_by_handler(node: NodeFields, handler: Handler, report: Report) -> No
     if node.waits is not None:
         message = f"the handler '{handler.name}' waits for signals: take '{CALLBACK}' out"
         report.add("not_with_callback", pointer_to(node.pointer, CALLBACK), message)
-    if node.map is not None:
-        refuse_beside(node.map, report, repeats=False, limited=False, waits=True)
     if node.policy.repeat is not None:
         refuse_with_wait(node.pointer, report)
     if node.cache is not None:

@@ -53,6 +53,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "group_for_each": {"report": "a-1: 90.0, a-3: 75.0. Left out: a-2."},
     "parameters": {"over_threshold": ["bergen"]},
     "approval": {"publish": "nobody has decided"},
+    "approval_for_each": {"report": {"released": [], "refused": [], "undecided": ["a-1", "a-2", "a-3"]}},
     "waiting": {"look_again": "first, then later: true"},
     "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
     "schedule": {"report": {"total": 25, "by_schedule": False}},
@@ -65,6 +66,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "limit_per_region": {"confirm": "confirmed in eu"},
     "one_group_at_a_time": {"report": "stock of eu: 7"},
     "sub_workflow": {"letter": "Please pay 150. (invoice-total, version 1)"},
+    "sub_workflow_for_each": {"letters": [150, 60, 90]},
     "cache": {"invoice": "lamp: 40"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
@@ -78,7 +80,7 @@ PAGES = (
 """Of a service that does not find one of its pages the first time."""
 FAILS_ON_PURPOSE = "saga"
 CALLS_BACK = "callback"
-APPLIED_FIRST = {"sub_workflow": "definition"}
+APPLIED_FIRST = {"sub_workflow": "definition", "sub_workflow_for_each": "definition"}
 """The definition that an example runs."""
 ATTEMPTS = {"retry": {"ask": 3, "check": 1}}
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any, Final
 
 import msgspec
 
-from flowengine.errors import ExecutionNotFoundError
+from flowengine.errors import ExecutionNotFoundError, WrongStateError
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from tests.fault.crash_scenes.reference import Reference
 from tests.support.checks.invariants import check_everything
 from tests.support.faults import Gate
 from tests.support.group_plans import adds, group, plan_from
+
+ALL: Final[dict[str, Any]] = {
+    "statuses": frozenset(),
+    "begin": 0,
+    "with_results": False,
+    "limit": 10,
+    "cursor": None,
+}
+"""All items of a map, as the API takes it."""
 
 
 def grouped() -> Plan:
@@ -78,6 +89,55 @@ class GroupMapped(Reference):
     def _to_the_end(self) -> None:
         super()._to_the_end()
         assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+
+
+class ItemsApart(Reference):
+    """Two runs of a map of approvals, one asked after the other, and its deletion. In the first run one is
+    rejected, so that the other is never asked."""
+
+    def run(self) -> None:
+        """What is answered counts once, and the next run asks only what has no answer yet."""
+        harness = self.harness
+        asked = {"items": [1, 2], "max_concurrent": 1}
+        node = {"id": "each", "handler": "approval", "config": {"prompt": "{{ item }}?"}, "map": asked}
+        last = {"inputs": "{{ each.items | map('index') }}"}
+        after = {"id": "z", "handler": "sum", "config": last, "dependencies": ["each"]}
+        execution = self._api(lambda: self._create(plan_from(nodes=[node, after])))
+        self._trigger(execution)
+        self._answer(execution, 0, approved=False)
+        self._to_the_end()
+        view = self._api(lambda: harness.api.executions.status(execution))
+        assert [node.error and node.error.code for node in view.nodes] == ["map_failed", "upstream_failed"]
+        check_everything(harness.client)
+        self._trigger(execution)
+        for index in (0, 1):
+            self._answer(execution, index, approved=True)
+        self._to_the_end()
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        result = msgspec.json.decode(found["each"])["result"]
+        assert [each["approved"] for each in result] == [True] * 2
+        assert len(check_everything(harness.client)) == len(("root", "first", "second"))
+        with contextlib.suppress(ExecutionNotFoundError):
+            self._api(lambda: harness.delete(execution))
+        self._to_the_end()
+        left = list(harness.client.scan_iter("fe:x:*"))
+        assert left == [], left
+
+    def _answer(self, execution: str, index: int, *, approved: bool) -> None:
+        """A person who asks again may learn that it was heard."""
+        self._settle()
+        page = self._api(lambda: self.harness.api.executions.items(execution, "each", **ALL))
+        child = str(page.items[index].child)
+        with contextlib.suppress(WrongStateError):
+            self._api(lambda: self.harness.api.executions.decide(child, "each", Answer(approved=approved)))
+
+    def _settle(self) -> None:
+        """Deal with all messages, and with no timer."""
+        harness = self.harness
+        while waiting := [*harness.waiting("orchestrator"), *harness.tasks()]:
+            for entry in waiting:
+                process = harness.workers[0] if entry.actor == "run_node" else harness.orchestrators[0]
+                harness.deliver(process, entry)
 
 
 class Grouped(Reference):

@@ -7,6 +7,7 @@ from typing import Final
 from tests.fault.mutations.mutant import Mutant
 
 GROUP_MAPS: Final = ("tests/integration/engine/test_engine_group_maps.py",)
+ITEMS_APART: Final = ("tests/integration/engine/test_engine_items_apart.py",)
 GROUPS: Final = ("tests/integration/engine/test_engine_groups.py",)
 CALL_RACES: Final = ("tests/integration/engine/test_engine_call_races.py",)
 CALLS: Final = ("tests/integration/engine/test_engine_calls.py", *CALL_RACES)
@@ -24,6 +25,34 @@ MUTANTS: Final = (
         "children = replace(children, run=children.run + 1)",
         "pass",
         GROUP_MAPS,
+    ),
+    _in(
+        "an item that runs apart counts to no depth",
+        "engine/advancing/steps/child_making",
+        "depth = lineage.depth - 1 if sole else lineage.depth",
+        "depth = lineage.depth",
+        ITEMS_APART,
+    ),
+    _in(
+        "an item that runs apart may be made at any depth",
+        "engine/advancing/steps/child_making",
+        "deepens = group is None or not group.sole",
+        "deepens = True",
+        ITEMS_APART,
+    ),
+    _in(
+        "an item that runs apart fails with the error of its node",
+        "execution/rules/children/ending",
+        "if plan.lineage is not None and plan.lineage.sole and error is not None and stop is None:",
+        "if False:",
+        ITEMS_APART,
+    ),
+    _in(
+        "an item that runs apart gives what its node gives",
+        "engine/advancing/steps/child_step",
+        "if plan.lineage is not None and plan.lineage.sole:",
+        "if False:",
+        ITEMS_APART,
     ),
     _in(
         "no item is begun before its turn",
@@ -70,8 +99,8 @@ MUTANTS: Final = (
     _in(
         "executions stand eight deep at most",
         "engine/advancing/steps/child_making",
-        "if lineage is not None and lineage.depth >= MAX_DEPTH:",
-        "if lineage is not None and lineage.depth > MAX_DEPTH:",
+        "if lineage is not None and deepens and lineage.depth >= MAX_DEPTH:",
+        "if lineage is not None and deepens and lineage.depth > MAX_DEPTH:",
         CALLS,
     ),
     _in(

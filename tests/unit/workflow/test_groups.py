@@ -177,12 +177,6 @@ def test_what_is_given_reaches_the_group_itself() -> None:
         ),
         ([group("g", node("a"), repeat={})], "missing_field", "/nodes/0/repeat/until", "'until'"),
         (
-            [group("g", node("a"), concurrency={"limit": 1}, map={"items": [1]})],
-            "not_supported_yet",
-            "/nodes/0/map",
-            "'concurrency' or 'rate_limit'",
-        ),
-        (
             [group("g", node("a"), rate_limit={"key": "{{ b.result }}", "limit": 1, "per_seconds": 1})],
             "unknown_node_reference",
             "/nodes/0/rate_limit/key",

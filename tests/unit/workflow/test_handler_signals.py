@@ -88,7 +88,6 @@ def test_templates_read_what_a_signal_carries() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "place"),
     [
-        ({"map": {"items": [1]}}, "not_with_map", "/nodes/0/map"),
         ({"repeat": {"until": "{{ true }}"}}, "not_supported_yet", "/nodes/0/repeat"),
         ({"cache": {"ttl_seconds": 60}}, "not_with_cache", "/nodes/0/cache"),
         ({"output_schema": {"type": "object"}}, "not_with_wait", "/nodes/0/output_schema"),

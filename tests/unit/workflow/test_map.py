@@ -129,23 +129,6 @@ def test_the_condition_for_another_try_knows_the_item() -> None:
     accepted(document)
 
 
-def test_a_map_neither_repeats_nor_waits() -> None:
-    """The first comes later, the second only inside a group."""
-    document = mapped()
-    nodes = document["nodes"]
-    assert isinstance(nodes, list)
-    assert isinstance(nodes[1], dict)
-    nodes[1]["repeat"] = {"until": "{{ true }}"}
-    assert codes(document) == [("not_supported_yet", "/nodes/1/map")]
-    del nodes[1]["repeat"]
-    nodes[1]["rate_limit"] = {"key": "k", "limit": 1, "per_seconds": 1}
-    assert codes(document) == [("not_supported_yet", "/nodes/1/map")]
-    group = workflow({"id": "g", "nodes": [node("a")], "map": {"items": [1]}, "retry": {"max_attempts": 2}})
-    assert codes(group) == [("not_supported_yet", "/nodes/0/retry")]
-    waits = workflow({"id": "w", "handler": "wait", "config": {"seconds": 1}, "map": {"items": [1]}})
-    assert codes(waits) == [("not_with_map", "/nodes/0/map")]
-
-
 def test_a_node_of_a_group_does_not_read_a_map_outside_yet() -> None:
     """A node before the group does, and the group reads that."""
     inner = reading("i", "{{ n.result }}")

@@ -269,9 +269,11 @@ def test_nobody_else_reads_the_iteration_of_a_group(place: str) -> None:
     assert "'repeat'" in problem.message
 
 
-def test_a_group_that_repeats_is_no_map_as_well() -> None:
-    """The message says what to take out."""
-    until: JsonObject = {"until": "{{ true }}"}
-    problem = only_of(workflow({**looping(says("a", "1"), map={"items": [1]}), "repeat": until}))
-    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/0/map")
-    assert "take one of them out" in problem.message
+def test_a_group_that_repeats_may_be_a_map_as_well() -> None:
+    """The map is outside, the repetition inside."""
+    until: JsonObject = {"until": "{{ item > 1 }}"}
+    plan = checked(workflow({**looping(says("a", "1"), map={"items": [1]}), "repeat": until})).plan
+    assert plan is not None
+    assert (plan.policy(0).map is None, plan.policy(0).repeat) == (False, None)
+    inner = plan.group_at((0,)).policy(0)
+    assert (inner.map, inner.repeat is None) == (None, False)

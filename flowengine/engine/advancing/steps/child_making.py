@@ -113,8 +113,9 @@ class ChildMaker:
 
     def _refusal(self, parent: _Parent) -> Outcome | None:
         """Why the parent may have no child."""
-        lineage = parent.plan.lineage
-        if lineage is not None and lineage.depth >= MAX_DEPTH:
+        lineage, group = parent.plan.lineage, parent.plan.policy(parent.position).group
+        deepens = group is None or not group.sole
+        if lineage is not None and deepens and lineage.depth >= MAX_DEPTH:
             message = (
                 f"it would stand in {MAX_DEPTH + 1} executions, the limit is {MAX_DEPTH}: a workflow that "
                 "runs itself needs a condition that ends this"
@@ -145,7 +146,11 @@ class ChildMaker:
             said = parent.plan.policy(parent.position).map or MapPolicy("")
             held = HeldItem(message.execution, node, message.item, opened.item.key, said.name)
             around = () if above is None else above.items
-            lineage = replace(lineage, item=message.item, items=(*around, held))
+            group = parent.plan.policy(parent.position).group
+            sole = group is not None and group.sole
+            # What a node calls is as deep as if it were no map.
+            depth = lineage.depth - 1 if sole else lineage.depth
+            lineage = replace(lineage, item=message.item, items=(*around, held), sole=sole, depth=depth)
         elif above is not None:
             lineage = replace(lineage, items=above.items)
         repeated = opened.node.repeated

@@ -46,6 +46,7 @@ from flowengine.workflow.plan import Plan
 log = structlog.stdlib.get_logger()
 
 TRIES: Final = 50
+NULL: Final = msgspec.Raw(b"null")
 CONTINUED: Final = Why("trigger")
 
 
@@ -226,6 +227,8 @@ class ChildStep:
         for name, (record, result) in zip(names, self._store.node_results(execution, names), strict=True):
             if counts_as_success(record.status) and result is not None:
                 outputs[name] = _primary_of(plan, name, result)
+        if plan.lineage is not None and plan.lineage.sole:
+            return ending.of_completed(outputs.get(plan.lineage.node, NULL), self._store.max_result_bytes)
         return ending.of_completed(outputs, self._store.max_result_bytes)
 
     # -- tend_children

@@ -110,6 +110,8 @@ def of_failed(plan: Plan, control: Control, records: Records) -> Outcome:
     if found.code == OUTPUT_FAILED.code:
         return _failed(row, found.message, OUTPUT_FAILED.code)
     error = None if found.node is None else records(found.node).error
+    if plan.lineage is not None and plan.lineage.sole and error is not None and stop is None:
+        return Failed(error)
     status = msgspec.UNSET if error is None else error.status_code
     if stop is not None and stop.cause == "end":
         return _failed(row, f"'{found.node}' has ended it as failed: {found.message}", ENDED)
@@ -141,8 +143,8 @@ def last_nodes(plan: Plan) -> list[str]:
     return [plan.nodes[position].id for position in plan.main if not plan.children[position]]
 
 
-def of_completed(outputs: Mapping[str, msgspec.Raw], max_bytes: int) -> Outcome:
-    """The outcome of a completed child that gives these."""
+def of_completed(outputs: Mapping[str, msgspec.Raw] | msgspec.Raw, max_bytes: int) -> Outcome:
+    """The outcome of a completed child that gives these; of one node alone, what that gives."""
     result = msgspec.json.encode({"result": outputs})
     if len(result) > max_bytes:
         return too_large(len(result), max_bytes)

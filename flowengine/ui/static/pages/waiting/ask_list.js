@@ -16,7 +16,7 @@ export function AskList({ items, chosen }) {
   return html`<ul class="card asks" aria-label="What waits">${items.map((item) => html`<li key=${keyOf(item)}>
     <a href=${askAddress(item)} aria-current=${chosen && keyOf(item) === keyOf(chosen) ? "true" : null}>
       <span class="is-waiting"><${Icon} name="waiting" /></span>
-      <strong class="cut"><bdi>${shownText(cutMiddle(item.node, NAME_CHARS))}</bdi></strong><${Since} item=${item} />
+      <strong class="cut"><bdi>${shownText(cutMiddle(item.node, NAME_CHARS))}</bdi>${item.item !== undefined && html` <code class="faint"><bdi>${shownText(cutMiddle(item.item, NAME_CHARS))}</bdi></code>`}</strong><${Since} item=${item} />
       <span class="what"><bdi>${promptOf(item)}</bdi></span>
       <span class="what small faint cut"><bdi>${shownText(cutMiddle(item.name, NAME_CHARS))}</bdi> · ${item.kind} · <code>${cutMiddle(item.execution_id, 13)}</code></span></a></li>`)}</ul>`;
 }

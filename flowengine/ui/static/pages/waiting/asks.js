@@ -15,6 +15,8 @@ import { query } from "../../app/router.js";
  * @property {string} [prompt]
  * @property {string[]} [names] of the signals that it takes
  * @property {any} [schema]
+ * @property {string} [root] of a child, the run at the top
+ * @property {string} [item] the key of the item of a map that it runs for
  */
 
 /** @param {Waiting} item Another try, or another run, is another question. */
