@@ -334,8 +334,10 @@ def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) 
     """Whether nodes can be dispatched together in a transaction that may still send `bytes_left` bytes."""
     if len(positions) > sizes.chunk_nodes:
         return False
-    size = sum([plan.weights[position] for position in positions])
-    return size <= min(sizes.chunk_bytes, bytes_left)
+    size, weights = 0, plan.weights
+    for position in positions:  # most often one: this is asked several times for each node
+        size += weights[position]
+    return size <= sizes.chunk_bytes and size <= bytes_left
 
 
 def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int, ...]]:

@@ -167,13 +167,13 @@ DISPATCHING: Final = (
     # -- large steps
     _dispatching(
         "a transaction sends no more bytes of tasks than are left",
-        "size <= min(sizes.chunk_bytes, bytes_left)",
+        "size <= sizes.chunk_bytes and size <= bytes_left",
         "size <= sizes.chunk_bytes",
         GRAPHS,
     ),
     _dispatching(
         "children of more than 1 MiB are put off",
-        "size <= min(sizes.chunk_bytes, bytes_left)",
+        "size <= sizes.chunk_bytes and size <= bytes_left",
         "size <= bytes_left",
         GRAPHS,
     ),
