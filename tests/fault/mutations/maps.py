@@ -42,7 +42,7 @@ MUTANTS: Final = (
     _rule(
         "a map whose time is over has failed, though what has ended may be tolerated",
         "ending",
-        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended and not cut:",
         "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
     ),
     _rule(
@@ -78,8 +78,8 @@ MUTANTS: Final = (
     _rule(
         "a share of items is rounded down",
         "ending",
-        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
-        "if far.failed + map_record.out < map_record.tolerated and all_ended:",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended and not cut:",
+        "if far.failed + map_record.out < map_record.tolerated and all_ended and not cut:",
     ),
     _rule(
         "a failure that was noted too late is none",
@@ -180,8 +180,8 @@ MUTANTS: Final = (
     _items(
         "a map does not complete without items that did not run",
         "execution/rules/maps/ending",
-        "if far.failed + map_record.out <= map_record.tolerated and all_ended:",
-        "if far.failed <= map_record.tolerated and all_ended:",
+        "if far.failed + map_record.out <= map_record.tolerated and all_ended and not cut:",
+        "if far.failed <= map_record.tolerated and all_ended and not cut:",
     ),
     _items(
         "what stays failed is known as failed",
