@@ -50,8 +50,9 @@ class Definitions(Protocol):
     def unknown(self, names: Sequence[str]) -> set[str]:
         """Those of these names under which nothing is applied."""
 
-    def show(self, name: str, version: int | None = None) -> DefinitionView:
-        """A version with its document, its picture and what it is given."""
+    def show(self, name: str, version: int | None = None, patterns: tuple[str, ...] = ()) -> DefinitionView:
+        """A version with its document, its picture and what it is given; of those that follow it, those that
+        fit one of the patterns, if there are some."""
 
     def graph(self, name: str, version: int | None = None) -> DrawnGraph:
         """The picture of a version."""

@@ -3,8 +3,9 @@
 Clients run executions of many shapes, cancel and pause some of them, and complete some nodes by hand, while
 processes are killed and stopped, the server is killed and restarted on its append-only file, and connections
 are cut, stalled and robbed of replies. At the end every execution that was accepted has finished, its
-results are right, every invariant holds, nothing is left in queues, pending lists and timers, nothing was
-logged as an error that should not be, and enough has happened to say so. Exit code 1 otherwise.
+results are right, each that is one of a definition has started the one that follows it, every invariant
+holds, nothing is left in queues, pending lists and timers, nothing was logged as an error that should not be,
+and enough has happened to say so. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final
 
 import msgspec
 
+from tests.fault.soak_chains import Chains
 from tests.fault.soak_clients import REQUEST_S, Client, Tally
 from tests.fault.soak_faults import DEMANDED, Injector
 from tests.fault.soak_stack import ORPHANS_END_WITHIN_S, SoakStack, soaking
@@ -55,6 +57,7 @@ class Report(msgspec.Struct, frozen=True):
     overruled: int
     rerun: int
     forked: int
+    followed: int
     unanswered: int
     longest_stall_s: float
     faults: dict[str, int]
@@ -77,6 +80,8 @@ class Report(msgspec.Struct, frozen=True):
             few.append("no execution was paused, or no node completed by hand")
         if self.seconds >= WHOLE_S and not (self.rerun and self.forked):
             few.append("no execution that had completed ran again, or none as a new one")
+        if self.seconds >= WHOLE_S and not self.followed:
+            few.append("no end has started another execution")
         return few + [
             f"no fault of the kind: {' or '.join(kinds)}"
             for kinds in DEMANDED
@@ -91,7 +96,7 @@ class Report(msgspec.Struct, frozen=True):
             f"  executions accepted {self.executions}, finished {self.finished}, {verdict}"
             f" ({self.nodes} nodes, {self.retriggered} triggered again, {self.cancelled} cancelled,"
             f" {self.paused} paused, {self.overruled} nodes completed by hand, {self.rerun} run again,"
-            f" {self.forked} as new ones)",
+            f" {self.forked} as new ones, {self.followed} followed by others)",
             f"  faults survived {sum(self.faults.values())}:",
             *(f"    {count:4} {kind}" for kind, count in sorted(self.faults.items())),
             f"  longest stall {self.longest_stall_s:.1f} s (something ran, nothing finished)",
@@ -128,6 +133,9 @@ def soak(seconds: float, seed: int) -> Report:
             injector.stop()
             _join(clients, GIVE_UP_WITHIN_S)
         wrong = [*tally.wrong, *_repeated(service, tally), *_judge(stack)]
+        with stack.valkey.connect(socket_timeout=30) as server:
+            chains = Chains(server)
+            wrong += chains.mistakes()
         return Report(
             seed=seed,
             seconds=seconds,
@@ -140,6 +148,7 @@ def soak(seconds: float, seed: int) -> Report:
             overruled=tally.overruled,
             rerun=tally.rerun,
             forked=tally.forked,
+            followed=chains.followed,
             unanswered=tally.unanswered,
             longest_stall_s=tally.longest_stall(),
             faults=dict(injector.struck),

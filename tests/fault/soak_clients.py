@@ -20,6 +20,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from tests.fault.soak_chains import follower_of
 from tests.fault.soak_workload import Workload, draw
 
 POLL_S: Final = 0.5
@@ -148,6 +149,7 @@ class Client(threading.Thread):
         self._service_url = service_url
         self._rng = random.Random(f"{seed}-{number}")
         self._tally = tally
+        self._is_followed = False
 
     def run(self) -> None:
         """Until `no_more`, or `give_up` in the middle of one."""
@@ -202,6 +204,8 @@ class Client(threading.Thread):
         """The same by a definition of this client's own, of which each document is another version."""
         named = {**document, "name": self.name}
         path = f"definitions/{self.name}"
+        if not self._is_followed and not self._apply_follower(http):
+            return None
         applied = self._ask(lambda api: http.put(f"{api}/{path}", json=named), 201, refused=200)
         if applied is None:
             return None
@@ -215,6 +219,15 @@ class Client(threading.Thread):
         if (started["name"], started["version"]) != (self.name, version):
             raise LostError(f"version {version} of {self.name} was started as {started}")
         return started["execution_id"], 1
+
+    def _apply_follower(self, http: httpx.Client) -> bool:
+        """What every end of the definition starts, there before the first of them."""
+        document = follower_of(self.name)
+        path = f"definitions/{document['name']}"
+        self._is_followed = (
+            self._ask(lambda api: http.put(f"{api}/{path}", json=document), 201, refused=200) is not None
+        )
+        return self._is_followed
 
     def _rerun(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> None:
         """Run it again from one of its nodes, or whole, and wait for what comes of that.

@@ -64,6 +64,10 @@ class FakeDefinitionStore:
     def kept(self, name: str) -> KeptDefinition:
         return self.names.get(name, KeptDefinition())
 
+    def following(self, name: str, most: int) -> list[str]:
+        """Nothing follows here."""
+        return []
+
     def kept_of(self, names: Sequence[str]) -> list[KeptDefinition]:
         return [self.kept(name) for name in names]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowengine.client import Client
-    from flowengine.execution.views.executions import ExecutionView, NodeView
+    from flowengine.execution.views.executions import ExecutionView, NodeView, TriggerView
 
 
 @click.command()
@@ -93,6 +93,10 @@ def _told(view: ExecutionView) -> Iterator[tuple[str, str]]:
         yield "error", f"{view.error.code}: {view.error.message}{node}"
     if not isinstance(view.parent, msgspec.UnsetType):
         yield "parent", f"{view.parent.execution_id} (node {view.parent.node}), below {view.parent.root}"
+    if not isinstance(view.trigger, msgspec.UnsetType):
+        yield "trigger", " ".join(_words_of(view.trigger))
+    for each in () if isinstance(view.followers, msgspec.UnsetType) else view.followers:
+        yield "followed by", f"{each.name}: {each.execution_id or f'nothing, {each.code}: {each.message}'}"
     if view.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in view.labels.items())
     if not isinstance(view.inputs, msgspec.UnsetType):
@@ -102,6 +106,15 @@ def _told(view: ExecutionView) -> Iterator[tuple[str, str]]:
         yield "started", view.started_at
     if view.finished_at is not None:
         yield "finished", view.finished_at
+
+
+def _words_of(trigger: TriggerView) -> Iterator[str]:
+    """What has started an execution, in one line."""
+    yield trigger.kind
+    said = (trigger.schedule, trigger.scheduled_at, trigger.workflow, trigger.status, trigger.execution_id)
+    for each in said:
+        if isinstance(each, str):
+            yield each
 
 
 def _row(node: NodeView) -> tuple[str, ...]:

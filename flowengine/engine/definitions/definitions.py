@@ -198,9 +198,11 @@ class StoredDefinitions:
         kept = self._definitions.kept_of(names)
         return {name for name, each in zip(names, kept, strict=True) if each.current is None}
 
-    def show(self, name: str, version: int | None = None) -> DefinitionView:
-        """A version with its document, its picture and what it is given. Raises DefinitionNotFoundError."""
+    def show(self, name: str, version: int | None = None, patterns: tuple[str, ...] = ()) -> DefinitionView:
+        """A version with its document, its picture and what it is given; of those that follow it, those that
+        fit one of the patterns, if there are some. Raises DefinitionNotFoundError."""
         found = self._find(name, version)
+        followers = self._definitions.following(name, MAX_FOLLOWERS)
         record, document = found.record, unpack(found.document)
         return DefinitionView(
             name=name,
@@ -217,6 +219,7 @@ class StoredDefinitions:
                 field: msgspec.Raw(encode(value)) for field, value in input_schema(found.plan.inputs).items()
             },
             graph=draw(found.plan),
+            followers=tuple([each for each in followers if covers(patterns, each)]),
         )
 
     def graph(self, name: str, version: int | None = None) -> DrawnGraph:
@@ -286,7 +289,9 @@ class StoredDefinitions:
         """None when somebody else changed the definition meanwhile."""
         kept, previous = unit.kept, unit.kept.current
         decided = decide(kept, _record(new, content, unit.now))
-        if decided.changes_nothing and previous is not None:
+        # Of what was applied by a version that wrote no links, they are written now.
+        ties = (kept.links.after, kept.links.runs) == (new.after, new.runs)
+        if decided.changes_nothing and ties and previous is not None:
             unit.abandon()
             return Applied(_applied(new, previous, previous), is_new=False)
         writes = content if decided.writes_content else None

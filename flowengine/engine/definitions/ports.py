@@ -103,5 +103,8 @@ class DefinitionStore(DefinitionSource, Protocol):
     def kept(self, name: str) -> KeptDefinition:
         """What is kept under a name."""
 
+    def following(self, name: str, most: int) -> Sequence[str]:
+        """The definitions that follow this one, so many at most, by name."""
+
     def kept_of(self, names: Sequence[str]) -> Sequence[KeptDefinition]:
         """What is kept under each of these names."""

@@ -101,11 +101,15 @@ class CopyStep:
         execution = held.payload.execution
         for _ in range(TRIES):
             unit = self._store.begin(Reading((), (execution,)))
-            if not _waits(unit.controls.get(execution)):
+            control = unit.controls.get(execution)
+            if control is None or not _waits(control):
                 unit.abandon()
                 self._store.acknowledge(held.acknowledge)
                 break
-            if unit.commit({execution: cannot_be_made(reason, unit.now)}, held.acknowledge) is not None:
+            changes = cannot_be_made(
+                Run(execution, 0, held.payload.correlation_id), control, reason, unit.now
+            )
+            if unit.commit({execution: changes}, held.acknowledge) is not None:
                 break
         else:
             raise ConflictError(f"execution '{execution}' keeps changing")
@@ -134,7 +138,8 @@ class CopyStep:
         if not is_there or len(known) < len(next_ones) or not all(map(_has_ended, known)):
             reason = _reason(origin.execution, control)
             log.warning("execution.fork_failed", execution_id=made.execution, origin=origin.execution)
-            return list(cannot_be_made(reason, unit.now))
+            run = Run(made.execution, 0, made.record.correlation_id)
+            return list(cannot_be_made(run, made.record.control, reason, unit.now))
         count = in_one_step(known)
         copies = self._copies(origin.execution, known[:count])
         if count < len(names):

@@ -49,7 +49,7 @@ class DefinitionListView(msgspec.Struct, frozen=True, kw_only=True):
 class DefinitionView(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a definition. `current`: the version in force. `document`: its text, as it was applied
     last, in the form `media_type`. `input_schema`: the JSON Schema of the inputs of its executions. `graph`:
-    its picture."""
+    its picture. `followers`: the definitions that start when its executions end, now, by name."""
 
     name: str
     version: int
@@ -63,6 +63,7 @@ class DefinitionView(msgspec.Struct, frozen=True, kw_only=True):
     document: str
     input_schema: dict[str, msgspec.Raw]
     graph: Drawing
+    followers: tuple[str, ...] = ()
 
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,6 +122,12 @@ class RedisDefinitions:
         """What is kept under a name."""
         return self.kept_of([name])[0]
 
+    def following(self, name: str, most: int) -> list[str]:
+        """The definitions that follow this one, so many at most, by name."""
+        low, high = keys.link_entries(name, by_end=True)
+        (found,) = self._read(("ZRANGE", self._keys.links, low, high, "BYLEX", "LIMIT", 0, most))
+        return [keys.parse_link_entry(member)[0] for member in found]
+
     def kept_of(self, names: Sequence[str]) -> list[KeptDefinition]:
         """What is kept under each of these names."""
         self._ensure_fit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -252,3 +253,20 @@ def test_shell_completes_what_the_stack_has() -> None:
     assert "only_one" in completed_words(f"logs {execution} only")
     assert "to-complete" in completed_words("list --name to-c")
     assert "failed" in completed_words("list --status fai")
+
+
+def test_what_started_an_execution_and_what_follows_it_are_shown() -> None:
+    """Each names the other, and its definition."""
+    unique = uuid4().hex[:8]
+    before, then = f"extract-{unique}", f"load-{unique}"
+    Path("before.json").write_text(json.dumps(workflow(node("a", "test_return", given=1), name=before)))
+    after = [{"workflow": before}]
+    Path("then.json").write_text(
+        json.dumps({**workflow(node("a", "test_return", given=1), name=then), "after": after})
+    )
+    run("apply", "before.json", "then.json")
+    execution = run("submit", before, "--wait").stderr.strip()
+    wait_until(lambda: "followed by" in run("show", execution).stdout)
+    (found,) = documents("show", execution)[0]["followers"]
+    assert f"{then}: {found['execution_id']}" in run("show", execution).stdout
+    assert f"after {before} completed {execution}" in run("show", found["execution_id"]).stdout

@@ -8,6 +8,7 @@ from tests.fault.mutations.mutant import Mutant
 
 STORED: Final = ("tests/integration/chains/test_chains.py",)
 CUTS: Final = ("tests/integration/chains/test_chain_cuts.py",)
+TRIGGERS: Final = ("tests/integration/chains/test_triggers.py",)
 DOCUMENTS: Final = ("tests/unit/workflow/test_chains.py",)
 
 
@@ -33,6 +34,46 @@ MUTANTS: Final = (
         "execution/rules/stopping",
         "        *tell_followers(run, record.control, stop.at),\n",
         "",
+    ),
+    _in(
+        "a fork that cannot be made is an end",
+        "execution/rules/steering/forking",
+        '    return (MarkStop("pending", stop), end, *tell_followers(run, control, now))\n',
+        '    return (MarkStop("pending", stop), end)\n',
+    ),
+    _in(
+        "an apply writes links that are missing",
+        "engine/definitions/definitions",
+        "decided.changes_nothing and ties and previous",
+        "decided.changes_nothing and previous",
+    ),
+    _in(
+        "what an end has given is kept with what it starts",
+        "store/committing/encode_changes",
+        '            self.commands.append(("HSET", given, keys.OUTPUTS, change.outputs))\n',
+        "            pass\n",
+        TRIGGERS,
+    ),
+    _in(
+        "it stays there when what it starts begins",
+        "engine/commands/create",
+        "had_inputs=new.outputs is not None",
+        "had_inputs=False",
+        TRIGGERS,
+    ),
+    _in(
+        "a fork takes over what has started its origin",
+        "engine/forking/fork",
+        "        outputs=_outputs_before(store, execution, found.record),\n",
+        "",
+        TRIGGERS,
+    ),
+    _in(
+        "a key for some definitions sees no others that follow",
+        "engine/queries",
+        "            if covers(patterns, one.name)\n",
+        "",
+        TRIGGERS,
     ),
     _in(
         "only executions of definitions are followed",

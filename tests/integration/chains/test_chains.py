@@ -22,7 +22,7 @@ from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.definitions.redis_definitions import RedisDefinitionUnit
 from flowengine.workflow.chains.circles import Lead
-from tests.integration.chains.chain_rig import ChainRig
+from tests.integration.chains.chain_rig import NODES, ChainRig
 from tests.support.checks.invariants import check_everything
 from tests.support.rigs.harness import plan_of
 from tests.support.servers.valkey import Valkey
@@ -350,3 +350,40 @@ def test_what_follows_a_child_is_for_the_definitions_that_its_root_was_for(rig: 
     rig.harness.client.hset(f"fe:x:{root}:control", "allowed", b'["daily", "extract"]')
     rig.harness.drain()
     assert [one.allowed for one in rig.of("load")] == [("daily", "extract")]
+
+
+@pytest.mark.proves("chain-fork")
+def test_a_new_execution_that_cannot_be_made_is_an_end(rig: ChainRig) -> None:
+    """It has failed: the one that it was to copy of is gone."""
+    b: JsonValue = {
+        "id": "b",
+        "handler": "sum",
+        "config": {"inputs": ["{{ a.result }}"]},
+        "dependencies": ["a"],
+    }
+    assert isinstance(NODES, list)
+    rig.apply("extract", nodes=[*NODES, b])
+    rig.apply("tell", {"workflow": "extract", "status": ["failed"]})
+    first = rig.run("extract")
+    made = rig.harness.api.executions.fork(first, RerunAsked(Wanted("from", start_from=("b",))))
+    rig.harness.delete(first)
+    rig.harness.drain()
+    assert rig.view(made.execution_id).status == "failed"
+    assert [one.name for one in rig.followers(made.execution_id)] == ["tell"]
+    assert len(rig.of("tell")) == 1
+
+
+@pytest.mark.proves("chain-versions")
+def test_an_apply_of_the_same_document_writes_links_that_are_missing(rig: ChainRig) -> None:
+    """A version that knew of no chains has applied it."""
+    rig.apply("extract")
+    rig.apply("load", AFTER)
+    client = rig.harness.client
+    client.execute_command("HDEL", "fe:definition:load", "links")
+    client.execute_command("ZREM", "fe:links", keys.link_entry("extract", "load", by_end=True))
+    rig.run("extract")
+    assert rig.of("load") == []
+    rig.versions -= 1
+    assert not rig.apply("load", AFTER).is_new
+    rig.run("extract")
+    assert len(rig.of("load")) == 1

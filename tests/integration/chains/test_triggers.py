@@ -130,3 +130,26 @@ def test_a_key_for_some_definitions_sees_no_others_around_an_end(rig: ChainRig) 
     assert found.execution_id is not None
     shown = status(found.execution_id, ("load",)).trigger
     assert shown == TriggerView(kind="after", workflow="extract", status="completed")
+
+
+def test_a_definition_tells_which_follow_it(rig: ChainRig) -> None:
+    """By name, those of a key only, and no more once they are applied without it."""
+    rig.apply("extract")
+    rig.apply("tell", AFTER)
+    rig.apply("load", AFTER)
+    show = rig.harness.api.executions.definitions.show
+    assert show("extract").followers == ("load", "tell")
+    assert show("extract", patterns=("extract", "t*")).followers == ("tell",)
+    rig.apply("tell")
+    assert show("extract").followers == ("load",)
+
+
+@pytest.mark.proves("trigger-kept")
+def test_what_was_given_does_not_expire_while_it_is_needed(rig: ChainRig) -> None:
+    """It is kept as long as the execution: that runs now."""
+    rig.apply("extract", outputs={"n": 4})
+    rig.apply("load", AFTER, nodes=READS)
+    first, told = rig.end("extract")
+    rig.harness.deliver(rig.harness.orchestrators[0], told)
+    (found,) = rig.followers(first)
+    assert rig.harness.client.ttl(f"fe:x:{found.execution_id}:inputs") == -1

@@ -164,9 +164,9 @@ def show_route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/definitions/{name:str}", opt={OPERATION: SHOW_DEFINITION, NEEDS_ROLE: "read"})
     async def show_definition(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        version = version_of(request)
+        version, seen = version_of(request), caller_of(request).definitions
         data, tag = await backend.calls.results(
-            lambda: _tagged(backend.executions.definitions.show(name, version))
+            lambda: _tagged(backend.executions.definitions.show(name, version, seen))
         )
         return tagged_response(request, json_response(data), tag)
 

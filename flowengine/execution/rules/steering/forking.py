@@ -13,8 +13,10 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.execution.chains.rules import tell_followers
 from flowengine.execution.changes import Change, Copy, Finish, MarkStop, Tally
-from flowengine.execution.records import UNTOUCHED, NodeRecord, Stop
+from flowengine.execution.records import UNTOUCHED, Control, NodeRecord, Stop
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.maps.choosing import KnownItems
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.steering.rerunning import (
@@ -214,8 +216,9 @@ def bytes_of(copies: Iterable[Copy]) -> tuple[Tally, ...]:
     return (Tally(bytes=size),) if size else ()
 
 
-def cannot_be_made(reason: str, now: int) -> tuple[Change, ...]:
+def cannot_be_made(run: Run, control: Control, reason: str, now: int) -> tuple[Change, ...]:
     """End a fork that has not begun and never will. No node gets a record by it."""
     stop = Stop("origin_gone", "failed", now, reason=reason, told=True)
     status = execution_after("pending", "give_up")
-    return (MarkStop("pending", stop), Finish(status, now, 0, was="pending", kept_s=FAILED_KEPT_S))
+    end = Finish(status, now, 0, was="pending", kept_s=FAILED_KEPT_S)
+    return (MarkStop("pending", stop), end, *tell_followers(run, control, now))

@@ -32,12 +32,14 @@ import { Overview } from "./overview.js";
  * @property {any} document its text, or its value
  * @property {any} input_schema
  * @property {any} graph
+ * @property {string[]} followers the definitions that start when its runs end
  *
  * @typedef {{version: number, current: boolean, applied_at: string, applied_by: string | null, nodes: number}} Version
  */
 
 const TABS = [{ tab: "", name: "Overview" }, { tab: "graph", name: "Graph" }, { tab: "document", name: "Document" }];
 const MOST_VERSIONS = 100;
+const MOST_FOLLOWERS = 8;
 
 /** @param {{name: string}} props */
 export function Definition({ name }) {
@@ -56,12 +58,20 @@ export function Definition({ name }) {
     ${problem && html`<div class="card"><${ProblemNote} problem=${problem} what="The definition" again=${again}
       instead=${problem.status === 404 && html`<a class="b" href="/ui/definitions">All definitions</a>`} /></div>`}
     ${!shown && !problem && html`<div class="card"><${Bones} what="the definition" /></div>`}
-    ${shown && html`<p class="quiet about-it"><bdi>${shownText((shown.description ?? "").slice(0, 2000))}</bdi> <span class="faint">${counted(shown.nodes, "node")}.</span></p>
+    ${shown && html`<p class="quiet about-it"><bdi>${shownText((shown.description ?? "").slice(0, 2000))}</bdi> <span class="faint">${counted(shown.nodes, "node")}.</span>
+        ${shown.followers.length > 0 && html` <${FollowedBy} names=${shown.followers} />`}</p>
       ${shown.version !== shown.current && html`<div class="note is-queued old" role="note"><span class="grow">This is not the version in force: that is version ${shown.current}.</span>
         <a class="b" href=${definitionAddress(name, { tab })}>Show version ${shown.current}</a></div>`}
       <nav class="tabs plain-tabs" aria-label="Views of this definition">${TABS.map((each) => html`<a key=${each.tab} href=${definitionAddress(name, { version: asked, tab: each.tab })}
         aria-current=${tab === each.tab ? "page" : null}>${each.name}</a>`)}</nav>
       <${View} tab=${tab} shown=${shown} versions=${versions} />`}</div>`;
+}
+
+/** @param {{names: string[]}} props Those that start when its runs end. */
+function FollowedBy({ names }) {
+  const left = names.slice(MOST_FOLLOWERS);
+  return html`<span>Followed by ${names.slice(0, MOST_FOLLOWERS).map((each) => html`<a key=${each} class="tag" href=${definitionAddress(each)}><bdi><${ShortText} text=${each} most=${40} /></bdi></a> `)}${
+    left.length > 0 && html`<span title=${left.join(", ")}>and ${left.length} more</span>`}</span>`;
 }
 
 /** @param {{tab: string, shown: Shown, versions: any}} props */

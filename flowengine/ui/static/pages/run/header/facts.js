@@ -10,6 +10,7 @@ import { definitionAddress } from "../../definitions/addresses.js";
 import { ask } from "../dialogs/asked.js";
 
 const MOST_LABELS = 6;
+const MOST_FOLLOWERS = 6;
 const WAITED_FROM_MS = 60_000;
 
 /** @param {{store: import("../run_store.js").RunStore}} props */
@@ -26,6 +27,7 @@ export function Facts({ store }) {
       <a class="tiny-b" href=${compareAddress(run.rerun_of.execution_id, run.execution_id)}>compare</a>`)}
     ${run.reruns?.count > 0 && fact("Reruns", html`${run.reruns.count} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "reruns" })}>list them</button>`)}
     ${run.trigger && fact("Trigger", triggerOf(run.trigger))}
+    ${run.followers?.length > 0 && fact("Followed by", html`<${Followers} followers=${run.followers} />`)}
     ${run.parent && fact("Stands for", html`<a href=${runAddress(run.parent.execution_id, { node: run.parent.node })}><bdi><${ShortText} text=${run.parent.node} most=${32} /></bdi></a>`)}
     ${run.parent && run.parent.root !== run.parent.execution_id && fact("At the top", html`<a href=${runAddress(run.parent.root)}><${ShortId} id=${run.parent.root} /></a>`)}
     ${run.children?.count > 0 && fact("Children", html`${run.children.count} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "children" })}>list them</button>`)}
@@ -42,7 +44,27 @@ const fact = (name, value, is = "") => html`<div class=${is}><dt>${name}</dt><dd
 function triggerOf(trigger) {
   if (typeof trigger === "string") return trigger;
   if (trigger.kind === "rerun") return "a rerun";
-  return trigger.workflow ? `${trigger.kind} ${trigger.workflow}` : trigger.kind;
+  if (trigger.kind === "after") {
+    const words = html`<bdi><${ShortText} text=${trigger.workflow} most=${32} /></bdi>`;
+    return html`after ${trigger.execution_id ? html`<a href=${runAddress(trigger.execution_id)} title=${`The run that has ended as ${trigger.status}`}>${words}</a>` : words}`;
+  }
+  if (trigger.kind === "workflow") return html`a node of <a href=${runAddress(trigger.execution_id)}><${ShortId} id=${trigger.execution_id} /></a>`;
+  return trigger.schedule ? `schedule ${cutMiddle(trigger.schedule, 32)}` : trigger.kind;
+}
+
+/**
+ * What the end of the run has started; of what could not start, why.
+ * @param {{followers: {name: string, execution_id: string | null, code: string | null, message: string | null}[]}} props
+ */
+function Followers({ followers }) {
+  const shown = followers.slice(0, MOST_FOLLOWERS).map((each) => {
+    const name = html`<bdi><${ShortText} text=${each.name} most=${32} /></bdi>`;
+    return each.execution_id
+      ? html`<a key=${each.name} href=${runAddress(each.execution_id)}>${name}</a> `
+      : html`<span key=${each.name} title=${each.message ?? ""}>${name} (not started: ${each.code})</span> `;
+  });
+  const left = followers.slice(MOST_FOLLOWERS);
+  return html`${shown}${left.length > 0 && html`<span title=${left.map((each) => each.name).join(", ")}>and ${left.length} more</span>`}`;
 }
 
 /**
