@@ -62,7 +62,10 @@ def create_app(
     async def look(cursors: Sequence[Cursor]) -> Sequence[Seen]:
         return await calls.store(lambda: executions.look(cursors))
 
-    live = LiveReader(look)
+    async def catch_up(cursors: Sequence[Cursor]) -> Sequence[Seen]:
+        return await calls.watch(lambda: executions.look(cursors))
+
+    live = LiveReader(look, catch_up)
     backend = Backend(
         executions=executions,
         access=access,

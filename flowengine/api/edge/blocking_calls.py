@@ -15,6 +15,7 @@ from flowengine.errors import StoreFullError, StoreUnavailableError, UnfitServer
 T = TypeVar("T")
 
 STORE_THREADS: Final = 16
+WATCH_THREADS: Final = 2
 RESULTS_THREADS: Final = 2
 CHECK_THREADS: Final = 2
 COMPRESS_THREADS: Final = 2
@@ -22,8 +23,8 @@ CHECK_S: Final = 30.0
 
 
 class BlockingCalls:
-    """Four pools of threads: for the store, for results, which may be large, for checking workflows, which
-    takes CPU and memory, and for compressing large answers.
+    """Five pools of threads: for the store, for those who begin to watch, for results, which may be large,
+    for checking workflows, which takes CPU and memory, and for compressing large answers.
 
     Threads are started when first needed. A call that runs out of time is abandoned: its thread goes on
     until the store's own time limit, and what it changes stays changed.
@@ -32,6 +33,7 @@ class BlockingCalls:
     def __init__(self, *, store_timeout_s: float) -> None:
         self._store_timeout_s = store_timeout_s
         self._store = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="api-store")
+        self._watch = ThreadPoolExecutor(WATCH_THREADS, thread_name_prefix="api-watch")
         self._results = ThreadPoolExecutor(RESULTS_THREADS, thread_name_prefix="api-results")
         self._check = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="api-check")
         self._compress = ThreadPoolExecutor(COMPRESS_THREADS, thread_name_prefix="api-compress")
@@ -39,6 +41,14 @@ class BlockingCalls:
     async def store(self, work: Callable[[], T]) -> T:
         """Run a call to the store. Raises StoreUnavailableError when it takes too long."""
         return await self._call(self._store, work)
+
+    async def watch(self, work: Callable[[], T]) -> T:
+        """Run a call to the store for somebody who begins to watch, or is behind. Raises as `store`.
+
+        Threads take what they are given in turn: hundreds who come in one moment would keep all else waiting,
+        `/health` too.
+        """
+        return await self._call(self._watch, work)
 
     async def results(self, work: Callable[[], T]) -> T:
         """Run a call that may read megabytes from the store; few run at once. Raises as `store`."""
@@ -55,7 +65,7 @@ class BlockingCalls:
 
     def close(self) -> None:
         """Start nothing more. Does not wait for what runs."""
-        for pool in (self._store, self._results, self._check, self._compress):
+        for pool in (self._store, self._watch, self._results, self._check, self._compress):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _call(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -85,10 +85,19 @@ class _Channel:
 
 
 class LiveReader:
-    """The common reader of a process. `look` reads what lies behind places."""
+    """The common reader of a process. `look` reads what lies behind places, `catch_up` the same for one who
+    reads by itself: there may be hundreds of these."""
 
-    def __init__(self, look: Look, *, every_s: float = EVERY_S, most: int = MOST_WATCHERS) -> None:
+    def __init__(
+        self,
+        look: Look,
+        catch_up: Look | None = None,
+        *,
+        every_s: float = EVERY_S,
+        most: int = MOST_WATCHERS,
+    ) -> None:
         self._look = look
+        self._catch_up = catch_up or look
         self._every_s = every_s
         self._most = most
         self._channels: dict[str, _Channel] = {}
@@ -127,7 +136,7 @@ class LiveReader:
                     if watcher.ended:
                         return
                 cursor = Cursor(watcher.execution, watcher.after, watcher.lines, bool(watcher.execution))
-                (seen,) = await self._look([cursor])
+                (seen,) = await self._catch_up([cursor])
         finally:
             self._count -= 1
             self._leave(watcher)

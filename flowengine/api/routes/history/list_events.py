@@ -115,7 +115,7 @@ async def _watch(
             raise ExecutionNotFoundError.of(execution_id)
         return seen, after != NOW and backend.executions.events_are_cut(execution_id, after)
 
-    first, cut = await backend.calls.store(begin)
+    first, cut = await backend.calls.watch(begin)
     watcher = Watcher(execution_id, first.after if after == NOW else after, lines=lines)
     return event_stream(request, backend, watcher, first, cut=cut)
 

@@ -42,7 +42,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def watch_changes(request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
         reached = place_reached(request)
         cursor = Cursor("", NOW if reached is None else reached, asks=False)
-        (first,) = await backend.calls.store(lambda: backend.executions.look([cursor]))
+        (first,) = await backend.calls.watch(lambda: backend.executions.look([cursor]))
         watcher = Watcher("", first.after if reached is None else reached, lines=False)
         return event_stream(request, backend, watcher, first)
 
