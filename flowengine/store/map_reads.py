@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -235,7 +235,29 @@ def known_items(
             if value:
                 found = decode_item(value)
                 ended[index] = EndedItem(False, found.answered, counted_bytes(len(found.result)))
-    return KnownItems(total, indexes, completed, ended, _listed(state, execution, node))
+    listed = _listed(state, execution, node)
+    sent = _sent(state, execution, node, listed)
+    tried = _answered_tries(
+        state, execution, node, [at for at in sent if at not in completed | failed.keys()]
+    )
+    return KnownItems(total, indexes, completed, ended, {**listed, **tried})
+
+
+def _sent(state: RedisState, execution: str, node: str, listed: Mapping[int, int]) -> Sequence[int]:
+    """The items that its last run has sent."""
+    (sent,) = state.sessions.retrying_read([("HGET", state.keys.map(execution, node), keys.SENT)])
+    return [*listed][: int(sent or 0)] if listed else range(int(sent or 0))
+
+
+def _answered_tries(state: RedisState, execution: str, node: str, indexes: Sequence[int]) -> dict[int, int]:
+    """Those of these items that were answered in tries before a stop, with the number that the next one is to
+    have."""
+    if not indexes:
+        return {}
+    names = [state.keys.item_try(execution, node, index) for index in indexes]
+    tries = state.sessions.retrying_read([("HGET", name, keys.STATE) for name in names])
+    records = [(index, decode_record(tried)) for index, tried in zip(indexes, tries, strict=True) if tried]
+    return {index: record.answered for index, record in records if record.answered}
 
 
 def _indexes(

@@ -16,7 +16,7 @@ from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import NULL
 from flowengine.execution.views.maps import ItemPage, ItemStatus, MapView
 from flowengine.plugin import Context, HandlerError
-from flowengine.queues import GROUP, WORKER_QUEUE
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.store import keys
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -456,6 +456,37 @@ def test_an_item_is_tried_again_after_its_pause(harness: Harness) -> None:
     assert tries[4:] == [("0", 2), ("0", 3)]
     assert output(harness, execution)["result"] == [1, 2, 3, 4]
     assert not harness.client.exists(harness.keys.item_try(execution, "each", 0))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_item_that_is_stopped_between_its_tries_is_another_call_for_its_service(
+    harness: Harness, named: bool
+) -> None:
+    """Its service has answered the first try: the key of that would bring the same answer again."""
+    plan = map_plan([1, 2])
+    policy = msgspec.structs.replace(plan.policies[0], retry=Retry(max_attempts=2))
+    execution = harness.begin(msgspec.structs.replace(plan, policies={0: policy}))
+    used: list[str] = []
+
+    def script(context: Context) -> None:
+        if context.idempotency_key.endswith("-each-1"):
+            used.append(context.idempotency_key.removeprefix(execution))
+            if context.run == 1:
+                raise HandlerError("boom", "on purpose")
+
+    harness.script = script
+    while not used:
+        harness.deliver(harness.orchestrators[0], harness.waiting(ORCHESTRATOR_QUEUE)[0])
+        harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.cancel(execution)
+    harness.drain()
+    if named:
+        harness.api.executions.rerun(execution, RerunAsked(Wanted("from", items={"each": ("1",)})))
+    else:
+        harness.trigger(execution)
+    harness.drain()
+    assert used == ["-1-each-1", "-2-each-1"]
 
 
 def test_the_last_failure_of_an_item_counts(harness: Harness) -> None:
