@@ -40,12 +40,18 @@ def buses_below(placed: Middles, row: Sequence[int]) -> list[Bus]:
     """The buses that lead down from a row, from left to right."""
     ends = _ends(placed, row)
     ports = _Ports(placed, ends)
-    return [
-        _single(placed, ports, tops, bottoms, number)
-        if len(tops) == len(bottoms) == 1
-        else _joining(placed, ports, tops, bottoms, number)
-        for number, (tops, bottoms) in enumerate(ends)
-    ]
+    cards, middles = placed.graph.cards, placed.middles
+    found: list[Bus] = []
+    for number, (tops, bottoms) in enumerate(ends):
+        if len(tops) != 1 or len(bottoms) != 1:
+            found.append(_joining(placed, ports, tops, bottoms, number))
+        elif tops[0] < cards or bottoms[0] < cards:
+            found.append(_single(placed, ports, tops, bottoms, number))
+        else:
+            above, below = middles[tops[0]], middles[bottoms[0]]
+            first, last = (above, below) if above < below else (below, above)
+            found.append(Bus(tops, bottoms, (above,), (below,), first, last))
+    return found
 
 
 def _ends(placed: Middles, row: Sequence[int]) -> list[_Ends]:

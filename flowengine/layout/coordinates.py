@@ -119,22 +119,26 @@ class _Alignment:
         self._found: list[float] = []
         self.has_idle = False
         cards = graph.cards
+        add_first, add_weight = self._firsts.append, self._weights.append
         for number, vertex in enumerate(row):
             others = neighbours[vertex]
-            self._firsts.append(others[0] if others else vertex)
-            if not others:
-                self._weights.append(_IDLE_WEIGHT)
+            if len(others) == 1:
+                add_first(others[0])
+                add_weight(1.0 if vertex < cards or others[0] < cards else TURN_WEIGHT)
+            elif not others:
+                add_first(vertex)
+                add_weight(_IDLE_WEIGHT)
                 self.has_idle = True
             elif vertex < cards:
-                self._weights.append(len(others))
-                if len(others) > 1:
-                    self._several.append((number, others, (1 / len(others),) * len(others)))
+                add_first(others[0])
+                add_weight(len(others))
+                self._several.append((number, others, (1 / len(others),) * len(others)))
             else:
+                add_first(others[0])
                 weights = [TURN_WEIGHT if cards <= other else 1.0 for other in others]
                 total = sum(weights)
-                self._weights.append(total)
-                if len(others) > 1:
-                    self._several.append((number, others, [weight / total for weight in weights]))
+                add_weight(total)
+                self._several.append((number, others, [weight / total for weight in weights]))
 
     def align(self, places: list[float]) -> float | None:
         """Put the row under, or over, what it is joined to on the one side.

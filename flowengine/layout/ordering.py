@@ -43,6 +43,7 @@ def ordered_rows(graph: Layered) -> list[list[int]]:
 def crossings(graph: Layered, rows: Sequence[Sequence[int]]) -> int:
     """How often edges cross, if each is a straight line from layer to layer."""
     place = [0] * len(graph.above)
+    all_below = graph.below
     total = 0
     for upper, lower in pairwise(rows):
         if len(upper) == 1 or len(lower) == 1:
@@ -51,22 +52,29 @@ def crossings(graph: Layered, rows: Sequence[Sequence[int]]) -> int:
             place[vertex] = number
         ends: list[int] = []
         for vertex in upper:
-            joined = graph.below[vertex]
+            joined = all_below[vertex]
             if len(joined) == 1:
                 ends.append(place[joined[0]])
+            elif len(joined) == 2:
+                one, other = place[joined[0]], place[joined[1]]
+                ends += (one, other) if one < other else (other, one)
             else:
-                ends.extend(sorted([place[other] for other in joined]))
+                ends += sorted([place[other] for other in joined])
         total += _inversions(ends)
     return total
 
 
 def _inversions(places: Sequence[int]) -> int:
     """The pairs of a place and a smaller one that comes later."""
-    total, seen = 0, list[int]()
+    total, seen, most = 0, list[int](), -1
     for count, place in enumerate(places):
-        at = bisect_right(seen, place)
-        total += count - at
-        seen.insert(at, place)
+        if place >= most:
+            most = place
+            seen.append(place)
+        else:
+            at = bisect_right(seen, place)
+            total += count - at
+            seen.insert(at, place)
     return total
 
 
