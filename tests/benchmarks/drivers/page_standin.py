@@ -25,14 +25,14 @@ _KINDS: Final = {"queued": "node_queued", "running": "node_started", "completed"
 
 
 class PageStandIn:
-    """A server on a free port, while it is entered."""
+    """A server on a free port, while it is entered. `nodes`: what the execution says of each."""
 
     def __init__(self) -> None:
         plan = shapes()[SHAPE]
         self.drawing = msgspec.json.encode(draw(plan))
         names = [node.id for node in plan.nodes]
         parents = {node.id: [names[above] for above in node.parents] for node in plan.nodes}
-        self._nodes = {
+        self.nodes: dict[str, dict[str, Any]] = {
             node.id: {
                 "id": node.id, "handler": node.work.handler, "status": "pending", "attempt": 0,
                 "dependencies": parents[node.id], "queued_at": None, "started_at": None,
@@ -70,7 +70,7 @@ class PageStandIn:
 
     def statuses(self) -> dict[str, str]:
         """What each node is."""
-        return {name: str(node["status"]) for name, node in self._nodes.items()}
+        return {name: str(node["status"]) for name, node in self.nodes.items()}
 
     def answers(self) -> dict[str, bytes]:
         """What the run's page asks for before it is drawn."""
@@ -79,19 +79,19 @@ class PageStandIn:
     def change(self, a_second: int, seconds: float) -> int:
         """Change statuses at an even pace; how many were changed."""
         with self._lock:
-            for node in self._nodes.values():
+            for node in self.nodes.values():
                 node.update(status="pending", attempt=0, queued_at=None, started_at=None, finished_at=None)
-        self._tell([{"kind": "node_reset", "node": name} for name in self._nodes])
+        self._tell([{"kind": "node_reset", "node": name} for name in self.nodes])
         began = time.monotonic()
         count = int(a_second * seconds)
-        names = list(self._nodes)
+        names = list(self.nodes)
         for number in range(count):
             time.sleep(max(0.0, began + number / a_second - time.monotonic()))
             self._step(names[(number // 3 + 7 * (number % 3)) % len(names)])
         return count
 
     def _step(self, name: str) -> None:
-        node = self._nodes[name]
+        node = self.nodes[name]
         status = _NEXT.get(str(node["status"]))
         if status is None:
             status = "queued"
@@ -123,7 +123,7 @@ class PageStandIn:
                     "execution_id": "bench", "name": "bench", "status": "running", "run": 1,
                     "created_at": _now(), "started_at": _now(), "finished_at": None,
                     "correlation_id": "0" * 32, "labels": {}, "counts": {},
-                    "nodes": list(self._nodes.values()),
+                    "nodes": list(self.nodes.values()),
                 },
                 separators=(",", ":"),
             ).encode()  # fmt: skip
@@ -135,18 +135,18 @@ class PageStandIn:
         if path.endswith("/events"):
             self._stream(request, path)
         elif file is not None:
-            _send(request, 200, file.read_bytes(), MEDIA_TYPES[file.suffix])
+            send(request, 200, file.read_bytes(), MEDIA_TYPES[file.suffix])
         elif path.startswith("/ui"):
-            _send(request, 200, (FOLDER / "index.html").read_bytes(), "text/html")
+            send(request, 200, (FOLDER / "index.html").read_bytes(), "text/html")
         elif path == "/workflows/bench":
-            _send(request, 200, self._execution(), "application/json")
+            send(request, 200, self._execution(), "application/json")
         elif path == "/workflows/bench/graph":
-            _send(request, 200, self.drawing, "application/json")
+            send(request, 200, self.drawing, "application/json")
         elif path == "/waiting":
-            _send(request, 200, b'{"items":[],"next_cursor":null}', "application/json")
+            send(request, 200, b'{"items":[],"next_cursor":null}', "application/json")
         else:
             found = path == "/me"
-            _send(request, 200 if found else 404, b'{"key":null,"role":"admin"}', "application/json")
+            send(request, 200 if found else 404, b'{"key":null,"role":"admin"}', "application/json")
 
     def _stream(self, request: BaseHTTPRequestHandler, path: str) -> None:
         request.send_response(200)
@@ -165,7 +165,8 @@ class PageStandIn:
                 return
 
 
-def _send(request: BaseHTTPRequestHandler, status: int, data: bytes, media_type: str) -> None:
+def send(request: BaseHTTPRequestHandler, status: int, data: bytes, media_type: str) -> None:
+    """One answer, whole."""
     request.send_response(status)
     request.send_header("Content-Type", media_type)
     request.send_header("Content-Length", str(len(data)))

@@ -12,7 +12,7 @@ const AROUND = 12;
  */
 export function useRowsInSight(count, height, above = 0) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const [[first, last], show] = useState(/** @type {[number, number]} */ ([0, 80]));
+  const [[first, last], show] = useState(/** @type {[number, number]} */ ([0, 2 * AROUND]));
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return undefined;

@@ -1,5 +1,5 @@
 // One tab stop for many rows: the arrows move it, and the row that is chosen elsewhere comes into sight.
-import { useEffect, useLayoutEffect, useRef, useState } from "../../../vendor/preact.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../../vendor/preact.js";
 
 /**
  * @param {{box: import("../../../vendor/preact.js").Ref<HTMLElement | null>, rows: {node: {id: string}}[], above: number, chosen: string,
@@ -8,7 +8,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "../../../vendor/pr
 export function useRoving({ box, rows, above, chosen, height, onSide }) {
   const [id, setId] = useState("");
   const wanted = useRef("");
-  const found = rows.findIndex(({ node }) => node.id === (id || chosen));
+  const found = useMemo(() => rows.findIndex(({ node }) => node.id === (id || chosen)), [rows, id || chosen]);
   const active = found < 0 ? 0 : found;
 
   const show = (/** @type {number} */ index) => {
