@@ -294,7 +294,6 @@ def find(
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
     wanted, given, key = asked.wanted, None, None
     if asked.inputs:
-        refuse_made_keys(plan, "/inputs", "other inputs")
         occasion = _occasion(store, execution, record, now)
         changed = _change(store, execution, plan, occasion, asked.inputs)
         wanted = replace(wanted, readers=changed.readers)
@@ -371,19 +370,6 @@ def _key(plan: Plan, changed: Changed, occasion: Occasion) -> str | None:
     from flowengine.workflow.inputs.beginning import key_of_another_run
 
     return key_of_another_run(plan, changed.inputs, changed.vars, occasion)
-
-
-def refuse_made_keys(plan: Plan, pointer: str, what: str) -> None:
-    """Raises RerunNotPossibleError where the keys of nodes' limits, which were made when the execution was
-    triggered, would have to be made anew."""
-    if not plan.keyed:
-        return
-    node = plan.nodes[plan.keyed[0]].id
-    message = (
-        f"the key of a limit of '{node}' is made of what the execution was given, so that {what} are not "
-        "possible in this version: start a new execution"
-    )
-    raise RerunNotPossibleError((Problem(code="limit_keys", pointer=pointer, message=message),))
 
 
 def has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:

@@ -25,7 +25,6 @@ from flowengine.engine.commands.rerun import (
     known_items,
     not_possible_views,
     refuse_impossible,
-    refuse_made_keys,
     refuse_overtaken,
 )
 from flowengine.engine.definitions.ports import DefinitionSource
@@ -238,7 +237,6 @@ def _find(
     new: str,
 ) -> FoundFork:
     plan = version.plan
-    refuse_made_keys(plan, "/as", "forks")
     # Read without WATCH: what has ended does not change in this run, and what has not is not reused.
     stored = store.read_nodes(execution, [node.id for node in was.nodes])
     given = _given(

@@ -389,12 +389,9 @@ def _reset(
 
 
 def _kept_keys(before: NodeRecord, *, goes_on: bool) -> MadeKeys | None:
-    """The keys of a node's limits that hold in another run: those that a task of it has made are made anew,
-    unless it goes on with a child, which was begun under them."""
-    keys = before.keys
-    if keys is None or not keys.asked or (goes_on and before.child is not None):
-        return keys
-    return None
+    """The keys of a node's limits that hold in another run: none, as what they are made of may be another.
+    One that goes on with a child stands under those with which that was begun."""
+    return before.keys if goes_on and before.child is not None else None
 
 
 def _kept_map(record: MapRecord, chosen: ChosenItems | None) -> MapRecord:

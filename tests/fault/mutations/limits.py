@@ -111,12 +111,6 @@ MUTANTS: Final = (
         "        at_once=True,\n",
     ),
     _of_late_keys(
-        "another run makes the key anew",
-        "execution/rules/starting",
-        "    if keys is None or not keys.asked or (",
-        "    if True or (",
-    ),
-    _of_late_keys(
         "one that is being stopped joins no line",
         "execution/rules/finishing",
         "            return _line_up(report, made) if control.stop is None else _cancel(report)",
@@ -135,16 +129,16 @@ MUTANTS: Final = (
         "key = limit.key",
     ),
     _of_keys(
-        "a made key holds for later runs",
-        "execution/records",
-        "        keys=record.keys,\n",
-        "        keys=None,\n",
+        "another run makes the keys of limits anew",
+        "execution/rules/starting",
+        "    return before.keys if goes_on and before.child is not None else None\n",
+        "    return before.keys\n",
     ),
     _of_keys(
-        "what would make other keys is refused",
-        "engine/commands/rerun",
-        "    if not plan.keyed:\n        return\n",
-        "    if plan.keyed:\n        return\n",
+        "a node whose key was made at the trigger asks its condition",
+        "execution/rules/dispatching",
+        "(queued.keys is not None and queued.keys.asked)",
+        "queued.keys is not None",
     ),
     Mutant(
         "a child that was let in before waits",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flowengine.execution.limits.starts import EXPECTED_AT
 from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.execution.views.executions import WaitingForView
 from flowengine.plugin import Context, HandlerError
@@ -196,6 +197,8 @@ def test_the_start_of_a_group_counts_when_it_is_opened(harness: Harness) -> None
     found = begin(harness, limited(concurrency=None, rate_limit=pace))
     settle(harness)
     assert [harness.statuses(each)["g"] for each in found] == ["queued", "waiting"]
+    ((_, at),) = harness.client.zrange("fe:starts:r:db", 0, -1, withscores=True)
+    assert at < EXPECTED_AT
     harness.starts_ago("r:db", 62_000)
     assert harness.end_starts() == 1
     settle(harness)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flowengine.engine.commands.rerun import RerunAsked, RerunNotPossibleError
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.limits.declared import NodeConcurrency, RateLimit
@@ -62,23 +63,57 @@ def test_the_key_holds_for_starts_as_well(harness: Harness) -> None:
     assert statuses == ["queued", "waiting", "queued"]
 
 
-@pytest.mark.proves("turn-made-key")
-def test_a_later_run_stands_under_the_same_key(harness: Harness) -> None:
-    """Also the tries of a node; what would make other keys is refused."""
-    harness.script = failing_in(1, "a")
-    execution = begin(harness, 7)
+def line_of(harness: Harness, execution: str) -> str:
+    """Where its node stands, whose key a worker has to make first."""
+    while entries := harness.waiting("orchestrator"):
+        for entry in entries:
+            harness.deliver(harness.orchestrators[0], entry)
+    assert check(harness.client, execution).record("a").keys is None
     finish(harness, "a")
-    harness.drain()
-    assert harness.statuses(execution)["a"] == "failed"
-    with pytest.raises(RerunNotPossibleError, match="start a new execution"):
-        harness.api.executions.rerun(execution, RerunAsked(inputs={"customer": 9}))
-    harness.trigger(execution)
-    harness.start_executions()
     turn = check(harness.client, execution).record("a").turn
     assert turn
-    assert turn.line == "n:crm-7"
+    return turn.line
+
+
+@pytest.mark.proves("turn-made-key")
+def test_a_later_run_makes_the_key_anew(harness: Harness) -> None:
+    """Of what it is given then. A worker makes it, as the execution has begun."""
+    harness.script = failing_in(1, "a")
+    execution = begin(harness, 7)
+    harness.drain()
+    assert harness.statuses(execution)["a"] == "failed"
+    harness.trigger(execution)
+    assert line_of(harness, execution) == "n:crm-7"
     harness.drain()
     assert harness.statuses(execution) == {"a": "completed", "after": "completed"}
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("all"), inputs={"customer": 9}))
+    assert line_of(harness, execution) == "n:crm-9"
+    harness.drain()
+    assert harness.statuses(execution) == {"a": "completed", "after": "completed"}
+
+
+@pytest.mark.proves("turn-made-key")
+def test_a_fork_stands_under_the_key_of_its_own_inputs(harness: Harness) -> None:
+    """Also where it begins with what its origin has not ended."""
+    harness.script = failing_in(1, "a")
+    origin = begin(harness, 7)
+    harness.drain()
+    harness.script = failing_in(1)
+    asked = RerunAsked(Wanted("all"), inputs={"customer": 9})
+    fork = harness.api.executions.fork(origin, asked, "original").execution_id
+    assert line_of(harness, fork) == "n:crm-9"
+    harness.drain()
+    assert harness.statuses(fork) == {"a": "completed", "after": "completed"}
+
+
+@pytest.mark.proves("turn-made-key")
+def test_the_condition_of_a_node_whose_key_is_there_is_asked(harness: Harness) -> None:
+    """Its key was made at the trigger, and nothing has asked it then."""
+    plan = keyed()
+    policy = msgspec.structs.replace(plan.policies[0], when="{{ inputs.customer == 8 }}")
+    execution = begin(harness, 7, msgspec.structs.replace(plan, policies={0: policy}))
+    harness.drain()
+    assert harness.statuses(execution)["a"] == "skipped"
 
 
 def test_a_key_that_cannot_be_made_starts_nothing(harness: Harness) -> None:
