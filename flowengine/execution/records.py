@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.chains.records import Followed, Follower
+from flowengine.execution.chains.records import Followed, Follower, decode_followers
 from flowengine.execution.limits.lines import InLine, NodeTurn, Pace
 from flowengine.execution.status import (
     ExecutionStatus,
@@ -490,8 +490,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     `schedule`: the id of the schedule that has started it, and `scheduled_at` the time that it is of; a fork
     has that of its origin, and no schedule.
     `begun_by`: the execution of which a node has begun it, without waiting for it. `followed`: the end that
-    has started it; `links`: how many ends have led to it, one after the other. `followers`: what its own ends
-    have started.
+    has started it; `links`: how many ends have led to it, one after the other. `noted`: what its own ends
+    have started, as it is stored.
     """
 
     status: ExecutionStatus
@@ -518,7 +518,12 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     begun_by: str | None = None
     followed: Followed | None = None
     links: int = 0
-    followers: tuple[Follower, ...] = ()
+    noted: bytes | None = None
+
+    @property
+    def followers(self) -> tuple[Follower, ...]:
+        """What its own ends have started: read where it is asked for, as lists do not."""
+        return () if self.noted is None else decode_followers(self.noted)
 
     @property
     def is_being_made(self) -> bool:

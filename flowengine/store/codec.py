@@ -8,7 +8,7 @@ from typing import Final, cast
 import msgspec
 
 from flowengine.engine.ports import Begun
-from flowengine.execution.chains.records import Followed, Follower
+from flowengine.execution.chains.records import Followed
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.limits.lines import InLine
 from flowengine.execution.limits.starts import EXPECTED_AT, HELD, Starts
@@ -41,7 +41,6 @@ _sent_decoder = msgspec.json.Decoder(Sent)
 _line_decoder = msgspec.json.Decoder(InLine)
 _origin_decoder = msgspec.json.Decoder(Origin)
 _followed_decoder = msgspec.json.Decoder(Followed)
-_followers_decoder = msgspec.json.Decoder(tuple[Follower, ...])
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 _prepared_decoder = msgspec.json.Decoder(Prepared)
 _allowed_decoder = msgspec.json.Decoder(tuple[str, ...])
@@ -163,7 +162,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         begun_by=None if values[21] is None else values[21].decode(),
         followed=None if values[22] is None else _followed_decoder.decode(values[22]),
         links=int(values[23] or 0),
-        followers=() if values[24] is None else _followers_decoder.decode(values[24]),
+        noted=values[24],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from flowengine.workflow.chains.declared import EndStatus
@@ -27,3 +29,17 @@ class Followed(msgspec.Struct, frozen=True):
     execution: str
     workflow: str
     status: EndStatus
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decoder: Final = msgspec.json.Decoder(tuple[Follower, ...])
+
+
+def encode_followers(followers: tuple[Follower, ...]) -> bytes:
+    """What ends have started, as it is stored."""
+    return _encode(followers)
+
+
+def decode_followers(data: bytes) -> tuple[Follower, ...]:
+    """What `encode_followers` wrote."""
+    return _decoder.decode(data)

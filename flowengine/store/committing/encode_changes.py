@@ -11,6 +11,7 @@ import msgspec
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.callback_tokens import SEED_BYTES
+from flowengine.execution.chains.records import encode_followers
 from flowengine.execution.changes import (
     Admit,
     Answer,
@@ -259,7 +260,7 @@ class ChangeEncoder:
                 self.commands += choosing_items(self._keys, execution, change)
             case NoteFollowers(followers=followers):
                 key = self._keys.control(execution)
-                self.commands.append(("HSET", key, keys.FOLLOWERS, _encode(followers)))
+                self.commands.append(("HSET", key, keys.FOLLOWERS, encode_followers(followers)))
             case CopyNodes():
                 plan, gone = self._lifetimes.plan(execution), self._gone(change.created_at)
                 later = gone + CONTROL_LEAD_S

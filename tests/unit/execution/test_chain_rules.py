@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from flowengine.execution.chains.records import Follower
+from flowengine.execution.chains.records import Follower, encode_followers
 from flowengine.execution.chains.rules import (
     SENT_AGAIN_MS,
     fitting,
@@ -62,7 +62,7 @@ def test_the_first_entry_of_the_workflow_that_fits_the_end_counts() -> None:
 )
 def test_what_is_kept_says_whether_this_end_is_decided(kept: tuple[Follower, ...], decided: bool) -> None:
     """Started by an end that counts like it, over all runs; refused in this one."""
-    assert is_decided(replace(ENDED, followers=kept), "load") is decided
+    assert is_decided(replace(ENDED, noted=encode_followers(kept)), "load") is decided
 
 
 def test_a_refusal_makes_room_for_what_comes_later() -> None:
