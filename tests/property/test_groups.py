@@ -38,13 +38,14 @@ STEPS_AT_MOST: Final = 400
 class Tree(msgspec.Struct, frozen=True):
     """A list of nodes, by their ids, and what is in those that are groups. `called`: those of these that run
     a definition in place of it. `mapped`: those that run for each of so many items, the second number of
-    them at a time. `looped`: those that repeat, so many times."""
+    them at a time. `looped`: those that repeat, so many times. `retried`: those that are tried twice."""
 
     graph: Graph
     groups: Mapping[str, Tree]
     called: frozenset[str] = frozenset()
     mapped: Mapping[str, tuple[int, int]] = {}
     looped: Mapping[str, int] = {}
+    retried: frozenset[str] = frozenset()
 
     def ids(self) -> Iterator[str]:
         """All nodes that have a handler."""
@@ -68,7 +69,9 @@ def trees(draw: st.DrawFn, prefix: str = "", depth: int = 0) -> Tree:
     some = [node for node in inside if node not in called and draw(st.booleans())]
     mapped = {node: (draw(st.integers(0, 3)), draw(st.integers(0, 2))) for node in some}
     other = [node for node in inside if node not in called and node not in mapped and draw(st.booleans())]
-    return Tree(graph, inside, called, mapped, {node: draw(st.integers(1, 3)) for node in other})
+    looped = {node: draw(st.integers(1, 3)) for node in other}
+    retried = frozenset([node for node in inside if node not in {*called, *mapped} and draw(st.booleans())])
+    return Tree(graph, inside, called, mapped, looped, retried)
 
 
 def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
@@ -88,6 +91,8 @@ def document(tree: Tree, outer: str | None = None) -> list[dict[str, Any]]:
                     "as": f"of_{node}",
                     "max_concurrent": at_once,
                 }
+            if node in tree.retried:
+                nodes[-1]["retry"] = {"max_attempts": 2, "delay_seconds": 0.5}
             if node in tree.looped:
                 nodes[-1]["repeat"] = {
                     "until": f"{{{{ iteration == {tree.looped[node]} }}}}",

@@ -74,6 +74,16 @@ def until_judging(harness: Harness, number: int = 1) -> Entry:
     raise AssertionError(f"iteration {number} was never judged")
 
 
+def until_told(harness: Harness) -> None:
+    """Go on until the first child has completed, and the message is on its way that tells of it."""
+    orchestrate(harness)
+    harness.run_tasks()
+    while not [entry for entry in harness.waiting("orchestrator") if entry.actor == "tend_child"]:
+        for entry in harness.waiting("orchestrator"):
+            harness.deliver(harness.orchestrators[0], entry)
+        harness.run_tasks()
+
+
 def calls(harness: Harness) -> list[str]:
     """The nodes whose handlers were called."""
     return [context.node_id for worker in harness.workers for context in worker.invoker.calls]
@@ -280,12 +290,7 @@ def test_a_cancel_ends_a_group_and_the_next_run_goes_on(harness: Harness, moment
 def test_what_a_child_gave_before_a_cancel_is_judged_in_the_next_run(harness: Harness) -> None:
     """It had completed, and its end was on its way."""
     execution = harness.begin(looping(until="{{ iteration == 2 }}"))
-    orchestrate(harness)
-    harness.run_tasks()
-    while not [entry for entry in harness.waiting("orchestrator") if entry.actor == "tend_child"]:
-        for entry in harness.waiting("orchestrator"):
-            harness.deliver(harness.orchestrators[0], entry)
-        harness.run_tasks()
+    until_told(harness)
     harness.cancel(execution)
     harness.drain()
     assert harness.statuses(execution)["loop"] == "cancelled"
@@ -297,16 +302,22 @@ def test_what_a_child_gave_before_a_cancel_is_judged_in_the_next_run(harness: Ha
 
 
 @pytest.mark.proves("group-iteration-held")
-@pytest.mark.parametrize("moment", ["child", "judge"])
+@pytest.mark.parametrize("moment", ["child", "told", "judge"])
 def test_while_an_execution_is_paused_no_iteration_of_a_group_begins(harness: Harness, moment: str) -> None:
     """What runs ends; what follows is decided when it goes on."""
     execution = harness.begin(looping(until="{{ iteration == 3 }}"))
     if moment == "judge":
         until_judging(harness)
+    elif moment == "told":
+        until_told(harness)
     else:
         orchestrate(harness)
     harness.api.executions.pause(execution)
+    orchestrate(harness)
+    assert bool(judging(harness)) == (moment == "judge")
     harness.drain()
+    record = check(harness.client, execution, settled=False).record("loop")
+    assert record.status == ("open" if moment == "child" else "waiting")
     assert len(check_everything(harness.client)) == 2
     harness.api.executions.resume(execution)
     harness.drain()
@@ -350,6 +361,21 @@ def test_a_rerun_of_the_group_begins_anew(harness: Harness) -> None:
     check_everything(harness.client)
 
 
+def test_nothing_is_left_to_be_judged_where_a_group_begins_anew(harness: Harness) -> None:
+    """What a child had given before a cancel goes with the rerun, though nothing else is kept."""
+    plain = {"id": "a", "handler": "sum", "config": {"inputs": ["{{ iteration }}"]}}
+    execution = harness.begin(looping(plain, until="{{ iteration == 2 }}"))
+    until_judging(harness)
+    harness.cancel(execution)
+    harness.drain()
+    assert b"response" in harness.client.hkeys(harness.keys.node(execution, "loop"))
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("from", start_from=("loop",))))
+    assert b"response" not in harness.client.hkeys(harness.keys.node(execution, "loop"))
+    harness.drain()
+    assert output(harness, execution)["iterations"] == 2
+    assert calls(harness).count("a") == 3
+
+
 def test_a_rerun_while_an_old_child_still_reports_hears_nothing_of_it(harness: Harness) -> None:
     """Its group was ended by an operator, and begins anew: the old iteration is nobody's."""
     execution = harness.begin(looping(until="{{ iteration == 2 }}", collect=True))
@@ -382,6 +408,22 @@ def test_groups_that_repeat_stand_in_one_another(harness: Harness) -> None:
     results = [{"n": 5, "m": number + 1, "i": number} for number in (1, 2, 3)]
     assert output(harness, execution) == {"result": results, "iterations": 3}
     check_everything(harness.client)
+
+
+def test_each_iteration_takes_a_signal_of_its_own(harness: Harness) -> None:
+    """It is sent to the child that runs; what that has not taken is not there for the next one."""
+    asks = {"id": "a", "handler": "signal", "config": {"name": "go"}}
+    execution = harness.begin(looping(asks, until="{{ iteration == 2 }}", collect=True))
+    for payload in (b"7", b"8"):
+        for _ in range(5):
+            orchestrate(harness)
+            harness.run_tasks()
+        shown = harness.api.executions.node(execution, "loop")
+        assert isinstance(shown.child, str)
+        harness.signal(shown.child, "go", payload)
+        harness.signal(shown.child, "go", b"0")
+    harness.drain()
+    assert output(harness, execution) == {"result": [{"total": 7}, {"total": 8}], "iterations": 2}
 
 
 @pytest.mark.proves("group-iteration-counts")
