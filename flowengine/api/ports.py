@@ -204,8 +204,17 @@ class Executions(Protocol):
         Raises NodeNotFoundError, WrongStateError, ResultInvalidError.
         """
 
-    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
-        """Send it what one of its nodes waits for, as JSON.
+    def send_signal(
+        self,
+        execution_id: str,
+        name: str,
+        payload: bytes,
+        *,
+        item: str | None = None,
+        iteration: int | None = None,
+    ) -> SignalledView:
+        """Send it what one of its nodes waits for, or one in its groups, as JSON. `item`, `iteration`: which
+        of several is meant.
 
         Raises SignalNotFoundError, PayloadInvalidError, WrongStateError, SignalsFullError.
         """

@@ -16,12 +16,21 @@ from flowengine.execution.views.executions import (
 from flowengine.jsonvalue import JsonValue
 
 
-def signal(execution_id: str, name: str, payload: JsonValue = None) -> Call[SignalledView]:
-    """Send an execution a signal, with what it carries. It is kept until a node takes it."""
+def signal(
+    execution_id: str,
+    name: str,
+    payload: JsonValue = None,
+    *,
+    item: str | None = None,
+    iteration: int | None = None,
+) -> Call[SignalledView]:
+    """Send an execution a signal, with what it carries. It is kept until a node takes it. `item` and
+    `iteration`: which of several is meant."""
     return Call(
         method="POST",
         path=f"/workflows/{path_part(execution_id)}/signals/{path_part(name)}",
         answer=SignalledView,
+        query=given_query(item=item, iteration=None if iteration is None else str(iteration)),
         body=msgspec.json.encode(payload),
     )
 
@@ -35,9 +44,19 @@ def decide(
     data: JsonValue = None,
     run: int | None = None,
     attempt: int | None = None,
+    item: str | None = None,
+    iteration: int | None = None,
 ) -> Call[DecidedView]:
-    """Approve or reject what a node asks. With `run` or `attempt`, only in these."""
-    said = {"comment": comment, "data": data, "run": run, "attempt": attempt}
+    """Approve or reject what a node asks. With `run` or `attempt`, only in these. `node` may be `group.node`;
+    `item`, `iteration`: which is meant of several."""
+    said = {
+        "comment": comment,
+        "data": data,
+        "run": run,
+        "attempt": attempt,
+        "item": item,
+        "iteration": iteration,
+    }
     given = {name: value for name, value in said.items() if value is not None}
     return Call(
         method="POST",

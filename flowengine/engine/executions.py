@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from msgspec.structs import replace
 
 from flowengine.engine import history, map_items, queries, waiting_nodes
+from flowengine.engine.commands.answering.addressing import Pick
 from flowengine.engine.commands.answering.call_back import Carried, call_back, was_given_out
 from flowengine.engine.commands.answering.decide import decide
 from flowengine.engine.commands.answering.send_signal import send_signal
@@ -234,9 +235,17 @@ class StoredExecutions:
         """End a node that has not ended, as an operator says."""
         return overrule_node(self._store, _checked(execution_id), node, said)
 
-    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
-        """Send it what one of its nodes waits for."""
-        return send_signal(self._store, _checked(execution_id), name, payload)
+    def send_signal(
+        self,
+        execution_id: str,
+        name: str,
+        payload: bytes,
+        *,
+        item: str | None = None,
+        iteration: int | None = None,
+    ) -> SignalledView:
+        """Send it what one of its nodes waits for, or one in its groups."""
+        return send_signal(self._store, _checked(execution_id), name, payload, Pick(item, iteration))
 
     def was_given_out(self, token: str) -> bool:
         """Whether this is the token of a callback URL, of an execution that is kept."""

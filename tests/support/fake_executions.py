@@ -113,6 +113,7 @@ class _Stored:
         self.lines: list[LineView] = []
         self.overruled: list[tuple[str, Overruling]] = []
         self.signals: list[tuple[str, bytes]] = []
+        self.picked: tuple[str | None, int | None] = (None, None)
         self.decisions: dict[str, Decided] = {}
         self.answers: list[tuple[str, Answer]] = []
 
@@ -391,12 +392,21 @@ class FakeExecutions:
         self.callbacks[token] = carried
         return CalledBackView(accepted=True)
 
-    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+    def send_signal(
+        self,
+        execution_id: str,
+        name: str,
+        payload: bytes,
+        *,
+        item: str | None = None,
+        iteration: int | None = None,
+    ) -> SignalledView:
         self._enter()
         found = self._find(execution_id)
         if name not in found.plan.signal_names:
             raise SignalNotFoundError(f"no node waits for '{name}'")
         found.signals.append((name, payload))
+        found.picked = (item, iteration)
         return SignalledView(execution_id=execution_id, signal=name, run=found.run)
 
     def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:

@@ -278,6 +278,8 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
                 comment={"type": ["string", "null"], "maxLength": MAX_REASON_CHARS},
                 data={"description": "What the node's `schema` asks for."},
                 **{name: field for name, field in _OVERRULING.items() if name != "reason"},
+                item={"type": "string", "maxLength": 200, "description": "The key of the item of a map."},
+                iteration={"type": "integer", "minimum": 1},
             ),
             "required": ["approved"],
         },

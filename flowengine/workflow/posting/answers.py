@@ -16,7 +16,10 @@ from flowengine.workflow.posting.posted import MAX_REASON_CHARS, check_text, rea
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.validation import Form, read_text
 
-DECISION_FIELDS: Final = ("approved", "comment", "data", "run", "attempt")
+DECISION_FIELDS: Final = ("approved", "comment", "data", "run", "attempt", "item", "iteration")
+
+
+MAX_KEY_CHARS: Final = 200
 
 
 class PostedPayload(msgspec.Struct, frozen=True):
@@ -78,13 +81,16 @@ def _failure(error: JsonObject, report: Report) -> tuple[str, str]:
 
 
 class PostedDecision(msgspec.Struct, frozen=True):
-    """What a person decides, or what is wrong with it. `data`: as JSON."""
+    """What a person decides, or what is wrong with it. `data`: as JSON. `item`, `iteration`: about which of
+    several nodes."""
 
     approved: bool = False
     comment: str | None = None
     data: bytes = b"null"
     run: int | None = None
     attempt: int | None = None
+    item: str | None = None
+    iteration: int | None = None
     problems: tuple[Problem, ...] = ()
     malformed: bool = False
 
@@ -107,12 +113,16 @@ def read_decision(body: bytes, form: Form, limits: Limits) -> PostedDecision:
     elif not isinstance(approved, bool):
         report.add("wrong_type", "/approved", f"'approved' is true or false, this is {type_name(approved)}")
     check_text("comment", comment, MAX_REASON_CHARS, report)
+    item = found.get("item")
+    check_text("item", item, MAX_KEY_CHARS, report)
     return PostedDecision(
         approved is True,
         comment if isinstance(comment, str) else None,
         _data(found, limits, report),
         read_number("run", found, 1, report),
         read_number("attempt", found, 0, report),
+        item if isinstance(item, str) else None,
+        read_number("iteration", found, 1, report),
         text.located(report.problems()),
     )
 

@@ -55,6 +55,20 @@ MUTANTS: Final = (
         ITEMS_APART,
     ),
     _in(
+        "an answer for another iteration is refused",
+        "engine/commands/answering/addressing",
+        "if number != wanted:",
+        "if False:",
+        ("tests/integration/waits/test_engine_addresses.py",),
+    ),
+    _in(
+        "an answer that picks what there is not several of is refused",
+        "engine/commands/answering/addressing",
+        "if holder.left.item is not None:",
+        "if False:",
+        ("tests/integration/waits/test_engine_addresses.py",),
+    ),
+    _in(
         "no item is begun before its turn",
         "engine/advancing/steps/child_step",
         'self.deed = "nothing"',

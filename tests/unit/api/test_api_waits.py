@@ -46,6 +46,25 @@ def test_a_signal_is_passed_on(api: ServedApi, running: str, body: object, carri
     assert api.store.stored[running].signals == [("paid", carried)]
 
 
+def test_an_item_and_an_iteration_are_picked_in_the_query(api: ServedApi, running: str) -> None:
+    """What is no number, or no parameter, is refused."""
+    path = f"/workflows/{running}/signals/paid"
+    assert api.client.post(f"{path}?item=a-1&iteration=2", json=1).status_code == 202
+    assert api.store.stored[running].picked == ("a-1", 2)
+    for query, code in (("iteration=0", "invalid_parameter"), ("itme=a", "unknown_parameter")):
+        answer = api.client.post(f"{path}?{query}", json=1)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_a_decision_picks_in_its_body(api: ServedApi, running: str) -> None:
+    """Beside what is decided; the node may be one in a group."""
+    body = {"approved": True, "item": "a-1", "iteration": 2}
+    answer = api.client.post(f"/workflows/{running}/nodes/g.release/decision", json=body)
+    assert answer.status_code == 202, answer.text
+    decided = Answer(approved=True, item="a-1", iteration=2)
+    assert api.store.stored[running].answers == [("g.release", decided)]
+
+
 def test_a_signal_that_is_too_large_or_that_nobody_waits_for_is_refused(api: ServedApi, running: str) -> None:
     """413, 404."""
     answer = api.client.post(f"/workflows/{running}/signals/paid", json="x" * 1_048_577)
@@ -76,6 +95,8 @@ def test_a_decision_is_passed_on_and_a_second_one_is_answered_with_the_first(
         (None, "missing_field", ""),
         ({"approved": "yes"}, "wrong_type", "/approved"),
         ({"approved": True, "why": "x"}, "unknown_field", "/why"),
+        ({"approved": True, "item": 3}, "wrong_type", "/item"),
+        ({"approved": True, "iteration": 0}, "out_of_range", "/iteration"),
         ({"approved": True, "comment": 5}, "wrong_type", "/comment"),
         ({"approved": True, "comment": "x" * 1001}, "out_of_range", "/comment"),
         ({"approved": True, "run": 0}, "out_of_range", "/run"),

@@ -137,6 +137,7 @@ def test_answers_to_nodes_that_wait_are_sent() -> None:
     with client_of(stack) as client:
         assert client.signal("x", "a b", {"n": 1}).run == 1
     assert Client.signal("x", "paid").body == b"null"
+    assert Client.signal("x", "paid", item="a", iteration=2).query == (("item", "a"), ("iteration", "2"))
     assert stack.asked == ["POST /workflows/x/signals/a%20b"]
     assert Client.decide("x", "a", approved=True, run=1).body == b'{"approved":true,"run":1}'
     stack = Stack({"items": [], "next_cursor": None})

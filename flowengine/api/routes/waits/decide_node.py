@@ -41,7 +41,9 @@ DECIDE_NODE: Final = Operation(
     "data, by, at}`; rejected, it fails with `rejected`, or completes too, where it says "
     "`on_reject: continue`. A decision counts once: another one is answered 409 (`already_decided`) with the "
     "first. `data` matches the node's `schema` where it is approved. `run` and `attempt`: refused unless "
-    "these are the execution's run and the node's attempt.",
+    "these are the execution's run and the node's attempt. A node in a group is `group.node`; `item` is the "
+    "key of the item of a map, `iteration` that of a group which repeats. `execution_id` in the answer names "
+    "the child that holds it.",
     parameters=(EXECUTION_ID_PARAMETER, NODE_PARAMETER),
     body=RequestBody(
         description="What is decided, and why.",
@@ -87,7 +89,15 @@ def route(backend: Backend) -> HTTPRouteHandler:
         if posted is None:
             posted = read_decision(b"{}", "json", backend.limits)
             raise refused("invalid_body", posted.problems, malformed=False)
-        answer = Answer(posted.approved, posted.comment, posted.data, posted.run, posted.attempt)
+        answer = Answer(
+            posted.approved,
+            posted.comment,
+            posted.data,
+            posted.run,
+            posted.attempt,
+            posted.item,
+            posted.iteration,
+        )
         explain(node=node_id, reason=posted.comment)
         with outcome_unknown(UNKNOWN_OUTCOME):
             data = await call_about(

@@ -12,6 +12,7 @@ from flowengine.access.acting import explain
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.api.edge.query_parameters import query_number, query_text
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import (
@@ -32,6 +33,7 @@ from flowengine.execution.views.executions import SignalledView
 from flowengine.workflow.posting.answers import PostedPayload, read_payload
 
 UNKNOWN_OUTCOME: Final = "It may have been kept, or may still be. GET {path}/events tells."
+MOST_ITERATIONS: Final = 10_000
 MOST_BYTES: Final = MOST_KEPT_BYTES - SIGNAL_BYTES
 SIGNAL_PARAMETER: Final = Parameter(
     component="SignalName",
@@ -41,13 +43,31 @@ SIGNAL_PARAMETER: Final = Parameter(
     schema={"type": "string", "maxLength": 200},
     example="paid",
 )
+PICK_PARAMETERS: Final = (
+    Parameter(
+        component="PickedItem",
+        name="item",
+        location="query",
+        description="The key of the item that is meant, where what waits runs for each item of a map.",
+        schema={"type": "string", "minLength": 1, "maxLength": 200},
+    ),
+    Parameter(
+        component="PickedIteration",
+        name="iteration",
+        location="query",
+        description="Only if the group in which it waits is in this iteration.",
+        schema={"type": "integer", "minimum": 1, "maximum": MOST_ITERATIONS},
+    ),
+)
 SENT: Final = SignalledView(execution_id=example.ID, signal="paid", run=1)
 SEND_SIGNAL: Final = Operation(
     summary="Send a signal",
     description="Gives a node that waits for this signal what the body carries: any JSON value, which "
     "matches the node's `schema`. The node that has waited longest takes it. If none waits, it is kept until "
-    "one does, first in first out, up to 1 MiB in all; also over another trigger. Each signal is taken once.",
-    parameters=(EXECUTION_ID_PARAMETER, SIGNAL_PARAMETER),
+    "one does, first in first out, up to 1 MiB in all; also over another trigger. Each signal is taken "
+    "once. Where only nodes in groups wait for it, it goes to the group's execution, once that has begun; "
+    "`item` and `iteration` pick one, and `execution_id` in the answer names it.",
+    parameters=(EXECUTION_ID_PARAMETER, SIGNAL_PARAMETER, *PICK_PARAMETERS),
     body=RequestBody(
         description="What the signal carries; null, where there is no body.",
         schema=PAYLOAD,
@@ -70,6 +90,7 @@ SEND_SIGNAL: Final = Operation(
         "invalid_body",
         "payload_invalid",
         "unknown_parameter",
+        "invalid_parameter",
         "signals_full",
     ),
 )
@@ -87,6 +108,8 @@ def route(backend: Backend) -> HTTPRouteHandler:
         request: Request[Any, Any, Any], execution_id: FromPath[str], signal: FromPath[str]
     ) -> Response[bytes]:
         posted, _ = await read_posted(request, backend, "invalid_body", read_payload)
+        item = query_text(request, "item")
+        iteration = query_number(request, "iteration", most=MOST_ITERATIONS)
         payload = (posted or PostedPayload()).data
         if len(payload) > MOST_BYTES:
             detail = f"What a signal carries may have {MOST_BYTES} bytes as JSON; it has {len(payload)}."
@@ -98,7 +121,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
                 request,
                 execution_id,
                 backend.calls.store,
-                lambda: executions.send_signal(execution_id, signal, payload),
+                lambda: executions.send_signal(execution_id, signal, payload, item=item, iteration=iteration),
             )
         return json_response(data, 202, {"Location": path})
 

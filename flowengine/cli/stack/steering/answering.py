@@ -17,12 +17,27 @@ if TYPE_CHECKING:
     from flowengine.jsonvalue import JsonValue
 
 
+_ITEM = click.option("--item", metavar="KEY", help="Which item of a map is meant.")
+_ITERATION = click.option(
+    "--iteration", type=click.IntRange(1), help="Only if the group around is in this iteration."
+)
+
+
 @click.command()
 @execution_argument
 @click.argument("name", metavar="NAME")
 @click.argument("payload", metavar="[JSON]", required=False)
+@_ITEM
+@_ITERATION
 @json_option
-def signal(execution: str, name: str, payload: str | None, as_json: bool) -> None:
+def signal(
+    execution: str,
+    name: str,
+    payload: str | None,
+    item: str | None,
+    iteration: int | None,
+    as_json: bool,
+) -> None:
     """Send an execution the signal NAME, which carries JSON, or nothing."""
     from flowengine.cli.output.tables import print_json_line
     from flowengine.cli.stack.ids import whole_id
@@ -30,7 +45,7 @@ def signal(execution: str, name: str, payload: str | None, as_json: bool) -> Non
 
     carried = None if payload is None else json_value(payload, "JSON")
     with stack(as_json=as_json) as client:
-        view = client.signal(whole_id(client, execution), name, carried)
+        view = client.signal(whole_id(client, execution), name, carried, item=item, iteration=iteration)
     if as_json:
         print_json_line(view)
     else:
@@ -49,6 +64,8 @@ _RUN = click.option("--run", type=click.IntRange(1), help="Only if the execution
 @_COMMENT
 @_RUN
 @_ATTEMPT
+@_ITEM
+@_ITERATION
 @json_option
 def approve(
     execution: str,
@@ -57,14 +74,24 @@ def approve(
     comment: str | None,
     run: int | None,
     attempt: int | None,
+    item: str | None,
+    iteration: int | None,
     as_json: bool,
 ) -> None:
-    """Approve what a node asks."""
+    """Approve what a node asks. One in a group is GROUP.NODE."""
     given = None if data is None else json_value(data, "--data")
     _decide(
         execution,
         lambda client, whole: client.decide(
-            whole, node, approved=True, comment=comment, data=given, run=run, attempt=attempt
+            whole,
+            node,
+            approved=True,
+            comment=comment,
+            data=given,
+            run=run,
+            attempt=attempt,
+            item=item,
+            iteration=iteration,
         ),
         as_json=as_json,
     )
@@ -76,15 +103,31 @@ def approve(
 @_COMMENT
 @_RUN
 @_ATTEMPT
+@_ITEM
+@_ITERATION
 @json_option
 def reject(
-    execution: str, node: str, comment: str | None, run: int | None, attempt: int | None, as_json: bool
+    execution: str,
+    node: str,
+    comment: str | None,
+    run: int | None,
+    attempt: int | None,
+    item: str | None,
+    iteration: int | None,
+    as_json: bool,
 ) -> None:
-    """Reject what a node asks."""
+    """Reject what a node asks. One in a group is GROUP.NODE."""
     _decide(
         execution,
         lambda client, whole: client.decide(
-            whole, node, approved=False, comment=comment, run=run, attempt=attempt
+            whole,
+            node,
+            approved=False,
+            comment=comment,
+            run=run,
+            attempt=attempt,
+            item=item,
+            iteration=iteration,
         ),
         as_json=as_json,
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.answering.addressing import Pick, find_node
 from flowengine.engine.commands.answering.ending_below import end_with_all_below
 from flowengine.engine.commands.answering.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import (
     ExecutionNotFoundError,
-    NodeNotFoundError,
     ResultInvalidError,
     StoreUnavailableError,
     WrongStateError,
@@ -27,7 +27,6 @@ from flowengine.execution.rules.waits.deciding import Answer, decided, first_dec
 from flowengine.execution.status import NodeStatus, shown
 from flowengine.execution.views.executions import DecidedView, DecisionView, decision_view
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.stages import OUTPUTS_NODE
 
 TRIES: Final = 50
 
@@ -45,17 +44,16 @@ class AlreadyDecidedError(WrongStateError):
 
 
 def decide(store: CommandStore, execution: str, node: str, answer: Answer) -> DecidedView:
-    """Let the node end as a person decides.
+    """Let the node end as a person decides. `node`: its id, or `group.node`.
 
     Raises ExecutionNotFoundError, NodeNotFoundError, PayloadInvalidError, AlreadyDecidedError,
     WrongStateError (it does not ask), ResultInvalidError, StoreUnavailableError.
     """
+    execution, node = find_node(store, execution, node, Pick(answer.item, answer.iteration))
     record, plan = store.read_execution(execution), store.plan(execution)
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
-    position = plan.index.get(node)
-    if position is None or node == OUTPUTS_NODE:
-        raise NodeNotFoundError(f"execution '{execution}' has no node {node[:100]!r}")
+    position = plan.index[node]
     waits = plan.policy(position).waits
     if answer.approved and waits is not None:
         check_payload(waits.schema, answer.data, "/data")

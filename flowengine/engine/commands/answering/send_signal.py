@@ -10,10 +10,21 @@ from typing import Final
 import msgspec
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.answering.addressing import (
+    NO_PICK,
+    Pick,
+    at_top,
+    names_within,
+    refuse_left,
+    step_in,
+    ways_to,
+)
 from flowengine.engine.commands.answering.payload_check import check_payload
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import (
     ExecutionNotFoundError,
+    FlowEngineError,
+    NodeNotFoundError,
     SignalNotFoundError,
     SignalsFullError,
     StoreUnavailableError,
@@ -30,18 +41,22 @@ from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import did_you_mean
 
 TRIES: Final = 50
+ONLY_WHAT_RUNS: Final = "only what runs takes signals"
 
 
-def send_signal(store: CommandStore, execution: str, name: str, payload: bytes) -> SignalledView:
-    """Send it. `payload` is JSON.
+def send_signal(
+    store: CommandStore, execution: str, name: str, payload: bytes, pick: Pick = NO_PICK
+) -> SignalledView:
+    """Send it, or to the child in which a node waits for it. `payload` is JSON.
 
     Raises ExecutionNotFoundError, SignalNotFoundError, PayloadInvalidError, WrongStateError (it does not
     run), SignalsFullError, StoreUnavailableError.
     """
+    execution = _holder(store, execution, name, pick)
     record, plan = store.read_execution(execution), store.plan(execution)
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
-    check_payload(_schema(plan, execution, name), payload)
+    check_payload(_schema(plan, name), payload)
     reading = Reading((), (execution,), signals=((execution, (name,)),))
     for _ in range(TRIES):
         unit = store.begin_deciding(reading)
@@ -55,15 +70,44 @@ def send_signal(store: CommandStore, execution: str, name: str, payload: bytes) 
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
 
-def _schema(plan: Plan, execution: str, name: str) -> str | None:
-    """The schema of what the signal carries; nodes that wait for the same signal have the same. Raises
-    SignalNotFoundError."""
-    for position in plan.signal_nodes:
-        waits = plan.policy(position).waits
-        if waits is not None and name in waits.names:
-            return waits.schema
-    meant = did_you_mean(nearest_name(name, plan.signal_names)) or "."
+def _holder(store: CommandStore, execution: str, name: str, pick: Pick) -> str:
+    """The execution whose nodes wait for it: this one before its groups, of these the first that runs.
+
+    Raises ExecutionNotFoundError, SignalNotFoundError, WrongStateError.
+    """
+    top = at_top(store, execution, pick)
+    if name in top.plan.signal_names and pick.says_nothing:
+        return execution
+    refused: FlowEngineError | None = None
+    for way in ways_to(top.plan, name):
+        holder = top
+        try:
+            for position in way:
+                holder = step_in(store, holder, position)
+            refuse_left(holder)
+        except (NodeNotFoundError, WrongStateError) as error:
+            refused = refused or error
+            continue
+        record = store.read_execution(holder.execution)
+        if record is not None and record.control.lets_decide:
+            return holder.execution
+        lineage = holder.plan.lineage
+        node = name if lineage is None else lineage.node
+        refused = refused or WrongStateError(f"node '{node}' has ended or is being stopped: {ONLY_WHAT_RUNS}")
+    if isinstance(refused, NodeNotFoundError):
+        raise SignalNotFoundError(str(refused)) from refused
+    if refused is not None:
+        raise refused
+    if name in top.plan.signal_names:
+        raise SignalNotFoundError(f"the signal '{name}' goes to the execution itself: leave 'item' out")
+    meant = did_you_mean(nearest_name(name, names_within(top.plan))) or "."
     raise SignalNotFoundError(f"no node of execution '{execution}' waits for a signal {name[:100]!r}{meant}")
+
+
+def _schema(plan: Plan, name: str) -> str | None:
+    """The schema of what the signal carries; nodes that wait for the same signal have the same."""
+    waiting = [waits for at in plan.signal_nodes if (waits := plan.policy(at).waits) is not None]
+    return next((waits.schema for waits in waiting if name in waits.names), None)
 
 
 def _changes(
@@ -74,7 +118,7 @@ def _changes(
         raise ExecutionNotFoundError.of(execution)
     if not control.lets_decide:
         state = "being stopped" if control.stop is not None else control.status
-        raise WrongStateError(f"execution '{execution}' is {state}; only what runs takes signals")
+        raise WrongStateError(f"execution '{execution}' is {state}; {ONLY_WHAT_RUNS}")
     kept = unit.signals[execution]
     if is_full(kept, payload):
         raise SignalsFullError(

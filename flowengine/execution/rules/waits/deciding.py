@@ -16,13 +16,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a person says. `data` is JSON. `run`, `attempt`: it is meant for these only."""
+    """What a person says. `data` is JSON. `run`, `attempt`: it is meant for these only. `item`, `iteration`:
+    which of several nodes is meant."""
 
     approved: bool
     comment: str | None = None
     data: bytes = b"null"
     run: int | None = None
     attempt: int | None = None
+    item: str | None = None
+    iteration: int | None = None
 
 
 def first_decision(record: NodeRecord) -> Decided | None:
