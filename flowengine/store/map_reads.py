@@ -236,10 +236,9 @@ def known_items(
                 found = decode_item(value)
                 ended[index] = EndedItem(False, found.answered, counted_bytes(len(found.result)))
     listed = _listed(state, execution, node)
-    sent = _sent(state, execution, node, listed)
-    tried = _answered_tries(
-        state, execution, node, [at for at in sent if at not in completed | failed.keys()]
-    )
+    over = completed | failed.keys()
+    open_ones = [index for index in _sent(state, execution, node, listed) if index not in over]
+    tried = _answered_tries(state, execution, node, open_ones)
     return KnownItems(total, indexes, completed, ended, {**listed, **tried})
 
 

@@ -196,6 +196,24 @@ MUTANTS: Final = (
         "",
     ),
     _items(
+        "results of a stopped map that begins anew count no more",
+        "execution/rules/starting",
+        "                freed += again.of_items.get(node.id, 0)\n",
+        "",
+    ),
+    _items(
+        "an item that is not named again before it has run keeps its number",
+        "execution/rules/maps/choosing",
+        "stays, len(out), freed, resting)",
+        "stays, len(out), freed)",
+    ),
+    _in(
+        "an item that was stopped between its tries is another call when it runs again",
+        "store/map_reads",
+        "{**listed, **tried}",
+        "listed",
+    ),
+    _items(
         "a worker runs what a rerun has listed",
         "store/map_reads",
         "    if record.chosen:\n",
