@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 
+from msgspec.structs import replace
+
 from flowengine.errors import WrongStateError
 from flowengine.plugin import Context, HandlerError
-from flowengine.workflow.limits.declared import Concurrency
-from flowengine.workflow.policy import ExecutionPolicy
+from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency
+from flowengine.workflow.policy import ExecutionPolicy, Policy
 from tests.fault.crash_scenes.reference import Reference
 from tests.support.checks.invariants import check_everything, check_moment
 from tests.support.checks.reference_model import Says
@@ -29,7 +31,8 @@ class Lined(Reference):
     def _script(self, context: Context) -> None:
         self._together = max(self._together, self.harness.client.zcard("fe:index:running"))
         stored = check_moment(self.harness.client)
-        flying = [record for each in stored for record in each.nodes.values() if record.status == "queued"]
+        records = [record for each in stored for record in each.nodes.values()]
+        flying = [record for record in records if record.status == "queued" and record.turn is not None]
         self._nodes_together = max(self._nodes_together, len(flying))
         if context.node_id == "a" and context.execution_id == self._first and context.run == 1:
             raise HandlerError("boom", "failed on purpose")
@@ -39,7 +42,10 @@ class Lined(Reference):
         harness = self.harness
         overall = ExecutionPolicy(timeout_ms=60_000, concurrency=Concurrency(1))
         says = dict.fromkeys(("a", "b"), Says(limit=1, key="k"))
-        plan = plan_of({"a": (), "b": ()}, overall=overall, says=says)
+        plan = plan_of({"a": (), "b": (), "c": ("a",)}, overall=overall, says=says)
+        # A task makes the key of `c`, which comes to the same.
+        made = Policy(concurrency=NodeConcurrency(1, "{{ 'k' }}"), late_keys=True)
+        plan = replace(plan, policies={**plan.policies, 2: made})
         found = [self._api(lambda: harness.create(plan)) for _ in range(2)]
         self._first, cancelled = found
         for each in found:

@@ -197,6 +197,9 @@ def test_one_that_ends_before_its_key_is_made_joins_no_line(harness: Harness) ->
     harness.run_tasks("b")
     harness.cancel(cancelled)
     harness.overrule(skipped, "b", Skip())
+    for callback in harness.callbacks():
+        harness.deliver(harness.orchestrators[0], callback)
+    assert harness.statuses(cancelled)["b"] == "cancelled"
     harness.drain()
     assert harness.statuses(cancelled)["b"] == "cancelled"
     assert harness.statuses(skipped)["b"] == "skipped"
