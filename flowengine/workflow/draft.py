@@ -266,7 +266,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if waits is None and runs is None:
         timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
-    policy = _placed(policy, node_id, reading)
+    policy = _placed(policy, node_id, reading, mapped=node.get(MAP) is not None)
     if waits is not None and policy.repeat is not None:
         refuse_with_wait(pointer, report)
     called = read_callback(node, pointer, report, reading.schemas, reading.public_url)
@@ -291,10 +291,12 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 
 
-def _placed(policy: PolicyFields, node_id: str | None, reading: _NodeReading) -> PolicyFields:
-    """The same, where the limits without a key of a node in groups say where it stands: other workflows may
-    have a group of the same name."""
-    if not reading.depth:
+def _placed(
+    policy: PolicyFields, node_id: str | None, reading: _NodeReading, *, mapped: bool
+) -> PolicyFields:
+    """The same, where the limits without a key of a node in groups, or of a map, say where it stands: it runs
+    in a child, and other workflows may have one of the same name."""
+    if not reading.depth and not mapped:
         return policy
     workflow, *around = reading.owner.split("\t")
     place = f"{workflow}\t{'/'.join([*around, node_id or ''])}"
@@ -313,7 +315,8 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
     dependencies = read_dependencies(node, pointer, report)
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
-    policy = _placed(read_policy(node, pointer, report, NO_POLICY), node_id, reading)
+    policy = read_policy(node, pointer, report, NO_POLICY)
+    policy = _placed(policy, node_id, reading, mapped=node.get(MAP) is not None)
     inside = reading.inside(pointer, node_id)
 
     def read_nodes(listed: Sequence[JsonValue], outputs: JsonObject | None) -> tuple[DraftNode, ...]:

@@ -245,3 +245,12 @@ def test_an_end_takes_no_limit(field: str) -> None:
     said: JsonObject = {"limit": 1, "per_seconds": 1} if field == "rate_limit" else {"limit": 1}
     end: JsonObject = {"id": "a", "handler": "end", "config": {}, field: said}
     assert only(checked(workflow(end))).code == "not_with_end"
+
+
+def test_the_items_of_a_map_without_a_key_stand_under_their_workflow() -> None:
+    """They run in children, and other workflows may have a map of the same name."""
+    limited = node("a", map={"items": [1]}, concurrency={"limit": 1})
+    group: JsonObject = {"id": "g", "map": {"items": [1]}, "nodes": [node("b")], "concurrency": {"limit": 1}}
+    plan = right(checked(workflow(limited, group, name="one")))
+    inner = [plan.group_at((position,)).policy(0).concurrency for position in (0, 1)]
+    assert inner == [NodeConcurrency(1, None, "one\ta"), NodeConcurrency(1, None, "one\tg")]
