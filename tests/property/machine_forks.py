@@ -46,8 +46,8 @@ class ForkRules(RerunRules):
     @rule(
         data=st.data(),
         mode=st.sampled_from(["failed", "from", "from", "all"]),
-        at_once=st.booleans(),
-        crash=crashes(20),
+        at_once=st.sampled_from([True, True, True, False]),
+        crash=crashes(60),
     )
     def fork(self, data: st.DataObject, mode: RerunMode, at_once: bool, crash: Crash) -> None:
         """A new execution is made of this one, whatever it is about; the API may be struck, and was heard or
@@ -80,6 +80,8 @@ class ForkRules(RerunRules):
         self.copying = Copying(Life(made, model), self.life, self.model.run)
         while at_once and self.copying is not None:
             self.copy_some(data, self.copies()[0], None)
+        if at_once and self.lives[-1].execution == made and data.draw(st.booleans()):
+            self.life = self.lives[-1]
 
     @precondition(lambda self: self.copying is not None)
     @rule(data=st.data(), crash=crashes(20))
