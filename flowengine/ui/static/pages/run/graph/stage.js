@@ -7,16 +7,14 @@ import { listen } from "./gestures.js";
 import { Lines } from "./lines.js";
 import { walk } from "./picture.js";
 import { element } from "./shapes.js";
-import { centred, fit, grown, held, holds, levelOf, meet, opening, seen, zoomed } from "./view.js";
+import { Sight } from "./sight.js";
+import { grown, holds, levelOf, meet } from "./view.js";
+import { wordsAround } from "./words_around.js";
 
-/**
- * @typedef {import("./view.js").View} View
- * @typedef {import("./picture.js").Card} Card
- */
+/** @typedef {import("./picture.js").Card} Card */
 
 /** So much more than what is seen is drawn, on each side, for what comes next. */
 const AROUND = 0.35;
-const MOVE_MS = 160;
 
 export class Stage {
   /**
@@ -24,17 +22,16 @@ export class Stage {
    * @param {import("./picture.js").Picture} picture
    * @param {import("../run_store.js").RunStore} store
    * @param {{openStack: (card: Card) => void, openGroup: (card: Card) => void, onView: () => void, onChange: () => void, name: string}} around
-   * @param {View | null} view from before
+   * @param {import("./view.js").View | null} view from before
    */
   constructor(box, picture, store, around, view) {
     this.box = box;
     this.picture = picture;
     this.store = store;
     this.around = around;
-    this.touched = view !== null;
     this.follows = false;
     this.few = false;
-    this.size = { width: box.clientWidth, height: box.clientHeight };
+    const size = { width: box.clientWidth, height: box.clientHeight };
     /** @type {Map<string, GraphCard>} */
     this.cards = new Map();
     this.catchingUp = new CatchingUp((card) => this.#levelOf(card), () => this.#drawLines());
@@ -43,13 +40,12 @@ export class Stage {
     }
     this.lines = new Lines(picture, this.cards);
     this.svg = element("svg", { class: "graph", role: "group", "aria-label": around.name });
-    this.svg.append(this.lines.g, ...this.#words(), ...[...this.cards.values()].map((card) => card.g));
+    this.svg.append(this.lines.g, wordsAround(picture), ...[...this.cards.values()].map((card) => card.g));
     box.prepend(this.svg);
-    /** @type {View} */
-    this.view = view ?? opening(picture, this.size, this.#first());
+    this.sight = new Sight(picture, size, view, () => this.#first(), () => this.#apply());
     this.current = this.cards.get((this.picture.byId.get(selected.peek()) ?? this.#first() ?? picture.cards[0])?.id ?? "");
     this.current?.g.setAttribute("tabindex", "0");
-    this.#apply();
+    this.sight.show();
     this.catchingUp.draw();
     const stops = [
       listen(box, { pan: (x, y) => this.pan(x, y), zoom: (by, x, y) => this.zoom(by, x, y), press: (event) => this.#press(event) }),
@@ -65,25 +61,33 @@ export class Stage {
       sized.disconnect();
       for (const each of stops) each();
       for (const card of this.cards.values()) card.stop();
-      cancelAnimationFrame(this.moving ?? 0);
+      this.sight.stop();
       this.catchingUp.stop();
       this.svg.remove();
     };
   }
 
+  get view() {
+    return this.sight.view;
+  }
+
+  get size() {
+    return this.sight.size;
+  }
+
   /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
-    this.#go({ ...this.view, x: this.view.x + dx, y: this.view.y + dy });
+    this.sight.pan(dx, dy);
     this.follow(false);
   }
 
   /** @param {number} factor @param {number} [x] @param {number} [y] */
   zoom(factor, x = this.size.width / 2, y = this.size.height / 2) {
-    this.#go(zoomed(this.view, factor, x, y, Math.min(0.05, fit(this.picture, this.size).scale / 1.5)));
+    this.sight.zoom(factor, x, y);
   }
 
   fit() {
-    this.#glide(fit(this.picture, this.size));
+    this.sight.fit();
   }
 
   /** @param {boolean} is Keep what runs in sight. */
@@ -96,9 +100,7 @@ export class Stage {
   /** @param {string} id Bring a node into sight. */
   reveal(id) {
     const card = this.picture.byId.get(id);
-    if (!card || holds(seen(this.view, this.size), card)) return;
-    const readable = this.view.scale < 0.35 ? { ...this.view, scale: 0.8 } : this.view;
-    this.#glide(held(centred(readable, this.size, card), this.picture, this.size));
+    if (card) this.sight.reveal(card);
   }
 
   /** @param {string} id Put the focus on a node's card. */
@@ -113,62 +115,12 @@ export class Stage {
     return this.picture.byId.get(selected.peek()) ?? of("failed") ?? of("running") ?? of("waiting") ?? null;
   }
 
-  /** The words around cards: their conditions, the names of the lanes. */
-  #words() {
-    const words = element("g", { "aria-hidden": "true", class: "words" });
-    for (const { condition } of this.picture.cards) {
-      if (!condition) continue;
-      const text = element("text", { class: "condition", x: condition.x, y: condition.y });
-      text.textContent = condition.text;
-      words.append(text);
-    }
-    for (const lane of this.picture.lanes) {
-      const name = element("text", { class: "lane-name", x: lane.x, y: lane.y });
-      name.textContent = lane.stage;
-      words.append(element("path", { class: "lane", d: `M-12 ${lane.line}H${this.picture.width + 12}` }), name);
-    }
-    return [words];
-  }
-
-  /** @param {View} view */
-  #go(view) {
-    cancelAnimationFrame(this.moving ?? 0);
-    this.touched = true;
-    this.view = held(view, this.picture, this.size);
-    this.#applySoon();
-  }
-
-  /** @param {View} to */
-  #glide(to) {
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden) return this.#go(to);
-    cancelAnimationFrame(this.moving ?? 0);
-    const from = this.view;
-    const began = performance.now();
-    this.touched = true;
-    const step = (/** @type {number} */ time) => {
-      const done = Math.max(0, Math.min(1, (time - began) / MOVE_MS));
-      const eased = done * (2 - done);
-      const between = (/** @type {number} */ a, /** @type {number} */ b) => a + (b - a) * eased;
-      this.view = { x: between(from.x, to.x), y: between(from.y, to.y), scale: between(from.scale, to.scale) };
-      this.#apply();
-      if (done < 1) this.moving = requestAnimationFrame(step);
-    };
-    this.moving = requestAnimationFrame(step);
-  }
-
-  #applySoon() {
-    if (this.applying) return;
-    this.applying = requestAnimationFrame(() => this.#apply());
-  }
-
   #apply() {
-    cancelAnimationFrame(this.applying ?? 0);
-    this.applying = 0;
     this.catchingUp.moved();
     const { x, y, scale } = this.view;
     this.svg.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
     const level = levelOf(scale);
-    const within = this.window && holds(this.window, seen(this.view, this.size));
+    const within = this.window && holds(this.window, this.sight.seen);
     const few = scale < 0.15;
     if (!within || level !== this.level || few !== this.few) this.#draw();
     else if (level === "far") this.lines.rescale(scale);
@@ -179,9 +131,9 @@ export class Stage {
   /** Draw what is seen, and some around it: the edges now, the cards a few a frame, from the middle on. */
   #draw() {
     this.level = levelOf(this.view.scale);
-    this.window = grown(seen(this.view, this.size), AROUND);
+    this.window = grown(this.sight.seen, AROUND);
     this.svg.setAttribute("class", `graph ${this.level}`);
-    this.catchingUp.look(this.cards.values(), seen(this.view, this.size));
+    this.catchingUp.look(this.cards.values(), this.sight.seen);
     this.catchingUp.draw((card) => card.selected || card === this.current);
     this.#drawLines();
   }
@@ -190,13 +142,13 @@ export class Stage {
   #levelOf(card) {
     const level = /** @type {import("./view.js").Level} */ (this.level);
     if (level === "far") return card.selected || card === this.current ? level : "";
-    return meet(card.box, this.window ?? seen(this.view, this.size)) ? level : "";
+    return meet(card.box, this.window ?? this.sight.seen) ? level : "";
   }
 
   #drawLines() {
     const chosen = new Set([...this.cards.values()].filter((card) => card.selected).map((card) => card.box.id));
     // Where a card is missing its block stands in for it.
-    this.lines.draw(this.level ?? "near", this.view.scale, this.window ?? seen(this.view, this.size), chosen, this.catchingUp.isMissing());
+    this.lines.draw(this.level ?? "near", this.view.scale, this.window ?? this.sight.seen, chosen, this.catchingUp.isMissing());
   }
 
   /** Some cards look otherwise: the edges and the blocks follow, once a frame. */
@@ -211,19 +163,13 @@ export class Stage {
   }
 
   #keepUp() {
-    const running = [...this.cards.values()].filter((card) => card.said.look === "running").map((card) => card.box);
-    const sight = seen(this.view, this.size);
-    if (running.length && !running.some((card) => holds(sight, card))) {
-      this.#glide(held(centred(this.view, this.size, running[0]), this.picture, this.size));
-    }
+    this.sight.keepUp([...this.cards.values()].filter((card) => card.said.look === "running").map((card) => card.box));
   }
 
   #resize() {
     const size = { width: this.box.clientWidth, height: this.box.clientHeight };
     if (size.width === this.size.width && size.height === this.size.height) return;
-    this.size = size;
-    if (!this.touched) this.view = opening(this.picture, size, this.#first());
-    this.#apply();
+    this.sight.resize(size);
     untracked(() => { if (selected.value) this.reveal(selected.value); });
   }
 
