@@ -78,10 +78,15 @@ class ForkRules(RerunRules):
         made = msgspec.json.decode(waiting[0].payload, type=CopyResults).execution
         model = self.model_of_fork(nodes if mode == "all" else named, skipped, retries=mode == "failed")
         self.copying = Copying(Life(made, model), self.life, self.model.run)
-        while at_once and self.copying is not None:
-            self.copy_some(data, self.copies()[0], None)
+        if at_once:
+            self.copy_all(data)
         if at_once and self.lives[-1].execution == made and data.draw(st.booleans()):
             self.life = self.lives[-1]
+
+    def copy_all(self, data: st.DataObject) -> None:
+        """To the end, with nothing between."""
+        while self.copying is not None:
+            self.copy_some(data, self.copies()[0], None)
 
     @precondition(lambda self: self.copying is not None)
     @rule(data=st.data(), crash=crashes(20))
