@@ -45,7 +45,31 @@ def group_for_each() -> Plan:
     return plan_from(nodes=[each, {"id": "z", "handler": "sum", "config": last, "dependencies": ["each"]}])
 
 
-class GroupMapped(Reference):
+class Nested(Reference):
+    """An execution with children, of which nothing is left when it is deleted."""
+
+    def _has_failed(self, execution: str, code: str) -> None:
+        """By its first node, and so by the one that reads it."""
+        view = self._api(lambda: self.harness.api.executions.status(execution))
+        codes = [node.error and node.error.code for node in view.nodes]
+        assert codes == [code, "upstream_failed"], (view, self.harness.errors)
+        check_everything(self.harness.client)
+
+    def _delete(self, execution: str, kept: int) -> None:
+        """With its children, so many executions in all."""
+        assert len(check_everything(self.harness.client)) == kept
+        with contextlib.suppress(ExecutionNotFoundError):
+            self._api(lambda: self.harness.delete(execution))
+        self._to_the_end()
+        left = list(self.harness.client.scan_iter("fe:x:*"))
+        assert left == [], left
+
+    def _to_the_end(self) -> None:
+        super()._to_the_end()
+        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+
+
+class GroupMapped(Nested):
     """Two runs of a map of a group, under two orchestrators, and its deletion. In the first run the child of
     one item fails, so that the other one may not be begun."""
 
@@ -68,10 +92,7 @@ class GroupMapped(Reference):
         execution = self._api(lambda: self._create(self.plan))
         self._trigger(execution)
         self._to_the_end()
-        view = self._api(lambda: harness.api.executions.status(execution))
-        found_errors = [node.error and node.error.code for node in view.nodes]
-        assert found_errors == ["map_failed", "upstream_failed"], (view, harness.errors)
-        check_everything(harness.client)
+        self._has_failed(execution, "map_failed")
         self._trigger(execution)
         self._to_the_end()
         again = self._api(lambda: harness.api.executions.status(execution))
@@ -79,19 +100,10 @@ class GroupMapped(Reference):
         found = self._api(lambda: harness.api.executions.results(execution)).results
         assert msgspec.json.decode(found["each"])["result"] == [{"two": 3}, {"two": 4}]
         assert msgspec.json.decode(found["z"]) == {"result": 8}
-        assert len(check_everything(harness.client)) == len(("root", "first", "second"))
-        with contextlib.suppress(ExecutionNotFoundError):
-            self._api(lambda: harness.delete(execution))
-        self._to_the_end()
-        left = list(harness.client.scan_iter("fe:x:*"))
-        assert left == [], left
-
-    def _to_the_end(self) -> None:
-        super()._to_the_end()
-        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+        self._delete(execution, len(("root", "first", "second")))
 
 
-class ItemsApart(Reference):
+class ItemsApart(Nested):
     """Two runs of a map of approvals, one asked after the other, and its deletion. In the first run one is
     rejected, so that the other is never asked."""
 
@@ -106,9 +118,7 @@ class ItemsApart(Reference):
         self._trigger(execution)
         self._answer(execution, 0, approved=False)
         self._to_the_end()
-        view = self._api(lambda: harness.api.executions.status(execution))
-        assert [node.error and node.error.code for node in view.nodes] == ["map_failed", "upstream_failed"]
-        check_everything(harness.client)
+        self._has_failed(execution, "map_failed")
         self._trigger(execution)
         for index in (0, 1):
             self._answer(execution, index, approved=True)
@@ -116,12 +126,7 @@ class ItemsApart(Reference):
         found = self._api(lambda: harness.api.executions.results(execution)).results
         result = msgspec.json.decode(found["each"])["result"]
         assert [each["approved"] for each in result] == [True] * 2
-        assert len(check_everything(harness.client)) == len(("root", "first", "second"))
-        with contextlib.suppress(ExecutionNotFoundError):
-            self._api(lambda: harness.delete(execution))
-        self._to_the_end()
-        left = list(harness.client.scan_iter("fe:x:*"))
-        assert left == [], left
+        self._delete(execution, len(("root", "first", "second")))
 
     def _answer(self, execution: str, index: int, *, approved: bool) -> None:
         """A person who asks again may learn that it was heard."""
@@ -140,7 +145,7 @@ class ItemsApart(Reference):
                 harness.deliver(process, entry)
 
 
-class Grouped(Reference):
+class Grouped(Nested):
     """Two runs of it, and its deletion."""
 
     def __init__(self, url: str, gate: Gate) -> None:
@@ -168,16 +173,7 @@ class Grouped(Reference):
         self._to_the_end()
         found = self._api(lambda: harness.api.executions.results(execution)).results
         assert msgspec.json.decode(found["z"]) == {"result": 5}
-        assert len(check_everything(harness.client)) == len(("root", "outer", "inner"))
-        with contextlib.suppress(ExecutionNotFoundError):
-            self._api(lambda: harness.delete(execution))
-        self._to_the_end()
-        left = list(harness.client.scan_iter("fe:x:*"))
-        assert left == [], left
-
-    def _to_the_end(self) -> None:
-        super()._to_the_end()
-        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+        self._delete(execution, len(("root", "outer", "inner")))
 
 
 def group_again_and_again() -> Plan:
@@ -190,7 +186,7 @@ def group_again_and_again() -> Plan:
     return plan_from(nodes=[loop, {"id": "z", "handler": "sum", "config": last, "dependencies": ["loop"]}])
 
 
-class GroupRepeated(Reference):
+class GroupRepeated(Nested):
     """Two runs of a group that repeats, under two orchestrators, and its deletion. In the first run its
     second iteration fails."""
 
@@ -213,23 +209,11 @@ class GroupRepeated(Reference):
         execution = self._api(lambda: self._create(self.plan))
         self._trigger(execution)
         self._to_the_end()
-        view = self._api(lambda: harness.api.executions.status(execution))
-        found_errors = [node.error and node.error.code for node in view.nodes]
-        assert found_errors == ["group_failed", "upstream_failed"], (view, harness.errors)
-        check_everything(harness.client)
+        self._has_failed(execution, "group_failed")
         self._trigger(execution)
         self._to_the_end()
         found = self._api(lambda: harness.api.executions.results(execution)).results
         # one = 1 + 1 = 2, two = 3; then one = 1 + 3 + 2 = 6, two = 7
         assert msgspec.json.decode(found["loop"]) == {"result": [{"two": 3}, {"two": 7}], "iterations": 2}
         assert msgspec.json.decode(found["z"]) == {"result": 11}
-        assert len(check_everything(harness.client)) == len(("root", "first", "second"))
-        with contextlib.suppress(ExecutionNotFoundError):
-            self._api(lambda: harness.delete(execution))
-        self._to_the_end()
-        left = list(harness.client.scan_iter("fe:x:*"))
-        assert left == [], left
-
-    def _to_the_end(self) -> None:
-        super()._to_the_end()
-        assert not self.harness.client.exists("fe:nested"), "a child did not end without the sweep"
+        self._delete(execution, len(("root", "first", "second")))
