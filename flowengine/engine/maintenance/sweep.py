@@ -30,7 +30,7 @@ from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, is_open_map
 from flowengine.execution.rules.children.opening import tend_open, tend_parent
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, lines_of_task
 from flowengine.execution.rules.maps.children import standing
 from flowengine.execution.rules.readiness import (
     Records,
@@ -307,13 +307,16 @@ class Sweep:
         asked: dict[tuple[str, bool, bool], tuple[str, ...]] = {}
         found = {}
         for name, node in nodes.items():
-            position = plan.index[name]
-            kind = (queue_of(node), position in plan.waiting, position in plan.crowd)
-            if kind not in asked:
-                queue, waits, crowd = kind
-                priority = plan.overall.priority
-                asked[kind] = self._store.streams_of(queue, waits=waits, crowd=crowd, priority=priority)
-            found[name] = asked[kind]
+            position, queue = plan.index[name], queue_of(node)
+            streams: list[str] = []
+            for waits in lines_of_task(plan, position):
+                kind = (queue, waits, position in plan.crowd)
+                if kind not in asked:
+                    asked[kind] = self._store.streams_of(
+                        queue, waits=waits, crowd=kind[2], priority=plan.overall.priority
+                    )
+                streams += asked[kind]
+            found[name] = tuple(dict.fromkeys(streams))
         return found
 
     def _check_children(self, run: Run, opened: Mapping[str, NodeRecord]) -> None:

@@ -187,12 +187,24 @@ def _send_task(
             message = _task(plan, node.id, task, policy, queued, run)
             if policy.calls is not None and queued.child is not None and message.keys is None:
                 message = replace(message, handler=GROUP, config=NO_CONFIG, opens=True)
-            waits, crowd = position in plan.waiting and policy.map is None, position in plan.crowd
+            # What renders items or keys needs a thread, whatever the node's own handler needs.
+            waits = position in plan.waiting and policy.map is None and message.keys is None
+            crowd = position in plan.crowd
             priority = plan.overall.priority
             sent = Dispatch(queued, message, task.queue, waits, crowd=crowd, priority=priority)
             return (sent, Happened(event))
         case _ as never:
             assert_never(never)
+
+
+def lines_of_task(plan: Plan, position: int) -> tuple[bool, ...]:
+    """Whether the task of a node goes to the line of those that need no thread: both, where some of its tasks
+    do."""
+    policy = plan.policy(position)
+    if position not in plan.waiting:
+        return (False,)
+    renders = policy.map is not None or policy.keys_to_make(None) is not None
+    return (False, True) if renders else (True,)
 
 
 def task_of(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:

@@ -105,6 +105,18 @@ MUTANTS: Final = (
         "MadeKeys(made.turn, made.pace)",
     ),
     _of_late_keys(
+        "the time of tries and iterations begins with the first call, not with the key",
+        "execution/rules/limits/node_turns",
+        "    if ended.tried <= 1:\n",
+        "    if False:\n",
+    ),
+    _of_late_keys(
+        "a key is made on a thread, whatever its node's handler needs",
+        "execution/rules/dispatching",
+        "policy.map is None and message.keys is None",
+        "policy.map is None",
+    ),
+    _of_late_keys(
         "one whose key is made in a pause joins no line",
         "execution/rules/finishing",
         "        at_once=grounds.dispatches,\n",

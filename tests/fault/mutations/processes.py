@@ -105,8 +105,8 @@ MUTANTS: Final = (
     Mutant(
         "one of many steps back, each time that it is sent",
         "flowengine/execution/rules/dispatching.py",
-        "policy.map is None, position in plan.crowd",
-        "policy.map is None, False",
+        "            crowd = position in plan.crowd\n",
+        "            crowd = False\n",
         tests=CROWDS,
     ),
     Mutant(

@@ -9,10 +9,11 @@ from flowengine.execution.messages import RunNode
 from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.plugin import Context
-from flowengine.queues import GROUP
+from flowengine.queues import GROUP, WORKER_QUEUE, async_line
 from flowengine.workflow.limits.declared import NodeConcurrency, RateLimit
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy, Retry
+from flowengine.workflow.priority import Priority
 from flowengine.workflow.repeating.repeat import Repeat
 from tests.integration.limits.test_node_turns import finish, move
 from tests.support.checks.invariants import check, check_everything
@@ -234,3 +235,44 @@ def test_one_that_repeats_has_one_key_for_all_iterations(harness: Harness) -> No
     view = {node.id: node for node in harness.api.executions.status(execution).nodes}["b"]
     assert (view.status, view.iteration, view.attempt) == ("completed", 2, 2)
     assert record_of(harness, execution).dispatch == 3
+
+
+@pytest.mark.proves("turn-late-key")
+def test_the_time_of_tries_and_iterations_begins_with_the_first_call(harness: Harness) -> None:
+    """And not with the task that makes the key: the turn may come long after that."""
+    plan = late(retry=Retry(max_attempts=2), repeat=Repeat("{{ iteration >= 1 }}", delay_s=0))
+    _, second = made(harness, plan, count=2)
+    record = record_of(harness, second)
+    assert record.repeated
+    assert (record.status, record.since, record.repeated.since) == ("waiting", 0, 0)
+    finish(harness, "b")
+    record = record_of(harness, second)
+    assert record.repeated
+    assert record.status == "queued"
+    assert record.since == record.repeated.since == record.queued_at
+
+
+@pytest.mark.proves("turn-late-key")
+def test_a_key_is_made_on_a_thread_also_for_a_handler_that_needs_none(harness: Harness) -> None:
+    """It goes to the queue itself; the call goes to the line beside it."""
+    plan = msgspec.structs.replace(late(), waiting=frozenset({1}))
+    execution = begin(harness, plan)
+    assert harness.task_of("b").queue == WORKER_QUEUE
+    harness.run_tasks("b")
+    assert harness.deliver(harness.orchestrators[0], harness.callback_of("b"))
+    move(harness)
+    assert harness.task_of("b").queue == async_line(WORKER_QUEUE)
+    harness.drain()
+    assert harness.statuses(execution)["b"] == "completed"
+
+
+@pytest.mark.proves("turn-late-key")
+@pytest.mark.parametrize("priority", ["low", "normal", "high"])
+def test_the_sweep_finds_the_task_that_makes_a_key(harness: Harness, priority: Priority) -> None:
+    """In the line of its priority beside the queue itself, though its handler needs no thread."""
+    plan = msgspec.structs.replace(late(), waiting=frozenset({1})).prioritised(priority)
+    execution = begin(harness, plan)
+    sweep = harness.orchestrators[0].sweep
+    assert [sweep.run() for _ in range(3)] == [0, 0, 0]
+    harness.drain()
+    assert [node.attempt for node in harness.api.executions.status(execution).nodes] == [1, 1, 1]

@@ -65,13 +65,20 @@ def line_up_with(
     plan: Plan, position: int, ended: NodeRecord, made: KeysMade, run: Run, now: int, *, at_once: bool
 ) -> tuple[Change, ...]:
     """Let a node join the line of its key whose task has made that. `ended`: its record, with the times of
-    the task. Not `at_once`: when its execution goes on."""
+    the task. Not `at_once`: when its execution goes on.
+
+    The time that its tries and iterations may take together begins with its first call, after its turn has
+    come.
+    """
     waiting = replace(
         ended,
         status=after(ended.status, "line_up"),
         error=None,
         keys=MadeKeys(made.turn, made.pace, ended.dispatch),
     )
+    if ended.tried <= 1:
+        repeated = None if ended.repeated is None else replace(ended.repeated, since=0)
+        waiting = replace(waiting, since=0, repeated=repeated)
     if at_once:
         return line_up(plan, position, waiting, run, now, ended.unseen)
     name, aside = plan.nodes[position].id, replace(waiting, until=now)
