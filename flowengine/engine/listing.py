@@ -49,7 +49,7 @@ def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> L
     found, reached = _look(store, wanted, limit, cursor)
     shown = found[:limit]
     following = shown[-1][0] if len(found) > limit else reached
-    return ListView(items=tuple(_summaries(store, shown)), next_cursor=following)
+    return ListView(items=tuple(_summaries(store, shown, wanted.definitions)), next_cursor=following)
 
 
 def _look(store: ListingStore, wanted: Wanted, limit: int, cursor: str) -> tuple[list[Found], str | None]:
@@ -73,7 +73,7 @@ def _look(store: ListingStore, wanted: Wanted, limit: int, cursor: str) -> tuple
     return found, last
 
 
-def _summaries(store: ListingStore, shown: Sequence[Found]) -> list[SummaryView]:
+def _summaries(store: ListingStore, shown: Sequence[Found], patterns: Sequence[str]) -> list[SummaryView]:
     if not shown:
         return []
     numbers = store.numbers([execution for execution, _ in shown])
@@ -98,6 +98,7 @@ def _summaries(store: ListingStore, shown: Sequence[Found]) -> list[SummaryView]
             record_of(execution, blamed.get(execution)),
             wait := next_ones[execution],
             record_of(execution, None if wait is None else wait.node),
+            patterns,
         )
         for (execution, record), counted in zip(shown, numbers, strict=True)
     ]

@@ -15,7 +15,7 @@ from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
-from flowengine.execution.requests.listing import trigger_of
+from flowengine.execution.requests.listing import seen_trigger, trigger_of
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
@@ -106,8 +106,8 @@ def _trigger(
     if view is None or record.followed is None:
         return msgspec.UNSET if view is None else view
     if not covers(patterns, record.followed.workflow):
-        # The document names what it follows; what that was given and gives is not for this key.
-        return replace(view, execution_id=msgspec.UNSET) if view.kind == "after" else view
+        # What that has given is not for this key either.
+        return seen_trigger(view, record, patterns)
     found = store.outputs_before(execution)
     return replace(view, outputs=None if found is None else _decode_outputs(found))
 

@@ -109,15 +109,17 @@ def summary(
     to_blame: NodeRecord,
     wait: Wait | None = None,
     waiting: NodeRecord = UNTOUCHED,
+    patterns: Sequence[str] = (),
 ) -> SummaryView:
     """What a list shows of an execution. `to_blame`: the record of that node. `wait`: the node that goes on
-    first; `waiting`: its record."""
+    first; `waiting`: its record. `patterns`: those of the key of who asks."""
+    trigger = trigger_of(execution, record)
     return SummaryView(
         execution_id=execution,
         name=record.name,
         version=record.version,
         status=record.status,
-        trigger=trigger_of(execution, record),
+        trigger=None if trigger is None else seen_trigger(trigger, record, patterns),
         waiting_for=_waiting_for(record, wait, waiting),
         run=record.run,
         counts=_counts(record, numbers),
@@ -149,6 +151,14 @@ def trigger_of(execution: str, record: ExecutionRecord, parent: str | None = Non
     if is_child(execution):
         return TriggerView(kind="parent", execution_id=parent or msgspec.UNSET)
     return TriggerView(kind="api")
+
+
+def seen_trigger(view: TriggerView, record: ExecutionRecord, patterns: Sequence[str]) -> TriggerView:
+    """The same, as the holder of a key for these definitions sees it. The document names what it follows;
+    which execution that was is not for a key that is for others."""
+    if view.kind != "after" or record.followed is None or covers(patterns, record.followed.workflow):
+        return view
+    return replace(view, execution_id=msgspec.UNSET)
 
 
 def may_wait(record: ExecutionRecord) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.requests.listing import Wanted as Listed
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import TriggerView
 from flowengine.jsonvalue import JsonValue
@@ -130,6 +132,10 @@ def test_a_key_for_some_definitions_sees_no_others_around_an_end(rig: ChainRig) 
     assert found.execution_id is not None
     shown = status(found.execution_id, ("load",)).trigger
     assert shown == TriggerView(kind="after", workflow="extract", status="completed")
+    listed = rig.harness.api.executions.list(Listed(definitions=("load",)), limit=5).items
+    assert [one.trigger for one in listed] == [shown]
+    (whole,) = rig.harness.api.executions.list(Listed(name="load"), limit=5).items
+    assert whole.trigger == replace(shown, execution_id=first)
 
 
 def test_a_definition_tells_which_follow_it(rig: ChainRig) -> None:
