@@ -305,7 +305,8 @@ class Keys:
         return [self.deliveries(execution)]
 
     def signals(self, execution: str) -> str:
-        """Hash: the signals that no node has taken. Only executions whose nodes wait for some have it."""
+        """Hash: the signals that no node has taken. Executions have it whose nodes wait for some, or nodes
+        in their groups do."""
         return f"{self._executions}{execution}:signals"
 
     def own(self, execution: str) -> list[str]:

@@ -172,6 +172,22 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return tuple(dict.fromkeys([name for waits in waiting for name in waits.names]))
 
     @Derived
+    def signals_of_groups(self) -> dict[int, tuple[str, ...]]:
+        """The names of the signals that nodes in its groups wait for, by the group. Those in items of maps
+        are sent to the item."""
+        groups = [
+            at for at, said in sorted(self.policies.items()) if said.group is not None and said.map is None
+        ]
+        found = {at: self.group_at((at,)).signals_kept for at in groups}
+        return {at: names for at, names in found.items() if names}
+
+    @Derived
+    def signals_kept(self) -> tuple[str, ...]:
+        """The names of the signals that its executions keep: for their own nodes, and for those in groups."""
+        of_groups = [name for names in self.signals_of_groups.values() for name in names]
+        return tuple(dict.fromkeys([*self.signal_names, *of_groups]))
+
+    @Derived
     def calls_back(self) -> bool:
         """Whether some of its own nodes wait for callbacks."""
         waiting = [policy.waits for policy in self.policies.values()]

@@ -42,7 +42,7 @@ from tests.fault.crash_scenes.report import (
     told,
 )
 from tests.fault.crash_scenes.steering import Deleted, Rerun, Steered, Stopped
-from tests.fault.crash_scenes.waits import Waited
+from tests.fault.crash_scenes.waits import GroupSignalled, Waited
 from tests.support.faults import WAYS, Gate, Way
 from tests.support.rigs.harness import silence
 from tests.support.servers.valkey import Valkey
@@ -75,6 +75,7 @@ Scene: TypeAlias = Literal[
     "group_mapped",
     "group_repeated",
     "items_apart",
+    "group_signalled",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -123,6 +124,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Delivered(url, gate)
         case "waited":
             passing = Waited(url, gate)
+        case "group_signalled":
+            passing = GroupSignalled(url, gate)
         case "lined":
             passing = Lined(url, gate)
         case "applied":

@@ -46,7 +46,7 @@ def keeping(names: keys.Keys, child: str, lifetimes: Lifetimes, ended_at: int | 
     if plan is not None:
         nodes += [names.collected(child, node) for node in plan.collecting]
         nodes += [name for at in plan.maps for name in names.of_map(child, plan.nodes[at].id)]
-        nodes += [names.signals(child)] if plan.signal_nodes else []
+        nodes += [names.signals(child)] if plan.signals_kept else []
     others = [*names.own(child), *names.said(child), names.live(child), names.runs(child), *nodes]
     if ended_at is None:
         return [("PERSIST", name) for name in (*names.with_control(child), *others)]

@@ -661,8 +661,8 @@ class ChangeEncoder:
         return [*found, self._keys.counts(execution)]
 
     def _signals(self, execution: str, plan: Plan | None) -> list[str]:
-        """The key of its signals, if its nodes wait for some."""
-        return [self._keys.signals(execution)] if plan is not None and plan.signal_nodes else []
+        """The key of its signals, if its nodes wait for some, or nodes in its groups do."""
+        return [self._keys.signals(execution)] if plan is not None and plan.signals_kept else []
 
     def _finish(self, execution: str, change: Finish) -> None:
         plan = self._lifetimes.plan(execution)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
+import msgspec
+
 from flowengine.engine.commands.answering.call_back import Carried
 from flowengine.errors import CallbackGoneError, WrongStateError
 from flowengine.execution.rules.waits.deciding import Answer
@@ -14,6 +16,7 @@ from tests.fault.crash_scenes.reference import Reference
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import Graph
 from tests.support.faults import Gate
+from tests.support.group_plans import group, plan_from
 from tests.support.rigs.harness import plan_of
 
 WAITING: Final[Graph] = {
@@ -84,3 +87,23 @@ class Waited(Reference):
             for entry in waiting:
                 process = harness.workers[0] if entry.actor == "run_node" else harness.orchestrators[0]
                 harness.deliver(process, entry)
+
+
+class GroupSignalled(Waited):
+    """One run of a group of two iterations, each of which waits for a signal: one comes before it begins, the
+    other while it waits. Both are sent to the execution at the top."""
+
+    def run(self) -> None:
+        """Each iteration takes one. A client that sends one again may have it kept twice."""
+        harness = self.harness
+        hears = {"id": "hears", "handler": "signal", "config": {"name": "paid"}}
+        loop = group("loop", hears, repeat={"until": "{{ iteration == 2 }}", "collect": True})
+        execution = self._api(lambda: self._create(plan_from(nodes=[loop])))
+        self._trigger(execution)
+        self._api(lambda: harness.signal(execution, "paid"))
+        self._settle()
+        self._api(lambda: harness.signal(execution, "paid"))
+        self._to_the_end()
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        assert msgspec.json.decode(found["loop"])["result"] == [{"hears": 1}, {"hears": 1}], harness.errors
+        assert len(check_everything(harness.client)) == len(("root", "first", "second"))

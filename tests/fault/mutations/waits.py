@@ -7,6 +7,7 @@ from typing import Final
 from tests.fault.mutations.mutant import Mutant
 
 APPROVALS: Final = ("tests/integration/waits/test_engine_approvals.py",)
+ADDRESSES: Final = ("tests/integration/waits/test_engine_addresses.py",)
 SIGNALS: Final = ("tests/integration/waits/test_engine_signals.py",)
 WAITS: Final = ("tests/integration/waits/test_engine_waits.py",)
 HANDLERS: Final = ("tests/integration/waits/test_engine_handler_waits.py",)
@@ -133,6 +134,41 @@ MUTANTS: Final = (
         SIGNALS,
     ),
     Mutant(
+        "what is kept for an execution is of no item",
+        "flowengine/execution/rules/waits/signalling.py",
+        "if last in lineage.chain else lineage.chain",
+        "if False else lineage.chain",
+        ADDRESSES,
+    ),
+    Mutant(
+        "a signal that comes is told to the groups in which somebody waits",
+        "flowengine/engine/advancing/steps/signal_step.py",
+        "        self._tell_groups(plan, run)\n",
+        "",
+        ADDRESSES,
+    ),
+    Mutant(
+        "a signal is kept for groups that have not begun",
+        "flowengine/workflow/plan.py",
+        "return tuple(dict.fromkeys([*self.signal_names, *of_groups]))",
+        "return self.signal_names or tuple(of_groups[:0])",
+        ADDRESSES,
+    ),
+    Mutant(
+        "an item keeps signals for its groups",
+        "flowengine/engine/commands/answering/send_signal.py",
+        "if holder.left.says_nothing and name in holder.plan.signals_kept:",
+        "if False:",
+        ADDRESSES,
+    ),
+    Mutant(
+        "a signal matches what nodes in groups say of it",
+        "flowengine/engine/commands/answering/send_signal.py",
+        "if name in names else []",
+        "if False else []",
+        ADDRESSES,
+    ),
+    Mutant(
         "what lets a node wait looks for a signal that is there already",
         "flowengine/execution/rules/finishing.py",
         'if waiting.kind == "signal" else ()',
@@ -156,7 +192,7 @@ MUTANTS: Final = (
     Mutant(
         "signals of a child expire with its root",
         "flowengine/store/committing/children.py",
-        "        nodes += [names.signals(child)] if plan.signal_nodes else []\n",
+        "        nodes += [names.signals(child)] if plan.signals_kept else []\n",
         "",
         ("tests/integration/waits/test_engine_waits_in_groups.py",),
     ),

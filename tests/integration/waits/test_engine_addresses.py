@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from flowengine.engine.commands.answering.payload_check import PayloadInvalidError
 from flowengine.errors import NodeNotFoundError, SignalNotFoundError, WrongStateError
 from flowengine.execution.rules.waits.deciding import Answer
+from flowengine.store import keys
 from flowengine.workflow.plan import Plan
 from tests.integration.engine.test_engine_group_maps import result
 from tests.integration.waits.test_engine_waits import settle
@@ -106,6 +108,111 @@ def test_a_signal_of_the_executions_own_stays_there(harness: Harness) -> None:
     assert signal(harness, execution) == execution
 
 
+@pytest.mark.proves("signal-early")
+def test_a_signal_is_kept_for_a_group_that_has_not_begun(harness: Harness) -> None:
+    """At the top, also for a group in a group; the one that is left expires with the execution."""
+    nodes = [{**HEAR, "id": "own", "config": {}}, group("outer", group("inner", HEAR), after=("own",))]
+    execution = begin(harness, plan_from(nodes=nodes))
+    for payload in (b"1", b"2"):
+        assert signal(harness, execution, payload=payload) == execution
+    settle(harness)
+    assert harness.statuses(execution) == {"own": "waiting", "outer": "pending"}
+    signal(harness, execution, "own")
+    settle(harness)
+    assert harness.statuses(execution) == {"own": "completed", "outer": "completed"}
+    assert result(harness, execution, "outer")["result"] == {"inner": {"hear": 1}}
+    left = keys.of().signals(execution)
+    assert (harness.client.hexists(left, "s:1"), harness.client.hexists(left, "s:2")) == (False, True)
+    assert harness.client.ttl(left) > 0
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("signal-early")
+def test_each_iteration_takes_the_next_signal(harness: Harness) -> None:
+    """In the order in which they came, though all come in the first iteration."""
+    node = group("loop", HEAR, repeat={"until": "{{ iteration >= 3 }}", "collect": True})
+    execution = begin(harness, plan_from(nodes=[node]))
+    for payload in (b"1", b"2", b"3", b"4"):
+        signal(harness, execution, payload=payload)
+    settle(harness)
+    assert result(harness, execution, "loop")["result"] == [{"hear": 1}, {"hear": 2}, {"hear": 3}]
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("signal-taken-once")
+def test_of_an_execution_and_its_group_one_takes_a_signal(harness: Harness) -> None:
+    """Both wait: the execution's own node is asked first, and the group's takes the next."""
+    execution = begin(harness, plan_from(nodes=[{**HEAR, "id": "own"}, group("g", HEAR)]))
+    for ended in ({"own": "completed", "g": "queued"}, {"own": "completed", "g": "completed"}):
+        signal(harness, execution)
+        settle(harness)
+        assert harness.statuses(execution) == ended
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("signal-taken-once")
+def test_two_groups_ask_for_a_signal_at_once(harness: Harness) -> None:
+    """Between the reads and the writes of one, the other takes it: one of them ends."""
+    execution = begin(harness, plan_from(nodes=[group("one", HEAR), group("two", HEAR)]))
+    signal(harness, execution)
+    first, second = harness.orchestrators[0], harness.second_orchestrator()
+    (kept,) = harness.waiting("orchestrator")
+    assert harness.deliver(first, kept)
+    one, two = harness.waiting("orchestrator")
+    first.state.between = lambda: harness.deliver(second, two)
+    assert harness.deliver(first, one)
+    settle(harness)
+    assert harness.statuses(execution) == {"one": "queued", "two": "completed"}
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("signal-and-wait")
+def test_a_signal_comes_while_a_node_in_a_group_begins_to_wait(harness: Harness) -> None:
+    """Between the reads and the writes of its report: one of the messages finds both."""
+    execution = harness.begin(plan_from(nodes=[group("g", HEAR)]))
+    harness.start_executions()
+    while not harness.tasks():
+        harness.deliver(harness.orchestrators[0], harness.waiting("orchestrator")[0])
+    harness.run_tasks("hear")
+    first = harness.orchestrators[0]
+    first.state.between = lambda: signal(harness, execution)
+    assert harness.deliver(first, *harness.callbacks())
+    settle(harness)
+    assert harness.statuses(execution) == {"g": "completed"}
+    check_everything(harness.client)
+
+
+def test_what_is_kept_for_an_execution_is_of_no_item(harness: Harness) -> None:
+    """Nor of a group in an item; what is sent to the item is kept for its groups."""
+    go = {"id": "go", "handler": "signal", "config": {}}
+    each = group("each", go, group("inner", HEAR, after=("go",)), map=ITEMS)
+    execution = harness.begin(plan_from(nodes=[each, {**HEAR, "id": "own"}]))
+    for payload in (b"1", b"2"):
+        signal(harness, execution, payload=payload)
+    harness.start_executions()
+    settle(harness)
+    assert harness.statuses(execution) == {"each": "queued", "own": "completed"}
+    signal(harness, execution, "go", item="k1")
+    settle(harness)
+    assert harness.statuses(execution)["each"] == "queued"
+    for item in ("k2", "k1"):
+        assert signal(harness, execution, payload=b"3", item=item) != execution
+    signal(harness, execution, "go", item="k2")
+    settle(harness)
+    assert result(harness, execution, "each")["result"] == [{"inner": {"hear": 3}}] * 2
+    check_everything(harness.client)
+
+
+def test_what_is_sent_to_a_group_matches_what_its_nodes_say(harness: Harness) -> None:
+    """Before the group has begun; nothing is kept of what does not."""
+    hear = {"id": "hear", "handler": "signal", "config": {"name": "paid", "schema": {"type": "integer"}}}
+    nodes = [{"id": "own", "handler": "signal", "config": {}}, group("g", hear, after=("own",))]
+    execution = begin(harness, plan_from(nodes=nodes))
+    with pytest.raises(PayloadInvalidError):
+        signal(harness, execution, payload=b'"no number"')
+    assert not harness.client.exists(keys.of().signals(execution))
+
+
 @pytest.mark.parametrize(
     ("address", "more", "error", "said"),
     [
@@ -145,7 +252,7 @@ def test_what_leads_nowhere_says_what_to_do(
         ("paid", {"item": "k9"}, SignalNotFoundError, "no item 'k9' of node 'hear' has begun"),
         ("own", {"item": "k1"}, SignalNotFoundError, "goes to the execution itself: leave 'item' out"),
         ("pait", {}, SignalNotFoundError, "'paid'"),
-        ("later", {}, WrongStateError, "has not begun"),
+        ("later", {"iteration": 1}, WrongStateError, "has not begun"),
     ],
 )
 def test_a_signal_that_leads_nowhere_says_what_to_do(

@@ -65,8 +65,8 @@ SEND_SIGNAL: Final = Operation(
     description="Gives a node that waits for this signal what the body carries: any JSON value, which "
     "matches the node's `schema`. The node that has waited longest takes it. If none waits, it is kept until "
     "one does, first in first out, up to 1 MiB in all; also over another trigger. Each signal is taken "
-    "once. Where only nodes in groups wait for it, it goes to the group's execution, once that has begun; "
-    "`item` and `iteration` pick one, and `execution_id` in the answer names it.",
+    "once. It is kept for nodes in groups as well, also for groups to come. `item` and `iteration` pick a "
+    "child, which keeps it then; `execution_id` in the answer names it.",
     parameters=(EXECUTION_ID_PARAMETER, SIGNAL_PARAMETER, *PICK_PARAMETERS),
     body=RequestBody(
         description="What the signal carries; null, where there is no body.",

@@ -1,11 +1,13 @@
 """A signal was kept, or a node waits for one: bring together what belongs together.
 
 Who keeps a signal, and whatever lets a node wait, sends the message in its own transaction. So of the two
-at least the later one is looked at when both are there.
+at least the later one is looked at when both are there. A node in a group takes what is kept around it too:
+the message of an execution that keeps something goes on to its groups.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -13,7 +15,7 @@ import structlog
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.reads import names_read, undecided
 from flowengine.engine.held import Held
-from flowengine.engine.ports import AdvancingStore, Reading, Unit
+from flowengine.engine.ports import AdvancingStore, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import SignalKept
@@ -21,8 +23,9 @@ from flowengine.execution.records import UNTOUCHED, ExecutionRecord
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.finishing import Decision, finish
 from flowengine.execution.rules.readiness import Records
-from flowengine.execution.rules.waits.signalling import Match, match, take, taken
-from flowengine.execution.signals import Sent
+from flowengine.execution.rules.starting import opening
+from flowengine.execution.rules.waits.signalling import Match, groups_to_tell, keepers, match, take, taken
+from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
@@ -54,9 +57,13 @@ class SignalStep:
             return
         run = Run(message.execution, record.run, record.correlation_id)
         took = self.bring_together(plan, run, record)
+        self._tell_groups(plan, run)
         if took or held.delivery > 1:
             positions = undecided(self._store, message.execution, plan, record.stage)
-            follows = [Follow(run, plan, positions)] if positions else []
+            # A signal may be sent before the message is dealt with that lets its execution begin.
+            unopened = run.run == 1 and record.stage == "main" and positions[:1] == plan.roots[:1]
+            first = opening(record) if unopened else None
+            follows = [Follow(run, plan, positions, (), first)] if positions else []
             self._follow_up.carry_out(follows, held.acknowledge, [run])
         else:
             self._store.acknowledge(held.acknowledge)
@@ -76,26 +83,46 @@ class SignalStep:
         if not names:
             return False
         nodes = tuple([(execution, name) for name in names])
-        reading = Reading(nodes, (execution,), signals=((execution, plan.signal_names),))
+        reading = _reading(plan, execution, nodes, plan.signal_names)
         for _ in range(TRIES):
             unit = self._store.begin(reading, exact_time=True)
-            control, kept = unit.controls.get(execution), unit.signals[execution]
+            control, kept = unit.controls.get(execution), _kept(unit)
             goes_on = control is not None and control.run == run.run and control.lets_decide
             found = match(plan, stage, _records(unit, execution), kept) if goes_on else None
             if found is None:
                 unit.abandon()
                 return False
-            changes: tuple[Change, ...] = (take(kept, found),)
+            changes: dict[str, tuple[Change, ...]] = {found.keeper: (take(kept[found.keeper], found),)}
             # Another process may have taken it since; the transaction is refused then.
-            sent = unit.signal(execution, found.number)
+            sent = unit.signal(found.keeper, found.number)
             if sent is not None:
-                changes = (*changes, *self._decide(plan, run, unit, reading, found, sent).changes)
-            if unit.commit({execution: changes}) is None:
+                decided = self._decide(plan, run, unit, reading, found, sent).changes
+                changes[execution] = (*changes.get(execution, ()), *decided)
+            if unit.commit(changes) is None:
                 continue
             if sent is None:
-                log.error("signal.vanished", execution_id=execution, signal=found.name, number=found.number)
+                log.error(
+                    "signal.vanished", execution_id=found.keeper, signal=found.name, number=found.number
+                )
             return True
         raise ConflictError(f"what waits for signals in '{execution}' keeps changing")
+
+    def _tell_groups(self, plan: Plan, run: Run) -> None:
+        """Have the nodes in groups look at what is left. A message too many does no harm."""
+        groups = plan.signals_of_groups
+        if not groups:
+            return
+        execution, wanted = run.execution, tuple(dict.fromkeys(chain.from_iterable(groups.values())))
+        nodes = tuple([(execution, plan.nodes[at].id) for at in groups])
+        for _ in range(TRIES):
+            unit = self._store.begin(_reading(plan, execution, nodes, wanted))
+            told = groups_to_tell(plan, _records(unit, execution), _kept(unit), run)
+            if not told or execution not in unit.controls:
+                unit.abandon()
+                return
+            if unit.commit({execution: told}) is not None:
+                return
+        raise ConflictError(f"the groups of '{execution}' keep changing")
 
     def _decide(
         self, plan: Plan, run: Run, unit: Unit, reading: Reading, found: Match, sent: Sent
@@ -125,6 +152,22 @@ class SignalStep:
             unit.extend([(execution, name) for name in fresh])
             read.update(fresh)
             most *= BELOW_GROWS
+
+
+def _reading(plan: Plan, execution: str, nodes: tuple[NodeKey, ...], names: tuple[str, ...]) -> Reading:
+    """These nodes of an execution, and what is kept for it under these names."""
+    around = keepers(plan, execution)
+    return Reading(nodes, around, signals=tuple([(keeper, names) for keeper in around]))
+
+
+def _kept(unit: Unit) -> dict[str, KeptSignals]:
+    """What the executions keep that go on."""
+    controls = unit.controls
+    return {
+        keeper: kept
+        for keeper, kept in unit.signals.items()
+        if (control := controls.get(keeper)) is not None and control.lets_decide
+    }
 
 
 def _records(unit: Unit, execution: str) -> Records:

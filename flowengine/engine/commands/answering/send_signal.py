@@ -47,7 +47,7 @@ ONLY_WHAT_RUNS: Final = "only what runs takes signals"
 def send_signal(
     store: CommandStore, execution: str, name: str, payload: bytes, pick: Pick = NO_PICK
 ) -> SignalledView:
-    """Send it, or to the child in which a node waits for it. `payload` is JSON.
+    """Send it, or to the item or iteration that is picked. `payload` is JSON.
 
     Raises ExecutionNotFoundError, SignalNotFoundError, PayloadInvalidError, WrongStateError (it does not
     run), SignalsFullError, StoreUnavailableError.
@@ -56,7 +56,8 @@ def send_signal(
     record, plan = store.read_execution(execution), store.plan(execution)
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
-    check_payload(_schema(plan, name), payload)
+    for schema in _schemas(plan, name):
+        check_payload(schema, payload)
     reading = Reading((), (execution,), signals=((execution, (name,)),))
     for _ in range(TRIES):
         unit = store.begin_deciding(reading)
@@ -71,18 +72,21 @@ def send_signal(
 
 
 def _holder(store: CommandStore, execution: str, name: str, pick: Pick) -> str:
-    """The execution whose nodes wait for it: this one before its groups, of these the first that runs.
+    """The execution that keeps it: this one for all its groups, or the child that is picked, of several the
+    first that runs.
 
     Raises ExecutionNotFoundError, SignalNotFoundError, WrongStateError.
     """
     top = at_top(store, execution, pick)
-    if name in top.plan.signal_names and pick.says_nothing:
+    if name in top.plan.signals_kept and pick.says_nothing:
         return execution
     refused: FlowEngineError | None = None
     for way in ways_to(top.plan, name):
         holder = top
         try:
             for position in way:
+                if holder.left.says_nothing and name in holder.plan.signals_kept:
+                    break
                 holder = step_in(store, holder, position)
             refuse_left(holder)
         except (NodeNotFoundError, WrongStateError) as error:
@@ -104,10 +108,14 @@ def _holder(store: CommandStore, execution: str, name: str, pick: Pick) -> str:
     raise SignalNotFoundError(f"no node of execution '{execution}' waits for a signal {name[:100]!r}{meant}")
 
 
-def _schema(plan: Plan, name: str) -> str | None:
-    """The schema of what the signal carries; nodes that wait for the same signal have the same."""
+def _schemas(plan: Plan, name: str) -> list[str]:
+    """The schemas of what the signal carries. Nodes of one execution that wait for the same signal have the
+    same, those of groups may have others."""
     waiting = [waits for at in plan.signal_nodes if (waits := plan.policy(at).waits) is not None]
-    return next((waits.schema for waits in waiting if name in waits.names), None)
+    found = [waits.schema for waits in waiting if name in waits.names and waits.schema is not None]
+    for position, names in plan.signals_of_groups.items():
+        found += _schemas(plan.group_at((position,)), name) if name in names else []
+    return [*dict.fromkeys(found)]
 
 
 def _changes(

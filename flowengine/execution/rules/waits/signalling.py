@@ -1,7 +1,9 @@
 """Which signal goes to which node. Signals are kept in the order in which they come; the node that has waited
-longest takes the first that it waits for."""
+longest takes the first that it waits for. One in a group takes what the executions around it keep as well."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import msgspec
 
@@ -14,6 +16,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.waits.beginning import what_is_said
 from flowengine.execution.signals import MOST_KEPT_BYTES, SIGNAL_BYTES, KeptSignal, KeptSignals, Sent
+from flowengine.execution.status import is_open
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage
 from flowengine.workflow.waits.wait_policy import WaitPolicy
@@ -22,9 +25,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A node, and the kept signal that it takes."""
+    """A node, and the kept signal that it takes. `keeper`: the execution that keeps it."""
 
     position: int
+    keeper: str
     name: str
     number: int
 
@@ -50,8 +54,20 @@ def signals_kept(run: Run) -> Send:
     return Send(SignalKept(execution=run.execution, run=run.run, correlation_id=run.correlation_id))
 
 
-def match(plan: Plan, stage: Stage, records: Records, kept: KeptSignals) -> Match | None:
-    """The node that has waited longest of those for which something is kept, and the first that it takes."""
+def keepers(plan: Plan, execution: str) -> tuple[str, ...]:
+    """The executions whose signals the nodes of one take: its own come first, then those around it, up to the
+    item that it is of: what several items wait for is sent to one of them."""
+    lineage = plan.lineage
+    if lineage is None:
+        return (execution,)
+    last = lineage.items[-1].execution if lineage.items else ""
+    chain = lineage.chain[lineage.chain.index(last) + 1 :] if last in lineage.chain else lineage.chain
+    return (execution, *reversed(chain))
+
+
+def match(plan: Plan, stage: Stage, records: Records, kept: Mapping[str, KeptSignals]) -> Match | None:
+    """The node that has waited longest of those for which something is kept, and the first that it takes.
+    `kept`: of the executions that keep signals for it, the nearest first."""
     waiting: list[tuple[int, int]] = []
     for position in plan.signal_nodes:
         record = records(plan.nodes[position].id)
@@ -60,10 +76,25 @@ def match(plan: Plan, stage: Stage, records: Records, kept: KeptSignals) -> Matc
             waiting.append((waits.since, position))
     for _, position in sorted(waiting):
         said = what_is_said(plan.policy(position), records(plan.nodes[position].id))
-        first = None if said is None else _first(said, kept)
-        if first is not None:
-            return Match(position, *first)
+        for keeper, signals in kept.items():
+            first = None if said is None else _first(said, signals)
+            if first is not None:
+                return Match(position, keeper, *first)
     return None
+
+
+def groups_to_tell(
+    plan: Plan, records: Records, kept: Mapping[str, KeptSignals], run: Run
+) -> tuple[Send, ...]:
+    """What lets the nodes in its open groups look at what is kept, where they wait for some of that."""
+    found = []
+    for position, names in plan.signals_of_groups.items():
+        record = records(plan.nodes[position].id)
+        waits = any(signals.queue(name) for signals in kept.values() for name in names)
+        if waits and record.child is not None and is_open(record.status):
+            child = Run(record.child.execution, record.child.run, run.correlation_id)
+            found.append(signals_kept(child))
+    return tuple(found)
 
 
 def _first(said: WaitPolicy, kept: KeptSignals) -> tuple[str, int] | None:
