@@ -111,6 +111,12 @@ MUTANTS: Final = (
         "    if False:\n",
     ),
     _of_late_keys(
+        "the time of the call is not that of the task that makes the key",
+        "execution/rules/limits/node_turns",
+        "    if made:\n",
+        "    if False:\n",
+    ),
+    _of_late_keys(
         "a key is made on a thread, whatever its node's handler needs",
         "execution/rules/dispatching",
         "policy.map is None and message.keys is None",

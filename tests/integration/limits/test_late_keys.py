@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flowengine.execution.messages import RunNode
-from flowengine.execution.records import NodeRecord
+from flowengine.execution.records import NodeRecord, first_sent
 from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.plugin import Context
 from flowengine.queues import GROUP, WORKER_QUEUE, async_line
@@ -250,6 +250,7 @@ def test_the_time_of_tries_and_iterations_begins_with_the_first_call(harness: Ha
     assert record.repeated
     assert record.status == "queued"
     assert record.since == record.repeated.since == record.queued_at
+    assert first_sent(record) == record.queued_at
 
 
 @pytest.mark.proves("turn-late-key")

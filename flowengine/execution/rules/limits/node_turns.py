@@ -173,6 +173,9 @@ def start(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> 
 def _send(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
     # The task that has made its keys was the first of the same try.
     made = record.keys is not None and record.keys.asked and record.keys.asked == record.dispatch
+    if made:
+        # `now()` in its templates is the time of the call, and not of that task.
+        record = replace(record, queued_at=None)
     send = call_again if made or record.waits is not None else go_on
     return send(plan, position, record, run, now)
 
