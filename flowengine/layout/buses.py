@@ -7,6 +7,7 @@ across, its track, unless it is straight.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
@@ -72,7 +73,7 @@ def _ends(placed: Middles, row: Sequence[int]) -> list[_Ends]:
 def _single(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tuple[int, ...], at: int) -> Bus:
     """From one to one: straight, if there is a line on which it touches both."""
     top, bottom = tops[0], bottoms[0]
-    above, below = placed.middles[top], ports.of(at, bottom)
+    above, below = placed.middles[top], ports.of(at, bottoms)[0]
     if above != below:
         halves = placed.halves
         upper, lower = halves[top], halves[bottom] if ports.is_alone(bottom) else 0
@@ -85,21 +86,24 @@ def _single(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tupl
 
 def _joining(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tuple[int, ...], at: int) -> Bus:
     """From one to several, or from several to one."""
-    above = tuple([placed.middles[vertex] for vertex in tops])
-    below = tuple([ports.of(at, vertex) for vertex in bottoms])
+    middles = placed.middles
+    above, below = tuple([middles[vertex] for vertex in tops]), ports.of(at, bottoms)
     if len(tops) == 1:
         above = (_snapped(placed, tops[0], above[0], below),)
     elif ports.is_alone(bottoms[0]):
         below = (_snapped(placed, bottoms[0], below[0], above),)
-    return Bus(tops, bottoms, above, below, min(*above, *below), max(*above, *below))
+    touched = above + below
+    return Bus(tops, bottoms, above, below, min(touched), max(touched))
 
 
 def _snapped(placed: Middles, vertex: int, port: int, others: Sequence[int]) -> int:
     """Where an edge touches a card: straight below or above another end, if one is nearly so."""
-    near = [other for other in others if -_SNAP <= other - port <= _SNAP]
+    if port in others:
+        return port
+    near = [(abs(other - port), other) for other in others if -_SNAP <= other - port <= _SNAP]
     if not near:
         return port
-    nearest = min(near, key=lambda other: (abs(other - port), other))
+    _, nearest = min(near)
     return nearest if abs(nearest - placed.middles[vertex]) <= placed.halves[vertex] else port
 
 
@@ -108,41 +112,56 @@ class _Ports:
 
     def __init__(self, placed: Middles, ends: Sequence[_Ends]) -> None:
         self._middles = placed.middles
-        self._coming: dict[int, list[int]] = {}
+        self._coming: defaultdict[int, list[int]] = defaultdict(list)
+        coming = self._coming
         for number, (_, bottoms) in enumerate(ends):
             for bottom in bottoms:
-                self._coming.setdefault(bottom, []).append(number)
-        self._at: dict[tuple[int, int], int] = {}
-        for bottom, numbers in self._coming.items():
-            if len(numbers) > 1 and bottom < placed.graph.cards:
+                coming[bottom].append(number)
+        self._beside: dict[int, dict[int, int]] = {}
+        """For each bus those that others lead to as well, and where it touches these."""
+        cards = placed.graph.cards
+        for bottom, numbers in coming.items():
+            if len(numbers) > 1 and bottom < cards:
                 self._spread(placed, ends, bottom, numbers)
 
-    def of(self, number: int, bottom: int) -> int:
-        """Where this bus touches it."""
-        return self._at.get((number, bottom), self._middles[bottom])
+    def of(self, number: int, bottoms: tuple[int, ...]) -> tuple[int, ...]:
+        """Where this bus touches them."""
+        middles, beside = self._middles, self._beside.get(number)
+        if beside:
+            return tuple([beside.get(bottom, middles[bottom]) for bottom in bottoms])
+        return tuple([middles[bottom] for bottom in bottoms])
 
     def is_alone(self, bottom: int) -> bool:
         """Whether one bus only leads to it."""
         return len(self._coming[bottom]) == 1
 
     def _spread(self, placed: Middles, ends: Sequence[_Ends], bottom: int, numbers: Sequence[int]) -> None:
-        middle, half = placed.middles[bottom], placed.halves[bottom]
-        order = sorted([(_mean(placed, ends[number][0]), number) for number in numbers])
-        gap = min(PORT_GAP, 2 * half // (len(order) - 1))
-        first = middle - gap * (len(order) - 1) / 2
-        found = [first + gap * place for place in range(len(order))]
-        weights = [1.0] * len(order)
-        for place, (coming, number) in enumerate(order):
+        middles = placed.middles
+        middle, half = middles[bottom], placed.halves[bottom]
+        order: list[tuple[float, int]] = []
+        straight: set[int] = set()
+        for number in numbers:
             tops, bottoms = ends[number]
-            if len(tops) == len(bottoms) == 1 and abs(round(coming) - middle) <= half:
-                found[place], weights[place] = coming, _STRAIGHT_WEIGHT
-        if _STRAIGHT_WEIGHT in weights:
-            found = spaced(found, weights, [gap] * (len(order) - 1))
-        for (_, number), port in zip(order, found, strict=True):
-            self._at[number, bottom] = min(max(round(port), middle - half), middle + half)
-
-
-def _mean(placed: Middles, vertices: tuple[int, ...]) -> float:
-    if len(vertices) == 1:
-        return placed.middles[vertices[0]]
-    return sum([placed.middles[vertex] for vertex in vertices]) / len(vertices)
+            if len(tops) > 1:
+                order.append((sum([middles[top] for top in tops]) / len(tops), number))
+                continue
+            above = middles[tops[0]]
+            order.append((above, number))
+            if len(bottoms) == 1 and -half <= above - middle <= half:
+                straight.add(number)
+        order.sort()
+        last = len(order) - 1
+        gap = min(PORT_GAP, 2 * half // last)
+        first = middle - gap * last / 2
+        found = [first + gap * place for place in range(last + 1)]
+        if straight:
+            weights = [1.0] * len(order)
+            for place, (coming, number) in enumerate(order):
+                if number in straight:
+                    found[place], weights[place] = coming, _STRAIGHT_WEIGHT
+            found = spaced(found, weights, [gap] * last)
+        least, most = middle - half, middle + half
+        for (_, number), wanted in zip(order, found, strict=True):
+            port = round(wanted)
+            beside = self._beside.setdefault(number, {})
+            beside[bottom] = least if port < least else most if port > most else port

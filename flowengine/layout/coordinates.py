@@ -115,6 +115,7 @@ class _Alignment:
         self._offsets = offsets
         self._weights: list[float] = []
         self._firsts: list[int] = []
+        self._two: list[tuple[int, int, int]] = []
         self._several: list[tuple[int, Sequence[int], Sequence[float]]] = []
         self._found: list[float] = []
         self.has_idle = False
@@ -132,7 +133,10 @@ class _Alignment:
             elif vertex < cards:
                 add_first(others[0])
                 add_weight(len(others))
-                self._several.append((number, others, (1 / len(others),) * len(others)))
+                if len(others) == 2:
+                    self._two.append((number, others[0], others[1]))
+                else:
+                    self._several.append((number, others, (1 / len(others),) * len(others)))
             else:
                 add_first(others[0])
                 weights = [TURN_WEIGHT if cards <= other else 1.0 for other in others]
@@ -146,6 +150,8 @@ class _Alignment:
         How far it stands from where this put it before, if it has only moved as a whole.
         """
         wanted = [places[vertex] for vertex in self._firsts]
+        for number, one, other in self._two:
+            wanted[number] = places[one] * 0.5 + places[other] * 0.5
         for number, others, shares in self._several:
             wanted[number] = sum(map(mul, [places[other] for other in others], shares))
         before, self._found = self._found, spaced_from(wanted, self._weights, self._offsets)
@@ -169,7 +175,9 @@ def _whole(
     for row, gaps in zip(rows, row_gaps, strict=True):
         least = -_UNBOUNDED
         for vertex, gap in zip(row, [*gaps, 0], strict=True):
-            middle = max(floor(places[vertex] + 0.5), least)
+            middle = floor(places[vertex] + 0.5)
+            if middle < least:
+                middle = least
             middles[vertex] = middle
             least = middle + gap
     return middles
@@ -184,24 +192,30 @@ def _straightened(
     begun = set(heirs.values())
     for row in rows:
         for vertex in row:
-            if vertex in heirs and vertex not in begun:
+            heir = heirs.get(vertex)
+            if heir is not None and vertex not in begun:
                 run = [vertex]
-                while run[-1] in heirs:
-                    run.append(heirs[run[-1]])
+                while heir is not None:
+                    run.append(heir)
+                    heir = heirs.get(heir)
                 room.line_up(run)
     for trunk in graph.trunks:
-        room.line_up(trunk)
+        if len(trunk) > 1:
+            room.line_up(trunk)
     return room.middles[: len(middles)]
 
 
 def _heirs(graph: Layered) -> dict[int, int]:
     """For each vertex the one that alone follows it, and follows nothing else; trunks aside."""
     cards = graph.cards
-    follows = [below[0] if len(below) == 1 else _only_card(cards, below) for below in graph.below]
-    comes_from = [above[0] if len(above) == 1 else _only_card(cards, above) for above in graph.above]
-    return {
-        vertex: heir for vertex, heir in enumerate(follows) if heir is not None and comes_from[heir] == vertex
-    }
+    heirs: dict[int, int] = {}
+    for vertex, below in enumerate(graph.below):
+        heir = below[0] if len(below) == 1 else _only_card(cards, below)
+        if heir is not None:
+            above = graph.above[heir]
+            if len(above) == 1 or _only_card(cards, above) == vertex:
+                heirs[vertex] = heir
+    return heirs
 
 
 def _only_card(cards: int, vertices: Sequence[int]) -> int | None:

@@ -31,7 +31,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     y: int
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class Card(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A node, or several equal ones as a stack. `x` and `y`: its upper left corner.
 
     `id`: the node's, of a stack that of its first. `members`: the nodes of a stack, in the document's order.
@@ -50,7 +50,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     map: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """From the card of a dependency to that of what depends on it: lines across and along, in turn."""
 
     source: str

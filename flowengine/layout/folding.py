@@ -7,10 +7,12 @@ under the same condition. They are looked for once, so that stacks of stacks nev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
+from flowengine.layout.layering import layers_of
 from flowengine.workflow.graph import Graph
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
@@ -20,7 +22,7 @@ FOLDS_FROM: Final = 8
 _OPENING, _CLOSING = "{{", "}}"
 
 
-class Figure(msgspec.Struct, frozen=True):
+class Figure(msgspec.Struct, frozen=True, gc=False):
     """What is drawn as one card: the positions of its nodes, and the condition that they run under. `is_map`:
     they run once for each item of a list."""
 
@@ -36,14 +38,19 @@ class Figure(msgspec.Struct, frozen=True):
     @property
     def has_bar(self) -> bool:
         """Whether it stands for many things that run, whose outcomes are a bar on it."""
-        return self.is_stack or self.is_map
+        return self.is_map or len(self.positions) > 1
 
 
-class Figures(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True, dict=True):
     """The figures of a stage, in the document's order, and which depends on which."""
 
     all: tuple[Figure, ...]
     graph: Graph
+
+    @cached_property
+    def layers(self) -> list[int]:
+        """For each figure its layer."""
+        return layers_of(self.graph)
 
 
 def figures_of(plan: Plan, stage: Stage) -> Figures:
@@ -70,7 +77,7 @@ def _folded(plan: Plan, positions: Sequence[int]) -> list[Figure]:
         if len(found) >= FOLDS_FROM:
             figures.append(Figure(tuple(found), condition, is_map))
         else:
-            figures.extend(Figure((position,), condition, is_map) for position in found)
+            figures.extend([Figure((position,), condition, is_map) for position in found])
     return sorted(figures, key=lambda figure: figure.positions[0])
 
 

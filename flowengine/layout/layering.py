@@ -34,16 +34,6 @@ class Path(NamedTuple):
     turns: range
     target: int
 
-    @property
-    def after_source(self) -> int:
-        """What it comes to first."""
-        return self.turns.start if self.turns else self.target
-
-    @property
-    def before_target(self) -> int:
-        """What it comes from at last."""
-        return self.turns.stop - 1 if self.turns else self.source
-
 
 class Layered(msgspec.Struct, frozen=True):
     """Cards (numbers below `cards`) and turning points in layers, joined from layer to layer.
@@ -61,9 +51,9 @@ class Layered(msgspec.Struct, frozen=True):
     left_out: int
 
 
-def layered(graph: Graph) -> Layered:
-    """The layers of a graph without cycles."""
-    drawn, layers, trunks = _thinned(graph)
+def layered(graph: Graph, layers: Sequence[int] | None = None) -> Layered:
+    """The layers of a graph without cycles. `layers`: its `layers_of`, if they are there."""
+    drawn, layers, trunks = _thinned(graph, layers_of(graph) if layers is None else layers)
     return _with_turns(drawn, layers, trunks, _count(graph) - _count(drawn))
 
 
@@ -90,10 +80,9 @@ def _links(graph: Graph) -> list[Link]:
     return [(parent, node) for node, parents in enumerate(graph.parents) for parent in parents]
 
 
-def _thinned(graph: Graph) -> tuple[Graph, list[int], _Trunks]:
+def _thinned(graph: Graph, layers: Sequence[int]) -> tuple[Graph, Sequence[int], _Trunks]:
     """The graph with no more edges than can be drawn: at first without those that other edges imply."""
     if _count(graph) <= MOST_EDGES:
-        layers = layers_of(graph)
         trunks = _Trunks(graph, layers)
         if trunks.turns <= MOST_TURNS:
             return graph, layers, trunks
@@ -178,10 +167,8 @@ class _Turns:
             self.count += last - first + 1
 
     def path(self, source: int, target: int) -> Path:
-        """How an edge runs."""
+        """How a long edge runs."""
         first, last = self.layers[source] + 1, self.layers[target]
-        if first == last:
-            return Path(source, _NO_TURNS, target)
         comes_in = (source, target) in self._coming_in
         start = self._first[target if comes_in else source, comes_in]
         return Path(source, range(start + first, start + last), target)
@@ -189,15 +176,17 @@ class _Turns:
 
 def _with_turns(graph: Graph, layers: Sequence[int], trunks: _Trunks, left_out: int) -> Layered:
     turns = _Turns(layers, trunks)
-    paths = [turns.path(parent, node) for node, parents in enumerate(graph.parents) for parent in parents]
+    paths = [
+        Path(parent, _NO_TURNS, node) if layers[node] - layers[parent] == 1 else turns.path(parent, node)
+        for node, parents in enumerate(graph.parents)
+        for parent in parents
+    ]
     rows: list[list[int]] = [[] for _ in range(max(turns.layers) + 1)]
     for vertex, layer in enumerate(turns.layers):
         rows[layer].append(vertex)
     above: list[list[int]] = [[] for _ in range(turns.count)]
     below: list[list[int]] = [[] for _ in range(turns.count)]
-    for upper, lower in _joined(paths, turns.trunks):
-        above[lower].append(upper)
-        below[upper].append(lower)
+    _join(paths, turns.trunks, above, below)
     return Layered(
         cards=len(graph.parents),
         rows=tuple(map(tuple, rows)),
@@ -209,10 +198,30 @@ def _with_turns(graph: Graph, layers: Sequence[int], trunks: _Trunks, left_out: 
     )
 
 
-def _joined(paths: Iterable[Path], trunks: Iterable[range]) -> Iterable[Link]:
-    """What is joined to what in the next layer, each once."""
-    found = dict.fromkeys([(path.source, path.after_source) for path in paths])
-    found.update(dict.fromkeys([(path.before_target, path.target) for path in paths if path.turns]))
+def _join(
+    paths: Iterable[Path], trunks: Iterable[range], above: Sequence[list[int]], below: Sequence[list[int]]
+) -> None:
+    """Join each to what it leads to in the next layer, once.
+
+    Paths that share the first step, or the last one, share a trunk at that end, which nothing else enters, or
+    leaves, there.
+    """
+    long: list[tuple[int, int]] = []
+    for source, turns, target in paths:
+        if turns:
+            first = turns.start
+            long.append((turns.stop - 1, target))
+            if above[first] and above[first][-1] == source:
+                continue
+        else:
+            first = target
+        above[first].append(source)
+        below[source].append(first)
+    for last, target in long:
+        if not below[last] or below[last][-1] != target:
+            above[target].append(last)
+            below[last].append(target)
     for trunk in trunks:
-        found.update(dict.fromkeys(pairwise(trunk)))
-    return found
+        for upper, lower in pairwise(trunk):
+            above[lower].append(upper)
+            below[upper].append(lower)

@@ -21,27 +21,32 @@ SWEEPS_OF_MANY: Final = 2
 SWAPS_UP_TO: Final = 200
 """The most cards of a graph whose neighbours are swapped."""
 SWAP_ROUNDS: Final = 4
+_UNBOUNDED: Final = 1 << 60
 
 
 def ordered_rows(graph: Layered) -> list[list[int]]:
     """The layers of a graph in their order."""
-    rows = _depth_first(graph)
-    best, fewest = rows, crossings(graph, rows)
-    sweeps = SWEEPS if graph.cards <= SWAPS_UP_TO else SWEEPS_OF_MANY
-    for _ in range(sweeps if fewest else 0):
+    first = best = rows = _depth_first(graph)
+    if not crossings(graph, first, enough=1):
+        return first
+    fewest = _UNBOUNDED
+    for _ in range(SWEEPS if graph.cards <= SWAPS_UP_TO else SWEEPS_OF_MANY):
         before = rows
         rows = _swept(graph.above, rows)
         rows = _swept(graph.below, rows[::-1])[::-1]
-        found = crossings(graph, rows)
+        found = crossings(graph, rows, enough=fewest)
         if found < fewest:
             best, fewest = rows, found
         if rows == before or not found:
             break
+    # Counted last: it mostly has so many more that a few layers say so.
+    if crossings(graph, first, enough=fewest + 1) <= fewest:
+        best = first
     return _swapped(graph, best) if fewest and graph.cards <= SWAPS_UP_TO else best
 
 
-def crossings(graph: Layered, rows: Sequence[Sequence[int]]) -> int:
-    """How often edges cross, if each is a straight line from layer to layer."""
+def crossings(graph: Layered, rows: Sequence[Sequence[int]], enough: int = _UNBOUNDED) -> int:
+    """How often edges cross, if each is a straight line from layer to layer. Not counted on from `enough`."""
     place = [0] * len(graph.above)
     all_below = graph.below
     total = 0
@@ -61,12 +66,15 @@ def crossings(graph: Layered, rows: Sequence[Sequence[int]]) -> int:
             else:
                 ends += sorted([place[other] for other in joined])
         total += _inversions(ends)
+        if total >= enough:
+            break
     return total
 
 
 def _inversions(places: Sequence[int]) -> int:
     """The pairs of a place and a smaller one that comes later."""
-    total, seen, most = 0, list[int](), -1
+    seen: list[int] = []
+    total, most = 0, -1
     for count, place in enumerate(places):
         if place >= most:
             most = place
@@ -105,6 +113,8 @@ def _swept(neighbours: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -
             others = neighbours[vertex]
             if len(others) == 1:
                 mean[vertex] = place[others[0]]
+            elif len(others) == 2:
+                mean[vertex] = (place[others[0]] + place[others[1]]) / 2
             elif others:
                 mean[vertex] = sum([place[other] for other in others]) / len(others)
             else:

@@ -9,7 +9,6 @@ import msgspec
 from flowengine.layout.coordinates import CARD_GAP
 from flowengine.layout.drawing import CARD_WIDTH, Card, Direction, Drawing, Edge, Lane
 from flowengine.layout.folding import Figures, condition_of, figures_of
-from flowengine.layout.layering import layers_of
 from flowengine.layout.stage_drawing import (
     StageDrawing,
     draw_stage,
@@ -61,7 +60,7 @@ def content_of(plan: Plan) -> bytes:
 def direction_of(figures: Figures) -> Direction:
     """Down, unless the drawing is shown much larger to the right: by what it says, never by a window."""
     counts: dict[int, list[int]] = {}
-    for figure, layer in zip(figures.all, layers_of(figures.graph), strict=True):
+    for figure, layer in zip(figures.all, figures.layers, strict=True):
         counts.setdefault(layer, []).append(height_of(figure))
     most = max(map(len, counts.values()))
     down = _scale(

@@ -24,15 +24,24 @@ def spaced_from(wanted: Sequence[float], weights: Sequence[float], offsets: Sequ
     means: list[float] = []
     totals: list[float] = []
     counts: list[int] = []
-    for target, weight in zip(targets, weights, strict=True):
-        mean, total, count = target, weight, 1
+    mean, total, count = targets[0], weights[0], 1
+    for target, weight in zip(targets[1:], weights[1:], strict=True):
+        if mean < target:
+            means.append(mean)
+            totals.append(total)
+            counts.append(count)
+            mean, total, count = target, weight, 1
+            continue
+        both = total + weight
+        mean = (mean * total + target * weight) / both
+        total = both
+        count += 1
         while means and means[-1] >= mean:
             heavy = totals.pop()
             both = heavy + total
             mean = (means.pop() * heavy + mean * total) / both
             total = both
             count += counts.pop()
-        means.append(mean)
-        totals.append(total)
-        counts.append(count)
+    means.append(mean)
+    counts.append(count)
     return list(map(add, chain.from_iterable(map(repeat, means, counts)), offsets))

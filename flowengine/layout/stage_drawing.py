@@ -44,7 +44,7 @@ class StageDrawing(NamedTuple):
 
 def draw_stage(plan: Plan, stage: Stage, figures: Figures, direction: Direction) -> StageDrawing:
     """The drawing of a stage that has nodes."""
-    graph = layered(figures.graph)
+    graph = layered(figures.graph, figures.layers)
     laid_out = _laid_out(graph, figures, direction)
     boxes = [
         _card(plan, stage, figure, _corner(figure, box, direction))

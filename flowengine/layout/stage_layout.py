@@ -47,8 +47,9 @@ class StageLayout(msgspec.Struct, frozen=True):
     last: int
 
 
-_Bends: TypeAlias = dict[tuple[int, int], tuple[int, tuple[Point, ...], int]]
-"""For each two that a bus joins: where it leaves the upper one, its corners, where it meets the lower."""
+_Bends: TypeAlias = dict[int, tuple[int, int, int]]
+"""For each two that a bus joins, as one number: where it leaves the upper one, where it meets the lower, and
+at which height it runs across, if these differ."""
 
 
 class _Channel(NamedTuple):
@@ -102,21 +103,21 @@ def _boxes(
 
 def _bends(placed: Middles, channels: Sequence[_Channel], boxes: Sequence[Box], left: int) -> _Bends:
     bends: _Bends = {}
-    cards = len(boxes)
+    cards, count = len(boxes), len(placed.middles)
     for row, channel in zip(placed.rows, channels, strict=True):
         end = max([boxes[card].along + boxes[card].depth for card in row if card < cards], default=0)
         end += _BEFORE_TRACKS
         for bus, track in zip(channel.buses, channel.tracks, strict=True):
-            if track < 0:
-                straight = (bus.first - left, (), bus.first - left)
-                bends.update({(top, bottom): straight for top in bus.tops for bottom in bus.bottoms})
-                continue
             height = end + channel.gap * track
-            for top, above in zip(bus.tops, bus.above, strict=True):
-                start = (above - left, height)
-                for bottom, below in zip(bus.bottoms, bus.below, strict=True):
-                    corners = () if above == below else (start, (below - left, height))
-                    bends[top, bottom] = (above - left, corners, below - left)
+            tops, bottoms, all_above, all_below, _, _ = bus
+            if len(tops) == 1:
+                top, begin = tops[0] * count, all_above[0] - left
+                for bottom, below in zip(bottoms, all_below, strict=True):
+                    bends[top + bottom] = (begin, below - left, height)
+            else:
+                bottom, finish = bottoms[0], all_below[0] - left
+                for top, above in zip(tops, all_above, strict=True):
+                    bends[top * count + bottom] = (above - left, finish, height)
     return bends
 
 
@@ -127,23 +128,32 @@ class _Lines:
         self._bends = bends
         self._boxes = boxes
         self._points: list[Point] = []
-        self._begin = [0] * len(placed.graph.above)
+        self._count = count = len(placed.middles)
+        self._begin = [0] * count
         for trunk in placed.graph.trunks:
             for upper, lower in pairwise(trunk):
                 self._begin[upper] = len(self._points)
-                self._points.extend(bends[upper, lower][1])
+                above, below, height = bends[upper * count + lower]
+                if above != below:
+                    self._points += ((above, height), (below, height))
             self._begin[trunk[-1]] = len(self._points)
 
     def of(self, path: Path) -> tuple[Point, ...]:
         """An edge, from card to card."""
         source, target = self._boxes[path.source], self._boxes[path.target]
-        turns = path.turns
+        turns, count = path.turns, self._count
         if not turns:
-            above, corners, below = self._bends[path.source, path.target]
-            return ((above, source.along + source.depth), *corners, (below, target.along))
+            above, below, height = self._bends[path.source * count + path.target]
+            begin, end = (above, source.along + source.depth), (below, target.along)
+            return (begin, end) if above == below else (begin, (above, height), (below, height), end)
         first, last = turns.start, turns.stop - 1
-        above, corners, _ = self._bends[path.source, first]
-        _, last_corners, below = self._bends[last, path.target]
-        trunk = self._points[self._begin[first] : self._begin[last]]
-        begin, end = (above, source.along + source.depth), (below, target.along)
-        return (begin, *corners, *trunk, *last_corners, end)
+        above, enters, height = self._bends[path.source * count + first]
+        line = [(above, source.along + source.depth)]
+        if above != enters:
+            line += ((above, height), (enters, height))
+        line += self._points[self._begin[first] : self._begin[last]]
+        leaves, below, height = self._bends[last * count + path.target]
+        if leaves != below:
+            line += ((leaves, height), (below, height))
+        line.append((below, target.along))
+        return tuple(line)

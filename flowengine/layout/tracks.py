@@ -32,26 +32,35 @@ def tracks_of(buses: Sequence[Bus]) -> tuple[list[int], int]:
 
 
 def _packed(buses: Sequence[Bus]) -> list[int]:
-    """The fewest tracks, from left to right."""
+    """The fewest tracks, from left to right: each on the first one whose last bus has ended before."""
     tracks = [0] * len(buses)
     ends: list[int] = []
-    for number in sorted(range(len(buses)), key=lambda number: buses[number].first):
-        tracks[number] = _first_free(ends, buses[number])
+    firsts = [bus.first for bus in buses]
+    for number in sorted(range(len(buses)), key=firsts.__getitem__):
+        free_before = firsts[number] - _NEAR
+        for track, end in enumerate(ends):
+            if end < free_before:
+                ends[track] = buses[number].last
+                tracks[number] = track
+                break
+        else:
+            tracks[number] = len(ends)
+            ends.append(buses[number].last)
     return tracks
 
 
 def _compared(buses: Sequence[Bus]) -> list[int]:
     """Tracks by how many lines cross. Each pair that overlaps is looked at once."""
     excess: list[dict[int, int]] = [{} for _ in buses]
-    from_left = sorted(range(len(buses)), key=lambda number: buses[number].first)
+    firsts = [bus.first for bus in buses]
+    from_left = sorted(range(len(buses)), key=firsts.__getitem__)
     for place, number in enumerate(from_left):
         left, mine = buses[number], excess[number]
         end = left.last + _NEAR
         for other in from_left[place + 1 :]:
-            right = buses[other]
-            if right.first > end:
+            if firsts[other] > end:
                 break
-            mine[other] = more = _excess(left, right)
+            mine[other] = more = _excess(left, buses[other])
             excess[other][number] = -more
     order = sorted(
         range(len(buses)), key=lambda number: (sum(excess[number].values()), _leads_to(buses[number]))
@@ -75,16 +84,6 @@ def _improved(excess: Sequence[Mapping[int, int]], order: list[int]) -> list[int
                     best, least = place + 1, cost
         order.insert(best, number)
     return order
-
-
-def _first_free(ends: list[int], bus: Bus) -> int:
-    """The first track whose last bus has ended before this one (buses come from left to right)."""
-    for track, end in enumerate(ends):
-        if end + _NEAR < bus.first:
-            ends[track] = bus.last
-            return track
-    ends.append(bus.last)
-    return len(ends) - 1
 
 
 def _leads_to(bus: Bus) -> int:
