@@ -200,6 +200,13 @@ MUTANTS: Final = (
         '        return "keep"\n    return "nothing"\n',
     ),
     _in(
+        "a child that nobody waits for has nothing looked at while its root goes on",
+        "engine/advancing/steps/child_step",
+        "if lineage is None or not self._is_over(lineage.root):",
+        "if lineage is None:",
+        ("tests/integration/engine/test_engine_group_maps.py",),
+    ),
+    _in(
         "what stops an execution stops its children",
         "execution/rules/stopping",
         "        return tend_open(execution, node, record, run.correlation_id)\n",

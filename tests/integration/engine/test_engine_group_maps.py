@@ -15,6 +15,7 @@ from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.execution.views.maps import ItemView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
+from flowengine.store import keys
 from flowengine.workflow.plan import Plan
 from tests.support.checks.invariants import check_everything
 from tests.support.group_plans import adds, group, plan_from
@@ -257,6 +258,31 @@ def test_an_operator_who_ends_the_map_stops_its_children(harness: Harness) -> No
     harness.drain()
     assert [status(harness, child) for child in children] == ["cancelled", "cancelled"]
     assert harness.statuses(execution) == {"first": "completed", "each": "skipped", "after": "skipped"}
+    check_everything(harness.client)
+
+
+def test_children_that_nobody_waits_for_go_with_their_root(harness: Harness) -> None:
+    """While it goes on none of them has all looked at that is below it: its own end does that once."""
+    nodes = [
+        group("each", adds("one"), map={"items": [1, 2, 3]}),
+        {"id": "rest", "handler": "signal", "config": {}},
+    ]
+    execution = harness.begin(plan_from(nodes=nodes))
+    until_waiting(harness, "one", 3)
+    children = children_of(harness, execution)
+    harness.overrule(execution, "each", Skip())
+    seen: list[str] = []
+    while entries := [*harness.waiting(ORCHESTRATOR_QUEUE), *harness.tasks()]:
+        for entry in entries:
+            seen.append(entry.actor)
+            process = harness.workers[0] if entry.actor == "run_node" else harness.orchestrators[0]
+            harness.deliver(process, entry)
+    assert [status(harness, child) for child in children] == ["cancelled"] * 3
+    assert "keep_children" not in seen
+    harness.signal(execution, "rest")
+    harness.drain()
+    assert status(harness, execution) == "completed"
+    assert all(harness.client.ttl(keys.of().control(child)) > 0 for child in children)
     check_everything(harness.client)
 
 

@@ -128,7 +128,7 @@ class ChildStep:
                 plan = self._store.plan(message.child)
                 lineage = None if plan is None else plan.lineage
                 forgotten = look.forgotten
-                if lineage is None:
+                if lineage is None or not self._is_over(lineage.root):
                     return {message.execution: forgotten} if forgotten else {}
                 return {message.execution: [_keep(lineage.root, run), *forgotten]}
             case "nothing" | "report" | "make":
@@ -146,6 +146,12 @@ class ChildStep:
         else:
             found = pausing.resume(child, run, unit.now)
         return {message.child: found} if found else {}
+
+    def _is_over(self, root: str) -> bool:
+        """Whether an execution at the top has ended. While it has not, no key below it has an expiry, and its
+        end looks at all of them: of many that end unawaited none has that done."""
+        record = self._store.read_execution(root)
+        return record is not None and is_over(record.status)
 
     def _withdrawn(self, message: TendChild, run: Run, stop: Stop) -> Sequence[Change]:
         """What cancels a child that waits for its turn to run: its control is WATCHed."""
