@@ -58,9 +58,10 @@ def crossings(graph: Layered, rows: Sequence[Sequence[int]], enough: int = _UNBO
         ends: list[int] = []
         for vertex in upper:
             joined = all_below[vertex]
-            if len(joined) == 1:
+            count = len(joined)
+            if count == 1:
                 ends.append(place[joined[0]])
-            elif len(joined) == 2:
+            elif count == 2:
                 one, other = place[joined[0]], place[joined[1]]
                 ends += (one, other) if one < other else (other, one)
             else:
@@ -111,12 +112,13 @@ def _swept(neighbours: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -
         alone: list[int] = []
         for vertex in row:
             others = neighbours[vertex]
-            if len(others) == 1:
+            count = len(others)
+            if count == 1:
                 mean[vertex] = place[others[0]]
-            elif len(others) == 2:
+            elif count == 2:
                 mean[vertex] = (place[others[0]] + place[others[1]]) / 2
-            elif others:
-                mean[vertex] = sum([place[other] for other in others]) / len(others)
+            elif count:
+                mean[vertex] = sum([place[other] for other in others]) / count
             else:
                 alone.append(vertex)
         found = _sorted_joined(row, alone, mean) if alone else sorted(row, key=mean.__getitem__)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from flowengine.layout.buses import Bus, buses_below
+from flowengine.layout.buses import buses_below
 from flowengine.layout.coordinates import Middles
 from flowengine.layout.drawing import Point
 from flowengine.layout.layering import Path
@@ -22,6 +22,7 @@ CHANNEL: Final = 17
 """Between two layers without tracks."""
 TRACK_GAP: Final = 7
 _BEFORE_TRACKS: Final = 9
+_UNBOUNDED: Final = 1 << 60
 _MOST_TRACKS_WIDTH: Final = 168
 """With more tracks than fit into this they move closer together."""
 
@@ -52,81 +53,82 @@ _Bends: TypeAlias = dict[int, tuple[int, int, int]]
 at which height it runs across, if these differ."""
 
 
-class _Channel(NamedTuple):
-    buses: list[Bus]
-    tracks: list[int]
-    height: int
-    gap: int
+class _Rows:
+    """Rows below each other, and between each two the buses that lead from one to the other.
+
+    `begins`: where each begins along, and how deep it is. `first` and `last`: how far its lines come across.
+    """
+
+    def __init__(self, placed: Middles, depths: Sequence[int], before: Sequence[int]) -> None:
+        self.bends: _Bends = {}
+        self.begins: list[tuple[int, int]] = []
+        self.first, self.last = _UNBOUNDED, -_UNBOUNDED
+        cards, along = placed.graph.cards, 0
+        for row in placed.rows:
+            along += max([before[vertex] for vertex in row if vertex < cards], default=0)
+            deepest = max([depths[vertex] for vertex in row if vertex < cards], default=0)
+            self.begins.append((along, deepest))
+            along += deepest
+            along += self._add(placed, row, along)
+
+    def _add(self, placed: Middles, row: Sequence[int], end: int) -> int:
+        """Bend the buses below a row that ends here. How much room they take."""
+        buses = buses_below(placed, row)
+        if not buses:
+            return CHANNEL
+        self.first = min(self.first, min([bus.first for bus in buses]))
+        self.last = max(self.last, max([bus.last for bus in buses]))
+        tracks, count = tracks_of(buses)
+        gap = max(min(TRACK_GAP, _MOST_TRACKS_WIDTH // max(count, 1)), 1)
+        bends, vertices = self.bends, len(placed.middles)
+        for (tops, bottoms, all_above, all_below, _, _), track in zip(buses, tracks, strict=True):
+            height = end + _BEFORE_TRACKS + gap * track
+            if len(tops) == 1:
+                top, above = tops[0] * vertices, all_above[0]
+                for bottom, below in zip(bottoms, all_below, strict=True):
+                    bends[top + bottom] = (above, below, height)
+            else:
+                bottom, below = bottoms[0], all_below[0]
+                for top, above in zip(tops, all_above, strict=True):
+                    bends[top * vertices + bottom] = (above, below, height)
+        return CHANNEL + gap * count
 
 
 def stage_layout(placed: Middles, depths: Sequence[int], before: Sequence[int]) -> StageLayout:
     """`depths`: each card's size along; `before`: the room that it needs in front of it, for words."""
-    channels = [_channel(placed, row) for row in placed.rows]
-    firsts = [bus.first for channel in channels for bus in channel.buses]
-    lasts = [bus.last for channel in channels for bus in channel.buses]
+    rows = _Rows(placed, depths, before)
     halves = [size // 2 for size in placed.sizes]
-    left = min([*map(sub, placed.middles, halves), *firsts])
-    boxes = _boxes(placed, depths, before, channels, left)
-    lines = _Lines(placed, _bends(placed, channels, boxes, left), boxes)
+    left = min([*map(sub, placed.middles, halves), rows.first])
+    boxes = _boxes(placed, depths, rows.begins, left)
+    lines = _Lines(placed, rows.bends, boxes, left)
+    has_lines = bool(rows.bends)
     return StageLayout(
         boxes=tuple(boxes),
         lines=tuple(map(lines.of, placed.graph.paths)),
-        first=min(firsts, default=left) - left,
-        last=max(lasts, default=left) - left,
+        first=rows.first - left if has_lines else 0,
+        last=rows.last - left if has_lines else 0,
     )
 
 
-def _channel(placed: Middles, row: Sequence[int]) -> _Channel:
-    buses = buses_below(placed, row)
-    tracks, count = tracks_of(buses)
-    gap = max(min(TRACK_GAP, _MOST_TRACKS_WIDTH // max(count, 1)), 1)
-    return _Channel(buses, tracks, CHANNEL + gap * count, gap)
-
-
-def _boxes(
-    placed: Middles, depths: Sequence[int], before: Sequence[int], channels: Sequence[_Channel], left: int
-) -> list[Box]:
+def _boxes(placed: Middles, depths: Sequence[int], begins: Sequence[tuple[int, int]], left: int) -> list[Box]:
     boxes = [Box(0, 0, 0, 0)] * placed.graph.cards
     middles, sizes, count = placed.middles, placed.sizes, len(boxes)
-    along = 0
-    for row, channel in zip(placed.rows, channels, strict=True):
-        cards = [vertex for vertex in row if vertex < count]
-        along += max([before[card] for card in cards], default=0)
-        deepest = max([depths[card] for card in cards], default=0)
-        for card in cards:
-            size, depth = sizes[card], depths[card]
-            across, begin = middles[card] - size // 2 - left, along + (deepest - depth) // 2
-            boxes[card] = Box(across, begin, size, depth)
-        along += deepest + channel.height
+    for row, (along, deepest) in zip(placed.rows, begins, strict=True):
+        for card in row:
+            if card < count:
+                size, depth = sizes[card], depths[card]
+                across, begin = middles[card] - size // 2 - left, along + (deepest - depth) // 2
+                boxes[card] = Box(across, begin, size, depth)
     return boxes
-
-
-def _bends(placed: Middles, channels: Sequence[_Channel], boxes: Sequence[Box], left: int) -> _Bends:
-    bends: _Bends = {}
-    cards, count = len(boxes), len(placed.middles)
-    for row, channel in zip(placed.rows, channels, strict=True):
-        end = max([boxes[card].along + boxes[card].depth for card in row if card < cards], default=0)
-        end += _BEFORE_TRACKS
-        for bus, track in zip(channel.buses, channel.tracks, strict=True):
-            height = end + channel.gap * track
-            tops, bottoms, all_above, all_below, _, _ = bus
-            if len(tops) == 1:
-                top, begin = tops[0] * count, all_above[0] - left
-                for bottom, below in zip(bottoms, all_below, strict=True):
-                    bends[top + bottom] = (begin, below - left, height)
-            else:
-                bottom, finish = bottoms[0], all_below[0] - left
-                for top, above in zip(tops, all_above, strict=True):
-                    bends[top * count + bottom] = (above - left, finish, height)
-    return bends
 
 
 class _Lines:
     """The bends of edges. Those of a trunk are found once, for all edges that pass it."""
 
-    def __init__(self, placed: Middles, bends: _Bends, boxes: Sequence[Box]) -> None:
+    def __init__(self, placed: Middles, bends: _Bends, boxes: Sequence[Box], left: int) -> None:
         self._bends = bends
         self._boxes = boxes
+        self._left = left
         self._points: list[Point] = []
         self._count = count = len(placed.middles)
         self._begin = [0] * count
@@ -135,25 +137,27 @@ class _Lines:
                 self._begin[upper] = len(self._points)
                 above, below, height = bends[upper * count + lower]
                 if above != below:
-                    self._points += ((above, height), (below, height))
+                    self._points += ((above - left, height), (below - left, height))
             self._begin[trunk[-1]] = len(self._points)
 
     def of(self, path: Path) -> tuple[Point, ...]:
         """An edge, from card to card."""
-        source, target = self._boxes[path.source], self._boxes[path.target]
-        turns, count = path.turns, self._count
+        source, turns, target = path
+        bends, count, left = self._bends, self._count, self._left
+        _, along, _, depth = self._boxes[source]
+        _, end, _, _ = self._boxes[target]
         if not turns:
-            above, below, height = self._bends[path.source * count + path.target]
-            begin, end = (above, source.along + source.depth), (below, target.along)
-            return (begin, end) if above == below else (begin, (above, height), (below, height), end)
+            above, below, height = bends[source * count + target]
+            x, to = above - left, below - left
+            if x == to:
+                return (x, along + depth), (x, end)
+            return (x, along + depth), (x, height), (to, height), (to, end)
         first, last = turns.start, turns.stop - 1
-        above, enters, height = self._bends[path.source * count + first]
-        line = [(above, source.along + source.depth)]
-        if above != enters:
-            line += ((above, height), (enters, height))
+        above, below, height = bends[source * count + first]
+        x, to = above - left, below - left
+        line = [(x, along + depth)] if x == to else [(x, along + depth), (x, height), (to, height)]
         line += self._points[self._begin[first] : self._begin[last]]
-        leaves, below, height = self._bends[last * count + path.target]
-        if leaves != below:
-            line += ((leaves, height), (below, height))
-        line.append((below, target.along))
+        above, below, height = bends[last * count + target]
+        x, to = above - left, below - left
+        line += ((to, end),) if x == to else ((x, height), (to, height), (to, end))
         return tuple(line)

@@ -85,6 +85,8 @@ def test_crossings_are_those_that_one_counts_by_hand(plan: Plan) -> None:
         edges = [(place[upper], place[lower]) for upper in row for lower in graph.below[upper]]
         counted += sum(a < c and b > d for (a, b), (c, d) in permutations(edges, 2))
     assert crossings(graph, rows) == counted
+    for enough in range(1, counted + 2):
+        assert (crossings(graph, rows, enough) >= enough) == (counted >= enough)
 
 
 PLACES = st.floats(-1000, 1000)
