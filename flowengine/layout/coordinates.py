@@ -253,12 +253,15 @@ class _Room:
         for vertex in run:
             left = middles[lefts[vertex]] + left_gaps[vertex]
             right = middles[rights[vertex]] - right_gaps[vertex]
-            narrower_left, narrower_right = left if left > least else least, right if right < most else most
-            if narrower_left > narrower_right:
+            if left > most or right < least:
                 self._put_on_line(part, least, most)
-                part, narrower_left, narrower_right = [], left, right
+                part, least, most = [vertex], left, right
+                continue
             part.append(vertex)
-            least, most = narrower_left, narrower_right
+            if left > least:
+                least = left
+            if right < most:
+                most = right
         self._put_on_line(part, least, most)
 
     def _put_on_line(self, part: Sequence[int], least: int, most: int) -> None:
