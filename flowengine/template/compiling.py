@@ -98,10 +98,9 @@ def simple_analysis(text: str) -> Analysis | None:
     if simple is None:
         return None
     paths = [part for part in simple if isinstance(part, Path)]
-    fields = (read for path in paths if (read := path.field_read) is not None)
+    fields = [read for path in paths if (read := path.field_read) is not None]
     is_sole = len(simple) == 1 and bool(paths)
-    references = [path.reference for path in paths]
-    return _analysis(is_sole, references, fields, _outputs(references), is_simple=True)
+    return _analysis(is_sole, [path.reference for path in paths], fields, None, is_simple=True)
 
 
 def analyse(text: str) -> Analysis:
@@ -189,10 +188,12 @@ def _analysis(
     is_sole: bool,
     references: Sequence[Reference],
     fields: Iterable[FieldRead],
-    needed: tuple[str, ...],
+    needed: tuple[str, ...] | None,
     *,
     is_simple: bool = False,
 ) -> Analysis:
+    """`needed`: None for all nodes that it reads."""
+    outputs = _outputs(references)
     secrets: dict[str, None] = {}
     fates: dict[str, None] = {}
     given: dict[tuple[str, str], None] = {}
@@ -212,19 +213,19 @@ def _analysis(
         is_template=True,
         is_sole=is_sole,
         is_simple=is_simple,
-        nodes=_outputs(references),
+        nodes=outputs,
         secrets=tuple(secrets),
         fields=tuple(dict.fromkeys(fields)),
         fates=tuple(fates),
         all_fates=all_fates,
-        needed=needed,
+        needed=outputs if needed is None else needed,
         given=tuple(given),
     )
 
 
 def _outputs(references: Iterable[Reference]) -> tuple[str, ...]:
     """The nodes whose outputs are read, each once."""
-    return tuple(dict.fromkeys(item.name for item in references if item.kind in OF_NODES))
+    return tuple(dict.fromkeys([item.name for item in references if item.kind in OF_NODES]))
 
 
 def _is_sole(parts: list[nodes.Expr]) -> bool:

@@ -417,22 +417,27 @@ class TemplateCheck:
             analysis = analysis or analyse(text)
         except TemplateError as error:
             return error
-        index = self._links.index
-        named = dict.fromkeys((*analysis.nodes, *analysis.fates))
+        sources, fates = self._places(analysis.nodes), self._places(analysis.fates)
         bits = 0
-        for name in named:
-            bits |= 1 << index[name] if name in index else 0
+        for place in (*sources, *fates):
+            bits |= 1 << place
+        named = {*analysis.nodes, *analysis.fates} if analysis.fates else analysis.nodes
         missing = {found.message: found for found in self._missing(analysis)}
         return _Read(
             analysis,
-            sources=tuple(index[name] for name in analysis.nodes if name in index),
+            sources=sources,
             bits=bits,
-            unknown=sum(name not in index for name in named),
+            unknown=len(named) - sum(map(self._links.index.__contains__, named)),
             missing=tuple(missing.values()),
-            fates=tuple(index[name] for name in analysis.fates if name in index),
-            needed=tuple(index[name] for name in analysis.needed if name in index),
+            fates=fates,
+            needed=sources if analysis.needed is analysis.nodes else self._places(analysis.needed),
             unreadable=tuple(self._given.unreadable(text, analysis)) if analysis.given else (),
         )
+
+    def _places(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The numbers of those that are nodes."""
+        index = self._links.index
+        return tuple([index[name] for name in names if name in index])
 
     def _missing(
         self, analysis: Analysis, instead: tuple[int, DeclaredOutput] | None = None
