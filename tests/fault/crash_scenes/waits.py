@@ -94,7 +94,8 @@ class GroupSignalled(Waited):
     other while it waits. Both are sent to the execution at the top."""
 
     def run(self) -> None:
-        """Each iteration takes one. A client that sends one again may have it kept twice."""
+        """Each iteration takes one. A client that sends the first one again may have it kept twice, so that
+        both iterations are over before it sends the second."""
         harness = self.harness
         hears = {"id": "hears", "handler": "signal", "config": {"name": "paid"}}
         loop = group("loop", hears, repeat={"until": "{{ iteration == 2 }}", "collect": True})
@@ -102,7 +103,8 @@ class GroupSignalled(Waited):
         self._trigger(execution)
         self._api(lambda: harness.signal(execution, "paid"))
         self._settle()
-        self._api(lambda: harness.signal(execution, "paid"))
+        with contextlib.suppress(WrongStateError):
+            self._api(lambda: harness.signal(execution, "paid"))
         self._to_the_end()
         found = self._api(lambda: harness.api.executions.results(execution)).results
         assert msgspec.json.decode(found["loop"])["result"] == [{"hears": 1}, {"hears": 1}], harness.errors
