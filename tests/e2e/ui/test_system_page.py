@@ -26,9 +26,12 @@ def test_a_dead_letter_is_retried_and_deleted(visit: Visits, page_stack: Stack) 
     expect(row).to_contain_text("Nobody can read it")
     expect(page.get_by_role("link", name="Dead letters 1 dead letter")).to_be_visible()
     assert violations(page) == []
+    known = row.locator("code").first.inner_text()
     row.get_by_role("button", name="Retry").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry it").click()
     expect(page.get_by_text("The message is in its queue again.")).to_be_visible()
+    # It is set aside once more, as another letter.
+    expect(row).not_to_contain_text(known)
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("The letter is deleted.")).to_be_visible()
