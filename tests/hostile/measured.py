@@ -6,6 +6,8 @@ measured beside each act, so that a slow or busy machine has its own second.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +34,19 @@ def bounded(
 ) -> T:
     """The result of `act`. Fails if `act` takes more than `cpu_s` or `memory_bytes`.
 
+    Memory is measured once more where the first run takes too much, as that may be what it loads.
+
     `cpu_s` is compared with the best of a few tries, because other processes slow the machine down, each by
     the second that the machine has just then.
     The clock counts this thread's CPU; `time.process_time` counts that of all threads, for work that other
     threads do.
     """
     result, peak, seconds = _measured(act, clock)
+    if peak >= memory_bytes:
+        # What the first run of all loads is not its own. What it has freed must not hide what the next takes.
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        peak = _measured(act, clock)[1]
     assert peak < memory_bytes, f"took {peak / 1e6:.0f} MB"
     if seconds >= cpu_s:
         seconds /= _second()
