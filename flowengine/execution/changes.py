@@ -69,8 +69,8 @@ class Create(msgspec.Struct, frozen=True):
     `callback_url`: where its results are sent; `version`: of its definition; `fork`: what is to be done
     before it begins by itself; `schedule`: the id of the schedule that starts it, and `scheduled_at` the time
     that it is of, which a fork has of its origin without a schedule. `begun_by`: the execution whose node
-    begins it, which is nobody's child. `followed`: the end that starts it, or has
-    started its origin, and `outputs`: what it has given, as JSON; `links`: how many ends have led to it.
+    begins it, which is nobody's child. `followed`: the end that starts it, or has started its origin, and
+    `outputs`: what it has given, as JSON; `links`: how many ends have led to it.
     """
 
     name: str

@@ -199,8 +199,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `held`: the items of maps around its group that its templates read, the outermost first. `judges`: it is a
     group whose iteration has given what its record's key holds; there is no handler to call, and it is to be
     said what follows. `within`: the iteration of a group around it that its templates read, and, if it
-    `looks_back`, what the one before has given. `keys`: it is the
-    task that makes the keys of the node's limits, and nothing else.
+    `looks_back`, what the one before has given. `keys`: it is the task that makes the keys of the node's
+    limits, and nothing else.
     """
 
     execution: str

@@ -8,7 +8,8 @@ execution ends, with the right results, and every invariant holds. The client re
 to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point that differs from others in what it leaves behind (`Gate.apart`): before each exchange
-with the server, and after each of its commands that stores something. `just fault` tries each command in all
+with the server, and after each of its commands that stores something; a process dies once where it stores and
+does nothing between. `just fault` tries each command in all
 four ways: `FLOWENGINE_CRASH_POINTS_EVERY=1` does so, and `=5` tries every fifth.
 """
 

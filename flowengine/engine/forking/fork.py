@@ -72,11 +72,13 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 class FoundFork(msgspec.Struct, frozen=True):
-    """An execution, and what a new one of it is made of and does."""
+    """An execution, and what a new one of it is made of and does. `outputs`: what an end has given that has
+    led to both."""
 
     found: Found
     version: _Version
     anew: tuple[Anew, ...]
+    outputs: bytes | None
 
     @property
     def view(self) -> ForkPreviewView:
@@ -148,7 +150,7 @@ def fork(
         fork=kept,
         scheduled_at=found.record.scheduled_at,
         followed=found.record.followed,
-        outputs=_outputs_before(store, execution, found.record),
+        outputs=made.outputs,
     )
     message = CopyResults(execution=new, first=0, correlation_id=correlation_id)
     explain(reason=f"a new execution of '{execution}'")
@@ -165,10 +167,6 @@ def fork(
         rerun_of=execution,
         items=found.items,
     )
-
-
-def _outputs_before(store: CommandStore, execution: str, record: ExecutionRecord) -> bytes | None:
-    return None if record.followed is None else store.outputs_before(execution)
 
 
 def _size(create: Create, found: Found) -> int:
@@ -239,9 +237,9 @@ def _find(
     plan = version.plan
     # Read without WATCH: what has ended does not change in this run, and what has not is not reused.
     stored = store.read_nodes(execution, [node.id for node in was.nodes])
-    given = _given(
-        store, execution, _Occasion(execution, record, was, version, asked.inputs, new, store.now())
-    )
+    outputs = None if record.followed is None else store.outputs_before(execution)
+    occasion = _Occasion(execution, record, was, version, asked.inputs, new, store.now(), outputs)
+    given = _given(store, execution, occasion)
     wanted = replace(asked.wanted, readers=given.readers)
     maps = maps_to_know(plan, records_of(taken_of(was, plan, stored)), wanted)
     known = known_items(store, execution, maps, wanted)
@@ -253,7 +251,7 @@ def _find(
             "with, or run all again"
         )
     found = Found(plan, record, dict(forking.taken), forking.rerun, given.stored, given.key)
-    return FoundFork(found, version, forking.anew)
+    return FoundFork(found, version, forking.anew, outputs)
 
 
 class _Given(msgspec.Struct, frozen=True):
@@ -275,7 +273,7 @@ class _Values(msgspec.Struct, frozen=True):
 
 class _Occasion(msgspec.Struct, frozen=True):
     """What is looked at: an execution by the plan `was`, and a new one by `version` that is given this
-    patch."""
+    patch. `outputs`: what an end has given that has led to the execution."""
 
     execution: str
     record: ExecutionRecord
@@ -284,6 +282,7 @@ class _Occasion(msgspec.Struct, frozen=True):
     patch: Mapping[str, JsonValue]
     new: str
     now: int
+    outputs: bytes | None
 
     @property
     def plan(self) -> Plan:
@@ -297,10 +296,11 @@ class _Occasion(msgspec.Struct, frozen=True):
         begun = replace(self.record, created_at=self.now, started_at=self.now, version=version)
         return execution_fields(self.new, begun, FORK_RUN)
 
-    def trigger(self, store: CommandStore) -> dict[str, JsonValue]:
+    @property
+    def trigger(self) -> dict[str, JsonValue]:
         """What starts it."""
         made = replace(self.record, origin=Origin(self.execution, self.record.run))
-        return trigger_fields(self.new, made, _outputs_before(store, self.execution, self.record))
+        return trigger_fields(self.new, made, self.outputs)
 
 
 def _given(store: ForkingStore, execution: str, occasion: _Occasion) -> _Given:
@@ -309,24 +309,24 @@ def _given(store: ForkingStore, execution: str, occasion: _Occasion) -> _Given:
     plan = occasion.plan
     changed = _Values(_object(data), _object(made), ())
     if occasion.patch or plan is not occasion.was:
-        changed = _changed(store, changed, occasion)
+        changed = _changed(changed, occasion)
     says_something = data is not None or occasion.patch or plan.inputs is not None or plan.vars
     stored = stored_inputs(plan, changed.inputs, changed.vars) if says_something else None
-    return _Given(stored, changed.readers, _key(store, changed, occasion))
+    return _Given(stored, changed.readers, _key(changed, occasion))
 
 
-def _changed(store: CommandStore, before: _Values, occasion: _Occasion) -> _Values:
+def _changed(before: _Values, occasion: _Occasion) -> _Values:
     # Imported where there are inputs: an orchestrator, which loads this too, renders no template.
     from flowengine.workflow.inputs.changing import change
     from flowengine.workflow.inputs.values import Occasion
 
     was = None if occasion.plan is occasion.was else occasion.was
-    at = Occasion(occasion.fields, occasion.now, occasion.trigger(store))
+    at = Occasion(occasion.fields, occasion.now, occasion.trigger)
     changed = change(occasion.plan, before.inputs, before.vars, occasion.patch, at, was)
     return _Values(changed.inputs, changed.vars, changed.readers)
 
 
-def _key(store: CommandStore, changed: _Values, occasion: _Occasion) -> str | None:
+def _key(changed: _Values, occasion: _Occasion) -> str | None:
     limit = occasion.plan.overall.concurrency
     if limit is None or not limit.makes_key:
         return None
@@ -334,7 +334,7 @@ def _key(store: CommandStore, changed: _Values, occasion: _Occasion) -> str | No
     from flowengine.workflow.inputs.beginning import key_of_another_run
     from flowengine.workflow.inputs.values import Occasion
 
-    at = Occasion(occasion.fields, occasion.now, occasion.trigger(store))
+    at = Occasion(occasion.fields, occasion.now, occasion.trigger)
     return key_of_another_run(occasion.plan, changed.inputs, changed.vars, at)
 
 

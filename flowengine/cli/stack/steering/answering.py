@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -57,42 +57,40 @@ _ATTEMPT = click.option("--attempt", type=click.IntRange(0), help="Only if the n
 _RUN = click.option("--run", type=click.IntRange(1), help="Only if the execution is in this run.")
 
 
+class _Which(TypedDict):
+    """Which of several is meant, by the options of both commands."""
+
+    run: int | None
+    attempt: int | None
+    item: str | None
+    iteration: int | None
+
+
+def _which(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which is meant."""
+    return _RUN(_ATTEMPT(_ITEM(_ITERATION(command))))
+
+
 @click.command()
 @execution_argument
 @click.argument("node", metavar="NODE", shell_complete=complete_node)
 @click.option("--data", metavar="JSON", help="What the node's schema asks for.")
 @_COMMENT
-@_RUN
-@_ATTEMPT
-@_ITEM
-@_ITERATION
+@_which
 @json_option
 def approve(
     execution: str,
     node: str,
     data: str | None,
     comment: str | None,
-    run: int | None,
-    attempt: int | None,
-    item: str | None,
-    iteration: int | None,
     as_json: bool,
+    **which: Unpack[_Which],
 ) -> None:
     """Approve what a node asks. One in a group is GROUP.NODE."""
     given = None if data is None else json_value(data, "--data")
     _decide(
         execution,
-        lambda client, whole: client.decide(
-            whole,
-            node,
-            approved=True,
-            comment=comment,
-            data=given,
-            run=run,
-            attempt=attempt,
-            item=item,
-            iteration=iteration,
-        ),
+        lambda client, whole: client.decide(whole, node, approved=True, comment=comment, data=given, **which),
         as_json=as_json,
     )
 
@@ -101,34 +99,19 @@ def approve(
 @execution_argument
 @click.argument("node", metavar="NODE", shell_complete=complete_node)
 @_COMMENT
-@_RUN
-@_ATTEMPT
-@_ITEM
-@_ITERATION
+@_which
 @json_option
 def reject(
     execution: str,
     node: str,
     comment: str | None,
-    run: int | None,
-    attempt: int | None,
-    item: str | None,
-    iteration: int | None,
     as_json: bool,
+    **which: Unpack[_Which],
 ) -> None:
     """Reject what a node asks. One in a group is GROUP.NODE."""
     _decide(
         execution,
-        lambda client, whole: client.decide(
-            whole,
-            node,
-            approved=False,
-            comment=comment,
-            run=run,
-            attempt=attempt,
-            item=item,
-            iteration=iteration,
-        ),
+        lambda client, whole: client.decide(whole, node, approved=False, comment=comment, **which),
         as_json=as_json,
     )
 
