@@ -64,7 +64,7 @@ MUTANTS: Final = (
     _in(
         "a fork takes over what has started its origin",
         "engine/forking/fork",
-        "        outputs=_outputs_before(store, execution, found.record),\n",
+        "        outputs=made.outputs,\n",
         "",
         TRIGGERS,
     ),
