@@ -48,6 +48,7 @@ from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 from flowengine.workflow.children.group import GROUP, PRIMARY
 from flowengine.workflow.limits.declared import CachePolicy, KeyTemplates
+from flowengine.workflow.repeating.repeat import Repeat
 
 log = structlog.stdlib.get_logger()
 
@@ -71,12 +72,13 @@ _OPENING: Final = Handler(name=GROUP, function=_open, config_type=_Nothing, summ
 
 class Call(msgspec.Struct, frozen=True):
     """A handler, and what it is called with: its rendered config and its context. `scope`: what the node's
-    templates read."""
+    templates read. `keeps`: who hears what it has given, of an iteration that is kept for other times."""
 
     handler: Handler
     config: JsonValue
     context: Context
     scope: Scope
+    keeps: TaskInHand | None = None
 
 
 Spared: TypeAlias = Skipped | Again | Completed
@@ -135,7 +137,8 @@ class Outcomes:
             if known is not None:
                 return known
         context = node_context(task, start.given, delivery, deadline, self._environment, hand)
-        return Call(handler, config, context, scope)
+        keeps = hand if task.cache is not None and task.repeat is not None else None
+        return Call(handler, config, context, scope, keeps)
 
     def expanded(self, task: RunNode, start: Start) -> Outcome:
         """The outcome of the task that says what the items of a map are. Raises what `failed` takes."""
@@ -194,19 +197,25 @@ class Outcomes:
             return self._waiting(task, WaitAsSaid(kind="signal", prompt=output.prompt), call.handler, output)
         if isinstance(output, RunWorkflow):
             return self._child(task, start, output)
-        # What is kept of the iterations before makes room for what this one gives.
-        room = 0 if task.repeated is None else counted_bytes(task.repeated.kept)
-        storable = None if start.storable_bytes is None else start.storable_bytes + room
-        result = self._checked(task, output, storable)
+        result = self._checked(task, output, _storable(task, start))
         if task.output_schema is not None:
             refuse_misfits(task.output_schema.encode(), result, call.handler.primary)
         if task.calls_back is not None:
             return Waiting("callback", response=msgspec.Raw(result))
         if task.repeat is None:
             return Completed(msgspec.Raw(result))
+        if call.keeps is not None:
+            call.keeps.given = result
+        return self._after(task, task.repeat, start, call.scope, result, call.handler.primary)
+
+    def _after(
+        self, task: RunNode, repeat: Repeat, start: Start, scope: Scope, result: bytes, primary: str | None
+    ) -> Completed | Again:
+        """What follows from what an iteration has given."""
+        storable = _storable(task, start)
         if storable is None:
             storable = self._limits.max_execution_result_bytes
-        return self._iterations.after(task, task.repeat, call.scope, result, call.handler.primary, storable)
+        return self._iterations.after(task, repeat, scope, result, primary, storable)
 
     def _judged(self, task: RunNode, start: Start, scope: Scope) -> Completed | Again:
         """What follows from what the child of an iteration has given."""
@@ -235,9 +244,9 @@ class Outcomes:
         scope: Scope,
         config: JsonValue,
         hand: TaskInHand | None,
-    ) -> Completed | None:
-        """What the node has given at another time for the same; None: it is to be called, and what it gives
-        is kept. A store that does not answer knows nothing."""
+    ) -> Completed | Again | None:
+        """What the node has given at another time for the same, or what follows from that in an iteration;
+        None: it is to be called, and what it gives is kept. A store that does not answer knows nothing."""
         # Imported where there are such nodes: few workers see any.
         from flowengine.engine.running.caching.entry_keys import entry_of
 
@@ -252,12 +261,15 @@ class Outcomes:
             found = self._store.cached(entry)
             if found is None:
                 return None
-            result = self._checked(task, EncodedOutput(found), start.storable_bytes)
+            result = self._checked(task, EncodedOutput(found), _storable(task, start))
             if task.output_schema is not None:
                 refuse_misfits(task.output_schema.encode(), result, handler.primary)
         except (StoreUnavailableError, HandlerError):
             return None
-        return Completed(msgspec.Raw(result), cached=True)
+        if task.repeat is None:
+            return Completed(msgspec.Raw(result), cached=True)
+        followed = self._after(task, task.repeat, start, scope, result, handler.primary)
+        return replace(followed, cached=True) if isinstance(followed, Completed) else followed
 
     def _waiting(
         self, task: RunNode, wait: WaitAsSaid, handler: Handler | None = None, asked: Wait | None = None
@@ -420,6 +432,13 @@ class Outcomes:
         except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
             log.warning("node.calls_dropped", reason="they are no list of calls")
             return ()
+
+
+def _storable(task: RunNode, start: Start) -> int | None:
+    """So many bytes may be stored of what a node gives: what is kept of the iterations before makes room.
+    None: the store has not been asked."""
+    room = 0 if task.repeated is None else counted_bytes(task.repeated.kept)
+    return None if start.storable_bytes is None else start.storable_bytes + room
 
 
 def _retry_after_ms(wait_s: float | None) -> int | None:

@@ -274,6 +274,10 @@ class Runner:
 def _kept(hand: TaskInHand, callback: Callback) -> KeptResult | None:
     """What is kept of an outcome for other times: a result that was just made."""
     outcome, said = callback.outcome, hand.task.cache
-    if hand.entry is None or said is None or not isinstance(outcome, Completed) or outcome.cached:
+    if hand.entry is None or said is None:
+        return None
+    if hand.given is not None and isinstance(outcome, Completed | Again):
+        return KeptResult(hand.entry, said.ttl_s, msgspec.Raw(hand.given))
+    if hand.task.repeat is not None or not isinstance(outcome, Completed) or outcome.cached:
         return None
     return KeptResult(hand.entry, said.ttl_s, outcome.result)

@@ -41,6 +41,8 @@ class TaskInHand:
         """The end of a text in which a secret may have begun."""
         self.entry: str | None = None
         """Under which what it gives is kept for other times."""
+        self.given: bytes | None = None
+        """What its handler has given, as JSON, in an iteration of a node that has a cache."""
         self.holds_thread = True
         """Whether a thread is lost with it if its handler does not return."""
         self._noted = start.noted

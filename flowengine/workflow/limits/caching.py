@@ -85,8 +85,3 @@ def _refuse_beside(node: JsonObject, pointer: str, report: Report) -> None:
         report.add("not_with_cache", place, message)
     if node.get("wait_for_callback") is not None:
         report.add("not_with_cache", place, "a node that waits for a callback has no 'cache': take it out")
-    if node.get("repeat") is not None:
-        message = (
-            "'repeat' together with 'cache' is a part of the language that this version does not have yet"
-        )
-        report.add("not_supported_yet", pointer_to(pointer, "repeat"), f"{message}: take one of them out")

@@ -400,6 +400,24 @@ MUTANTS: Final = (
         ":",
     ),
     _of_caches(
+        "each iteration has an entry of its own",
+        "engine/running/caching/entry_keys",
+        "        owner.append(task.repeated.number)\n",
+        "        pass\n",
+    ),
+    _of_caches(
+        "an iteration that was kept is followed by what follows from it",
+        "engine/running/outcomes",
+        "        if task.repeat is None:\n            return Completed(msgspec.Raw(result), cached=True)\n",
+        "        return Completed(msgspec.Raw(result), cached=True)\n",
+    ),
+    _of_caches(
+        "what an iteration gave is kept, and not what follows from it",
+        "engine/running/outcomes",
+        "            call.keeps.given = result\n",
+        "            pass\n",
+    ),
+    _of_caches(
         "no secret is a part of what is the same",
         "engine/running/caching/entry_keys",
         "named = replace(scope, secrets=_named)",

@@ -295,3 +295,51 @@ def test_a_posted_document_is_given_nothing_of_an_applied_one(harness: Harness) 
     for count in (2, 2):
         run(harness, posted)
         assert calls(harness) == count
+
+
+def repeated(until: str = "{{ iteration == 3 }}", *, collect: bool = False, key: str | None = None) -> Plan:
+    """A node that repeats and has a cache, and one that reads what it gives."""
+    cache = {"ttl_seconds": TTL_S} if key is None else {"ttl_seconds": TTL_S, "key": key}
+    repeat = {"until": until, "collect": collect}
+    first = {"id": "a", "handler": "sum", "config": {"inputs": [1, 1]}, "repeat": repeat, "cache": cache}
+    return plan_from(nodes=[first, adds("b", after=("a",))])
+
+
+@pytest.mark.proves("cache-iteration")
+@pytest.mark.parametrize("collect", [False, True])
+def test_an_iteration_that_was_kept_is_an_iteration(harness: Harness, *, collect: bool) -> None:
+    """Each has an entry of its own, though all have one config; what follows is the same as if it had run."""
+    first, second = run(harness, repeated(collect=collect)), run(harness, repeated(collect=collect))
+    assert calls(harness) == 3
+    assert len(entries(harness)) == 3
+    assert (
+        harness.api.executions.results(first).results["a"]
+        == harness.api.executions.results(second).results["a"]
+    )
+    assert harness.api.executions.node(second, "a").iteration == 3
+    assert (shown(harness, first), shown(harness, second)) == (msgspec.UNSET, True)
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("cache-iteration")
+def test_iterations_after_those_that_were_kept_run(harness: Harness) -> None:
+    """And are kept then; under a key of the node's own as well."""
+    run(harness, repeated("{{ iteration == 2 }}", key="mine"))
+    longer = run(harness, repeated(key="mine"))
+    assert calls(harness) == 3
+    assert shown(harness, longer) is msgspec.UNSET
+    assert shown(harness, run(harness, repeated(key="mine"))) is True
+    assert calls(harness) == 3
+
+
+@pytest.mark.proves("cache-iteration")
+def test_an_iteration_is_kept_once_it_is_reported(harness: Harness) -> None:
+    """A condition that fails keeps nothing, and a rerun misses in each iteration."""
+    run(harness, repeated("{{ 'no' if iteration == 2 else false }}"))
+    assert len(entries(harness)) == 1
+    execution = run(harness, repeated())
+    assert calls(harness) == 2 + 2
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("all")))
+    harness.drain()
+    assert calls(harness) == 4 + 3
+    check_everything(harness.client)

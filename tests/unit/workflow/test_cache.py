@@ -66,7 +66,6 @@ def test_what_is_wrong_is_named_with_its_place(said: JsonValue, code: str, field
         ({"handler": "wait", "config": {"seconds": 5}}, "not_with_cache", "cache"),
         ({"handler": "end", "config": {}}, "not_with_cache", "cache"),
         ({"wait_for_callback": {}}, "not_with_cache", "cache"),
-        ({"repeat": {"until": "{{ iteration > 1 }}"}}, "not_supported_yet", "repeat"),
     ],
 )
 def test_what_it_cannot_be_together_with_is_refused(
@@ -74,6 +73,12 @@ def test_what_it_cannot_be_together_with_is_refused(
 ) -> None:
     """With the place to change."""
     assert (code, f"/nodes/0/{pointer}") in problems(checked(node({"ttl_seconds": 5}, **fields)))
+
+
+def test_a_node_that_repeats_has_a_cache() -> None:
+    """Of its iterations."""
+    found = checked(node({"ttl_seconds": 5}, repeat={"until": "{{ iteration > 1 }}"}))
+    assert not found.problems
 
 
 def test_a_config_with_a_secret_input_has_no_cache() -> None:

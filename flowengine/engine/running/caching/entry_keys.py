@@ -1,9 +1,9 @@
 """By what a node's result is found again: a digest of what it was made of. No secret goes into it.
 
-An entry belongs to a node of a workflow and to its handler's version; a posted document is another workflow
-than an applied definition of the same name. Without a key of its own, its config
-says what is the same, rendered with the name of each secret in the place of its value: a secret that is
-changed is the same secret, and a digest that is stored tells nothing about it.
+An entry belongs to a node of a workflow, to the iteration of one that repeats, and to its handler's version;
+a posted document is another workflow than an applied definition of the same name. Without a key of its own,
+its config says what is the same, rendered with the name of each secret in the place of its value: a secret
+that is changed is the same secret, and a digest that is stored tells nothing about it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def entry_of(
     else:
         same = ["config", config]
     applied = given.execution is not None and given.execution.version is not None
-    owner: JsonValue = ["applied" if applied else "posted", said.owner]
+    owner: list[JsonValue] = ["applied" if applied else "posted", said.owner]
+    if task.repeat is not None and task.repeated is not None:
+        owner.append(task.repeated.number)
     whole: JsonValue = [owner, handler.name, handler.version, same]
     return hashlib.sha256(jsonvalue.encode(whole)).hexdigest()
 
