@@ -46,13 +46,15 @@ def conclude(
     stage = next_stage(plan, control, verdict)
     if stage is not None:
         return enter(plan, run, control, stage, verdict, now, records)
-    took = None if control.started_at is None else max(0, now - control.started_at)
+    # Another process may have begun it, whose clock is some milliseconds ahead of this one's.
+    at = max(now, control.started_at or 0)
+    took = None if control.started_at is None else at - control.started_at
     stopped, notifies = control.stop is not None, control.notifies
     return (
         Finish(
-            verdict, now, control.run, stopped=stopped, was=control.status, took_ms=took, notifies=notifies
+            verdict, at, control.run, stopped=stopped, was=control.status, took_ms=took, notifies=notifies
         ),
-        Happened(Event("execution_finished", now, detail=verdict)),
+        Happened(Event("execution_finished", at, detail=verdict)),
         *leave_line(run, control),
         *_what_follows(plan, run, control, now),
     )

@@ -80,6 +80,8 @@ def _read(note: bytes | None) -> ProcessNote | None:
 
 
 def _view(name: str, note: ProcessNote, seen: _Seen, now: int) -> WorkerView:
+    # Its first notice is a sign of life too, and the server may have moved its clock since the others.
+    seen_at = max(now - seen.idle_ms, note.started_at)
     return WorkerView(
         id=name,
         service=note.service,
@@ -93,5 +95,5 @@ def _view(name: str, note: ProcessNote, seen: _Seen, now: int) -> WorkerView:
         async_running=note.async_running,
         stopping=note.stopping,
         started_at=moment(note.started_at),
-        seen_at=moment(now - seen.idle_ms),
+        seen_at=moment(seen_at),
     )

@@ -9,6 +9,7 @@ from flowengine.plugin import Context, HandlerError
 from flowengine.store import keys
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy, Retry
+from tests.support.checks.invariants import check
 from tests.support.checks.reference_model import Says
 from tests.support.rigs.harness import Entry, Harness, Script, failing_in, plan_of
 
@@ -68,10 +69,11 @@ def fire_now(harness: Harness, *members: bytes) -> None:
 @pytest.mark.proves("retry-early")
 def test_no_try_begins_before_its_pause_is_over(harness: Harness) -> None:
     """The timer stands at the failure's time and the whole pause; until then nothing is sent."""
-    before = harness.now()
     execution = waiting(harness)
     ((_, due),) = harness.client.zrange(RETRIES, 0, -1, withscores=True)
-    assert due >= before + HOUR_MS
+    failed_at = check(harness.client, execution).record("a").finished_at
+    assert failed_at is not None
+    assert due >= failed_at + HOUR_MS
     harness.fire_timers()
     assert swept(harness) == 0
     assert not fired(harness)

@@ -11,8 +11,10 @@ import redis
 
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import post
+from flowengine.engine.process_note import ProcessNote, encode_note
+from flowengine.execution.views.executions import moment
 from flowengine.execution.views.operations import HandlerLineView, WorkerView
-from flowengine.queues import dead_letter_key, handler_line
+from flowengine.queues import dead_letter_key, handler_line, process_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
@@ -92,6 +94,20 @@ def test_a_process_says_what_it_is_and_how_busy(rig: Rig, state: RedisState) -> 
     rig.stop(worker)
     assert workers(state) == ()
     assert rig.client.keys("fe:process:*") == []
+
+
+def test_no_process_is_last_seen_before_it_has_started(redis_client: redis.Redis, state: RedisState) -> None:
+    """The server has set its clock back since, or it was seen to fetch before it wrote its first notice."""
+    group = ConsumerGroup(redis_client, "new", lease_ms=12_000)
+    group.create(QUEUE)
+    group.sign(QUEUE)
+    ahead = group.now_ms() + 60_000
+    note = ProcessNote(
+        service="worker", host="h", pid=1, version="0", started_at=ahead, threads=1, busy=0, stopping=False
+    )
+    redis_client.set(process_key("new"), encode_note(note))
+    (found,) = workers(state)
+    assert found.started_at == found.seen_at == moment(ahead)
 
 
 def test_a_process_that_has_died_is_gone_after_a_lease(rig: Rig, state: RedisState) -> None:

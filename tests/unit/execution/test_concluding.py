@@ -50,6 +50,15 @@ def test_an_execution_ends_when_nothing_is_unfinished(failed: int, verdict: Exec
     )
 
 
+@pytest.mark.parametrize(("began", "ended"), [(NOW - 30, NOW), (NOW, NOW), (NOW + 8, NOW + 8)])
+def test_no_execution_ends_before_it_has_begun(began: int, ended: int) -> None:
+    """Though the clock of the process that began it is ahead of that of the one that ends it."""
+    assert conclude(replace(RUNNING, started_at=began), Counts(0, 0), NOW) == (
+        Finish("completed", ended, RUNNING.run, took_ms=ended - began),
+        Happened(Event("execution_finished", ended, detail="completed")),
+    )
+
+
 @pytest.mark.parametrize("failed", [0, 1])
 @pytest.mark.parametrize("unfinished", [1, 1000, -1, -1000])
 def test_an_execution_ends_at_exactly_0(unfinished: int, failed: int) -> None:
