@@ -229,7 +229,7 @@ def test_a_call_that_is_over_leaves_nothing_behind(runs: Runs, server: HttpServe
     gc.disable()
     try:
         runs.run("http_request", {"url": server.url("/x")})
-        wait_until(lambda: _left_of_calls() <= before, within_s=5, what="an end of all that belongs to it")
+        wait_until(lambda: _left_of_calls() <= before, what="an end of all that belongs to it")
     finally:
         gc.enable()
 

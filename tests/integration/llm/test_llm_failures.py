@@ -226,7 +226,7 @@ def test_a_model_that_is_not_configured_says_what_to_set(
 def test_the_deadline_ends_a_call_and_its_calls_are_listed(runs: Runs, server: ModelServer) -> None:
     """The time is over, whatever comes of the call."""
     server.answers(streamed(chunk("Hel"), 20.0, chunk("lo", finish="stop")))
-    found = failing(runs, server, timeout_s=0.5)
+    found = failing(runs, server, timeout_s=1.5)
     assert isinstance(found, HandlerTimeoutError)
     assert [call.code for call in found.calls] == ["request_timeout"]
     assert "timeout_seconds are over" in found.message

@@ -19,12 +19,12 @@ BUSY = {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"
 
 @pytest.mark.proves("model-answers-slowly")
 def test_a_slow_answer_that_keeps_coming_is_waited_for(runs: Runs, server: ModelServer) -> None:
-    """It takes three times as long as the service may be silent, and is asked for once."""
+    """It takes longer than the service may be silent, and is asked for once."""
     pieces: list[object] = []
     for _ in range(8):
         pieces += [chunk("word "), 0.15]
     server.answers(streamed(*pieces, chunk(finish="stop")))
-    output = ask(runs, server, LLM_IDLE_SECONDS="0.4")
+    output = ask(runs, server, LLM_IDLE_SECONDS="1")
     assert output["content"] == "word " * 8
     assert len(server.asked) == 1
     assert output["calls"][0]["seconds"] > 1
@@ -32,8 +32,8 @@ def test_a_slow_answer_that_keeps_coming_is_waited_for(runs: Runs, server: Model
 
 def test_an_answer_in_one_piece_may_take_most_of_the_time(runs: Runs, server: ModelServer) -> None:
     """A service that does not stream is silent until it has finished: more than half of the node's time."""
-    server.answers(ModelReply(parts=(1.0, *whole(completion("Hello")).parts)))
-    assert ask(runs, server, timeout_s=1.6)["content"] == "Hello"
+    server.answers(ModelReply(parts=(3.0, *whole(completion("Hello")).parts)))
+    assert ask(runs, server, timeout_s=5.5)["content"] == "Hello"
     assert len(server.asked) == 1
 
 
@@ -42,8 +42,8 @@ def test_silence_ends_a_call_and_the_next_may_be_silent_for_longer(
     runs: Runs, server: ModelServer, before: tuple[object, ...]
 ) -> None:
     """Before the answer and within it. A service that is merely slow succeeds in the end."""
-    server.answers(streamed(*before, 0.5, chunk("lo", finish="stop")))
-    output = ask(runs, server, LLM_IDLE_SECONDS="0.2")
+    server.answers(streamed(*before, 1.25, chunk("lo", finish="stop")))
+    output = ask(runs, server, LLM_IDLE_SECONDS="0.5")
     assert [call["code"] for call in output["calls"]] == ["request_timeout", "request_timeout", None]
 
 

@@ -273,6 +273,19 @@ class Stack:
         """Accept, start and wait for the end."""
         return self.ended(self.start(document, correlation_id=correlation_id), within_s=within_s)
 
+    def events(self, execution: str) -> list[dict[str, Any]]:
+        """All that its events tell, in their order."""
+        found: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        while True:
+            response = self.client.get(f"/workflows/{execution}/events", params={"limit": "500", **after})
+            assert response.status_code == 200, response.text
+            page = response.json()
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            after = {"cursor": page["next_cursor"]}
+
     def node_is(self, execution: str, name: str, status: str) -> Callable[[], bool]:
         """A condition to wait for: the node is in that status."""
         return lambda: node_of(self.status(execution), name)["status"] == status

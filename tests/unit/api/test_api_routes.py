@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -367,13 +368,18 @@ def test_degraded_is_healthy_enough_for_a_monitor(api: ServedApi, monkeypatch: p
 
 def test_requests_on_one_connection_do_not_wait_for_each_other(api: ServedApi) -> None:
     """Nagle's algorithm is off: with it each request but the first took 40 ms."""
-    taken = []
-    for _ in range(20):
-        started = time.perf_counter()
-        api.client.get("/docs")
-        taken.append(time.perf_counter() - started)
-    # On a busy machine some take long of themselves.
-    assert sorted(taken)[5] < 0.035
+    sixth = math.inf
+    for _ in range(5):
+        taken = []
+        for _ in range(20):
+            started = time.perf_counter()
+            api.client.get("/docs")
+            taken.append(time.perf_counter() - started)
+        # On a busy machine some take long of themselves, and for a while most may.
+        sixth = min(sixth, sorted(taken)[5])
+        if sixth < 0.035:
+            break
+    assert sixth < 0.035
 
 
 def test_responses_forbid_sniffing_framing_and_caching(api: ServedApi) -> None:

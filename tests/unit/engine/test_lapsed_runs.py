@@ -113,7 +113,7 @@ def test_an_outage_that_the_sweep_would_meet_first_holds_it_too(
     stop = threading.Event()
     loop = SweepLoop(cast(SweepStore, Away(fails)), 0.001, stop, lapsed=turning)
     loop.start()
-    wait_until(lambda: runs.asked >= 3, within_s=5, what="a few turns")
+    wait_until(lambda: runs.asked >= 3, what="a few turns")
     stop.set()
     loop.join(5)
     runs.away = False

@@ -76,7 +76,7 @@ def turns() -> Iterator[Turns]:
 
 def test_the_watchdog_goes_on_while_the_process_drains_and_after_an_error(turns: Turns) -> None:
     """Deadlines hold until the last node has ended, whatever went wrong in one turn."""
-    wait_until(lambda: turns.count >= 3, within_s=5, what="three turns")
+    wait_until(lambda: turns.count >= 3, what="three turns")
 
 
 class Late:
@@ -146,7 +146,7 @@ def test_what_is_lost_stops_the_process_only_once_the_others_have_finished(lost:
     """Innocents were handed back after the grace, and began again elsewhere."""
     turns, stop, drains = Turns(), threading.Event(), Drains()
     watchdog = watching(turns, stop, drains, **lost)
-    wait_until(lambda: drains.begun and turns.count >= 5, within_s=5, what="a few turns")
+    wait_until(lambda: drains.begun and turns.count >= 5, what="a few turns")
     assert not stop.is_set()
     drains.over = True
     assert stop.wait(5)
@@ -165,7 +165,7 @@ def test_what_is_late_by_less_than_the_grace_is_not_given_up(late: dict[str, Any
     turns, stop, drains = Turns(), threading.Event(), Drains()
     watchdog = watching(turns, stop, drains, grace_s=30.0, **late)
     try:
-        wait_until(lambda: turns.count >= 3, within_s=5, what="a few turns")
+        wait_until(lambda: turns.count >= 3, what="a few turns")
     finally:
         watchdog.end()
         watchdog.join(5)
@@ -178,7 +178,7 @@ def test_a_handler_whose_lease_is_lost_is_told_to_stop(turns: Turns) -> None:
     made = watching(turns, stop, drains, left_s=[45.0, 45.0])
     mine, theirs = made._runner.running.values()
     cast(Any, theirs.held).is_lost = True
-    wait_until(lambda: theirs.cancellation.requested, within_s=5, what="the word to stop")
+    wait_until(lambda: theirs.cancellation.requested, what="the word to stop")
     assert not mine.cancellation.requested
     made.end()
     made.join(5)

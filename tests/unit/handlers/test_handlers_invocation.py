@@ -219,9 +219,9 @@ def test_a_blocked_event_loop_is_noticed(runs: Runs) -> None:
     assert runs.invoker.loop_silent_s() == 0.0
     RELEASED.clear()
     assert isinstance(failure(runs, act_async, {"what": "block"}, timeout_s=0.1), HandlerTimeoutError)
-    wait_until(lambda: runs.invoker.loop_silent_s() > 0.05, within_s=5, what="a silence")
+    wait_until(lambda: runs.invoker.loop_silent_s() > 0.05, what="a silence")
     RELEASED.set()
-    wait_until(lambda: runs.invoker.loop_silent_s() == 0.0, within_s=5, what="an answer")
+    wait_until(lambda: runs.invoker.loop_silent_s() == 0.0, what="an answer")
     assert runs.run_handler(described(act_async), {})["result"] == "flowengine-async"
 
 
