@@ -413,7 +413,8 @@ class RunningStore(Protocol):
 class Admitting(Protocol):
     """A unit over one whole execution that has asked, in the same round trip, whether work may come in.
 
-    `inputs`: what it was given so far, as JSON. `kept`: of a trigger with this request's key.
+    `inputs`: what it was given so far, as JSON, where that was asked for. `kept`: of a trigger with this
+    request's key.
     """
 
     @property
@@ -527,7 +528,9 @@ class CommandStore(Protocol):
 
     def letting_in(self, size: int) -> AbstractContextManager[None]: ...
     def begin_creating(self, request: IdempotentRequest) -> Creating: ...
-    def begin_admitting(self, execution: str, request: IdempotentRequest | None = None) -> Admitting: ...
+    def begin_admitting(
+        self, execution: str, request: IdempotentRequest | None = None, *, inputs: bool = False
+    ) -> Admitting: ...
     def begin_command(self, execution: str) -> CommandUnit: ...
     def begin_deciding(self, reading: Reading) -> DecidingUnit: ...
     @property

@@ -27,6 +27,12 @@ ROOM_EVERY_S = 5.0
 RETRY_AFTER_S = 5
 SMALL_BYTES: Final = 64 * 1024
 """What is larger is let in only after a new look at the memory."""
+COUNTED_FOR_S: Final = 0.1
+"""While executions are far from their limit, a process counts them no more often than this."""
+UNCOUNTED: Final = 100
+"""So many a process lets in at most between two counts."""
+FAR: Final = 10 * UNCOUNTED
+"""So many may be missing to the limit at least: what ten processes let in between two counts."""
 MACHINE_SHARE: Final = 0.5
 """Of the machine's memory, where Redis has no `maxmemory`: it forks to rewrite its append-only file, and may
 then need twice what it stores."""
@@ -80,7 +86,7 @@ class MemoryRoom:
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What one look asks of Redis, and how many bytes had been stored when it asked: the look sees those.
+    """What one look asks of Redis, when, and how many bytes had been stored then: the look sees those.
 
     Its first commands count executions, the indexes that `counted` names.
     """
@@ -88,12 +94,14 @@ class Asked(msgspec.Struct, frozen=True):
     commands: tuple[Command, ...]
     counted: tuple[ExecutionStatus, ...]
     stored: int
+    at: float
 
 
 class Admission:
     """The doorkeeper of one process.
 
-    Memory is asked for at most each `memory_every_s` seconds, and before large work.
+    Memory is asked for at most each `memory_every_s` seconds, and before large work. Executions are counted
+    before each that is let in, where their limit is near.
 
     The commands of `ask` go along with whatever else the caller reads, in one round trip, and their replies
     to `decide`; `letting_in` asks by itself.
@@ -106,6 +114,9 @@ class Admission:
         self._memory = Memory()
         self._may_ask: bool | None = None
         self._lock = threading.RLock()
+        self._uncounted = {UNFINISHED: 0, RUNNING: 0}
+        """So many may come in yet without a count of these."""
+        self._counted_at = {UNFINISHED: float("-inf"), RUNNING: float("-inf")}
         self._let_in = 0
         """Bytes that this process has let in since it began."""
         self._stored = 0
@@ -156,21 +167,37 @@ class Admission:
 
         `starting`: a trigger; only the executions that run count then. Without `counts_executions` none do.
         """
-        counted = () if not counts_executions else RUNNING if starting else UNFINISHED
-        counts: tuple[Command, ...] = tuple(("ZCARD", self._state.keys.index(name)) for name in counted)
-        stored = self._stored
-        if time.monotonic() - self._asked < self._memory_every_s and size <= SMALL_BYTES:
-            return Asked(counts, counted, stored)
+        now, stored = time.monotonic(), self._stored
+        statuses = RUNNING if starting else UNFINISHED
+        counted = statuses if counts_executions and not self._is_far(statuses, now) else ()
+        counts: tuple[Command, ...] = tuple([("ZCARD", self._state.keys.index(name)) for name in counted])
+        if now - self._asked < self._memory_every_s and size <= SMALL_BYTES:
+            return Asked(counts, counted, stored, now)
         if self._may_ask is None:
             self._may_ask = self._probe()
-        return Asked((*counts, ("INFO", "memory")) if self._may_ask else counts, counted, stored)
+        return Asked((*counts, ("INFO", "memory")) if self._may_ask else counts, counted, stored, now)
+
+    def _is_far(self, statuses: tuple[ExecutionStatus, ...], now: float) -> bool:
+        """Whether one more may come in by the last count of these."""
+        with self._lock:
+            if not self._uncounted[statuses] or now - self._counted_at[statuses] >= COUNTED_FOR_S:
+                return False
+            self._uncounted[statuses] -= 1
+            return True
 
     def decide(self, asked: Asked, replies: Sequence[Any], *, size: int = 0) -> None:
         """Raises TooManyExecutionsError or StoreFullError when no new work may come in."""
         memory = replies[len(asked.counted) :]
         if memory:
             self._look(parse_info(memory[0]), asked.stored)
-        waiting = sum(replies[: len(asked.counted)])
+        if asked.counted:
+            self._count(asked, sum(replies[: len(asked.counted)]))
+        with self._lock:
+            if not self._memory.has_room(self._let_in - self._seen + size):
+                raise StoreFullError(_refusal(self._memory, size))
+
+    def _count(self, asked: Asked, waiting: int) -> None:
+        """Raises TooManyExecutionsError where so many are too many."""
         most = self._state.settings.max_unfinished_executions
         if waiting >= most:
             raise TooManyExecutionsError(
@@ -179,8 +206,8 @@ class Admission:
                 retry_after_s=RETRY_AFTER_S,
             )
         with self._lock:
-            if not self._memory.has_room(self._let_in - self._seen + size):
-                raise StoreFullError(_refusal(self._memory, size))
+            self._counted_at[asked.counted] = asked.at
+            self._uncounted[asked.counted] = UNCOUNTED if waiting + FAR < most else 0
 
     def _look(self, figures: Mapping[str, str], seen: int) -> None:
         with self._lock:

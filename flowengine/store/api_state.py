@@ -173,27 +173,26 @@ class RedisApiState:
             unit.before = kept, record
         return unit
 
-    def begin_admitting(self, execution: str, request: IdempotentRequest | None = None) -> AdmittingUnit:
-        """WATCH and read one execution, what is kept there of this request, and ask whether work may come in:
-        one round trip."""
+    def begin_admitting(
+        self, execution: str, request: IdempotentRequest | None = None, *, inputs: bool = False
+    ) -> AdmittingUnit:
+        """WATCH and read one execution, what is kept there of this request and, if they are wanted, its
+        inputs, and ask whether work may come in: one round trip."""
         self.ensure_fit()
-        names = self._state.keys
+        state = self._state
         asked = self._admission.ask(starting=True)
-        control = names.control(execution)
-        inputs = ("HGET", names.inputs(execution), keys.VALUES)
-        kept = [] if request is None else [("HGET", control, keys.once_field(request.key))]
-        reads = [("TIME",), self._state.execution_read(execution), inputs, *asked.commands, *kept]
-        time, record, values, *replies = self._state.sessions.retrying_watch([control], reads)
-        unit = AdmittingUnit(
-            self._state,
-            self._admission,
-            parse_execution(record),
-            values,
-            self._state.clock.seen(time),
-            (asked, replies[: len(asked.commands)]),
-        )
-        if kept:
-            unit.kept = parse_kept_trigger(replies[-1])
+        control = state.keys.control(execution)
+        reads = [state.execution_read(execution), *asked.commands]
+        if inputs:
+            reads.append(("HGET", state.keys.inputs(execution), keys.VALUES))
+        if request is not None:
+            reads.append(("HGET", control, keys.once_field(request.key)))
+        replies = state.timed_watch([control], reads)
+        found = parse_execution(replies[0])
+        kept = parse_kept_trigger(replies.pop()) if request is not None else None
+        values = replies.pop() if inputs else None
+        unit = AdmittingUnit(state, self._admission, found, values, state.now(), (asked, replies[1:]))
+        unit.kept = kept
         return unit
 
     def begin_command(self, execution: str) -> AdmittingUnit:

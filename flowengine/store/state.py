@@ -6,6 +6,7 @@ Decides nothing about what happens next; see `flowengine.execution.rules`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import redis
 import structlog
@@ -149,16 +150,11 @@ class RedisState:
         asked for the time.
         """
         replies = None
-        fresh = not self.clock.is_old and not exact_time
-        if commits and fresh:
+        if commits and not exact_time and not self.clock.is_old:
             replies = self.sessions.current().watched_ahead(reading)
         if replies is None:
             wanted = commands_of(self.keys, reading)
-            if fresh:
-                replies = self.sessions.retrying_watch(wanted.names, wanted.reads)
-            else:
-                *replies, time = self.sessions.retrying_watch(wanted.names, (*wanted.reads, ("TIME",)))
-                self.clock.seen(time)
+            replies = self.timed_watch(wanted.names, wanted.reads, exact_time=exact_time)
         return RedisUnit(
             self.sessions.here(),
             self.keys,
@@ -168,6 +164,17 @@ class RedisState:
             self.encoder,
             self.on_armed,
         )
+
+    def timed_watch(
+        self, names: Sequence[str], reads: Sequence[Command], *, exact_time: bool = False
+    ) -> list[Any]:
+        """WATCH these names and read; `now` is right then. The server is asked for the time where the clock
+        was set long ago, and with `exact_time`."""
+        if not exact_time and not self.clock.is_old:
+            return self.sessions.retrying_watch(names, reads)
+        *replies, time = self.sessions.retrying_watch(names, (*reads, ("TIME",)))
+        self.clock.seen(time)
+        return replies
 
     def begin_delivery(self, execution: str, run: int) -> RedisDeliveryUnit:
         """WATCH and read an execution and the delivery of one of its runs."""

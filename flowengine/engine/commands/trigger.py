@@ -101,7 +101,7 @@ def _try(
 ) -> _Begun | None:
     """The new run; None when someone else changed the execution meanwhile."""
     plan = store.plan(execution)
-    unit = store.begin_admitting(execution, brought.request)
+    unit = store.begin_admitting(execution, brought.request, inputs=True)
     try:
         record = unit.record
         if record is None or plan is None:

@@ -559,16 +559,14 @@ class ChangeEncoder:
         who = () if change.by is None else (keys.STARTED_BY, change.by)
         if change.allowed:
             who = (*who, keys.ALLOWED, _encode(change.allowed))
-        stale = [deps, self._keys.started(execution)]
-        if change.events_anew:
-            stale.append(self._keys.events(execution))
         self.commands += [
             ("HSET", self._keys.control(execution), *begun, *times, *who),
             *_forgetting(self._keys, execution, change),
             ("HSET", counts, *_numbers(change)),
             *self._moved(execution, change.was, change.status, change.at),
-            ("DEL", *stale),
         ]
+        if change.run > 1:
+            self.commands.append(("DEL", *self._stale(execution, change)))
         if change.copied:
             self.commands.append(("DEL", self._keys.fork(execution)))
         self._changed(execution, change.status, change.at, change.run)
@@ -581,6 +579,11 @@ class ChangeEncoder:
         self.commands += _history(self._keys.runs(execution), change)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
+
+    def _stale(self, execution: str, change: Begin) -> list[str]:
+        """The keys that a run before may have left; what was withdrawn has left none."""
+        stale = [self._keys.deps(execution), self._keys.started(execution)]
+        return [*stale, self._keys.events(execution)] if change.events_anew else stale
 
     def _admit(self, execution: str, status: ExecutionStatus, at: int) -> None:
         self.commands.append(("HSET", self._keys.control(execution), "status", status, "started_at", at))
@@ -595,14 +598,17 @@ class ChangeEncoder:
     def _withdraw(self, execution: str, change: Withdraw) -> None:
         control, gone = self._keys.control(execution), self._gone(change.created_at)
         later = gone + CONTROL_LEAD_S
+        # A first run finds nothing of one before.
+        numbers = (self._keys.counts(execution), self._keys.deps(execution))
         names = [*self._keys.own(execution), *self._keys.sent(execution)]
         ends = dict.fromkeys(self._keys.with_control(execution), gone) | dict.fromkeys(names, later)
         ends[self._keys.listed(execution)] = later + LISTED_LONGER_S
         self.commands += [
             ("HSET", control, "status", change.status, "run", 0, "token", ""),
             ("ZADD", self._keys.index(change.status), change.created_at, execution),
-            *(("EXPIREAT", name, at) for name, at in ends.items()),
-            *(("DEL", self._keys.node(execution, node)) for node in change.written),
+            ("DEL", *numbers, *[self._keys.node(execution, node) for node in change.written]),
+            ("HDEL", self._keys.inputs(execution), keys.SEED),
+            *[("EXPIREAT", name, at) for name, at in ends.items() if name not in numbers],
         ]
         self._changed(execution, change.status, change.created_at, 0)
 

@@ -16,7 +16,7 @@ from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import ExecutionNotFoundError, StoreFullError, TooManyExecutionsError
 from flowengine.execution.views.executions import HealthView
 from flowengine.settings import Settings
-from flowengine.store.admission import Admission, memory_of
+from flowengine.store.admission import FAR, UNCOUNTED, Admission, memory_of
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
@@ -87,6 +87,57 @@ def test_a_refused_trigger_changes_nothing(valkey: Valkey, make: Make) -> None:
         strict.trigger(waiting, correlation_id="x")
     assert strict.status(waiting).status == "pending"
     assert generous.trigger(waiting, correlation_id="x").run == 1
+
+
+def test_executions_are_counted_before_each_one_where_their_limit_is_near(
+    valkey: Valkey, connected: Callable[[Settings], RedisState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other processes have let in counts at once then, however short ago the last count was."""
+    monkeypatch.setattr("flowengine.store.admission.COUNTED_FOR_S", 3600.0)
+    state = connected(Settings(redis_url=valkey.url, max_unfinished_executions=FAR + 10))
+    here = Admission(state)
+    with valkey.connect() as client:
+        let_in(here)
+        client.zadd("fe:index:running", {f"r{at}": 0 for at in range(10)})
+        for _ in range(UNCOUNTED):
+            let_in(here)
+        client.zadd("fe:index:pending", {f"p{at}": 0 for at in range(FAR - 1)})
+        let_in(here)
+        client.zadd("fe:index:pending", {"last": 0})
+        with pytest.raises(TooManyExecutionsError, match=rf"{FAR + 10} executions"):
+            let_in(here)
+        client.zrem("fe:index:pending", "last")
+        let_in(here)
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_executions_are_counted_again_after_a_while(
+    valkey: Valkey,
+    connected: Callable[[Settings], RedisState],
+    monkeypatch: pytest.MonkeyPatch,
+    far: bool,
+) -> None:
+    """A process that lets few in notices soon what others have let in; so does a trigger of what runs."""
+    monkeypatch.setattr("flowengine.store.admission.COUNTED_FOR_S", 3600.0 if far else 0.0)
+    state = connected(Settings(redis_url=valkey.url, max_unfinished_executions=2 * FAR))
+    here = Admission(state)
+    for starting in (False, True):
+        asked = here.ask(starting=starting)
+        here.decide(asked, state.sessions.retrying_read(asked.commands))
+    with valkey.connect() as client:
+        client.zadd("fe:index:running", {f"r{at}": 0 for at in range(2 * FAR)})
+    for starting in (False, True):
+        asked = here.ask(starting=starting)
+        assert bool(asked.counted) != far
+        if not far:
+            with pytest.raises(TooManyExecutionsError):
+                here.decide(asked, state.sessions.retrying_read(asked.commands))
+
+
+def let_in(here: Admission) -> None:
+    """One new execution, of which nothing is stored."""
+    with here.letting_in(0):
+        pass
 
 
 def test_a_full_store_lets_nothing_new_in(private_valkey: Callable[[], Valkey], make: Make) -> None:

@@ -510,9 +510,11 @@ class HookedApiState(RedisApiState):
         self._hooked.call_hook()
         return unit
 
-    def begin_admitting(self, execution: str, request: IdempotentRequest | None = None) -> AdmittingUnit:
+    def begin_admitting(
+        self, execution: str, request: IdempotentRequest | None = None, *, inputs: bool = False
+    ) -> AdmittingUnit:
         """As ever, and then what the test wants."""
-        unit = super().begin_admitting(execution, request)
+        unit = super().begin_admitting(execution, request, inputs=inputs)
         self._hooked.call_hook()
         return unit
 
