@@ -19,6 +19,8 @@ from tests.support.waiting import wait_until
 KEYS, EACH = 2, 6
 CALL_S = 0.1
 STARTS, PER_MS = 10, 1000
+CLOCKS_APART_MS = 50
+"""Each worker notes a start by its own idea of the server's clock."""
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,7 @@ def test_nodes_start_no_more_often_and_no_more_at_once_than_they_may(
         assert pairs.ended(execution).status["status"] == "completed"
     starts = sorted(at for execution in found for at in started_at(pairs, execution))
     assert len(starts) == 24
-    assert most_at_once(starts, PER_MS) <= STARTS
+    assert most_at_once(starts, PER_MS - CLOCKS_APART_MS) <= STARTS
     assert most_at_once([each.at for each in service.called("/rated")], CALL_S) <= 4
     wait_until(lambda: ask(pairs, "/limits")["items"] == [], within_s=10, what="the limits to be left")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -66,13 +67,15 @@ def test_a_handler_that_does_not_stop_is_not_waited_for(stack: Stack) -> None:
     assert stack.run(workflow(add("sum", 1, 1))).results == {"sum": {"result": 2}}
 
 
-def test_a_paused_execution_goes_on_when_it_is_told(stack: Stack) -> None:
+def test_a_paused_execution_goes_on_when_it_is_told(stack: Stack, tmp_path: Path) -> None:
     """What runs ends; what follows waits for the resume."""
+    go_on = tmp_path / "go_on"
     execution = stack.start(
-        workflow(node("slow", "test_wait", seconds=1), add("after", 1, 1, after=["slow"]))
+        workflow(node("slow", "test_wait_for", path=str(go_on)), add("after", 1, 1, after=["slow"]))
     )
     wait_until(stack.node_is(execution, "slow", "running"), within_s=30, what="its start")
     assert stack.steer(execution, "pause")["status"] == "paused"
+    go_on.touch()
     wait_until(stack.node_is(execution, "slow", "completed"), within_s=30, what="its end")
     held = stack.status(execution)
     assert (held["status"], held["nodes"][1]["status"]) == ("paused", "pending")
