@@ -182,8 +182,8 @@ def test_what_waits_is_answered_from_a_terminal(stack: Stack) -> None:
             node("paid", "signal", schema={"type": "integer"}),
             node("release", "approval", prompt="may it go?"),
             node("refused", "approval", after=["release"], on_reject="continue"),
-            node("later", "test_later", seconds=0.5, since="{{ now() }}"),
-            node("async_later", "test_async_later", seconds=0.5, since="{{ now() }}"),
+            node("later", "test_later", seconds=2, since="{{ now() }}"),
+            node("async_later", "test_async_later", seconds=2, since="{{ now() }}"),
             node("said", "set", after=["paid", "refused"], value="{{ refused.result.comment }}"),
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +19,19 @@ CAUSE = "the warehouse has no table called orders"
 MOST_TABS = 60
 
 
-def _load(*, name: str = "nightly load", seconds: int = 0) -> dict[str, Any]:
-    """Settings, then a load that fails unless the input `fail` is false, then what comes after it."""
+def _load(*, name: str = "nightly load", until: Path | None = None) -> dict[str, Any]:
+    """Settings, then a load that fails unless the input `fail` is false, then what comes after it.
+
+    `until`: a file; what comes before the load runs until it is there.
+    """
+    runs = {"seconds": 0} if until is None else {"path": str(until)}
+    by = "test_wait" if until is None else "test_wait_for"
     return {
         "name": name,
         "inputs": {"fail": {"type": "boolean", "default": True}},
         "nodes": [
             node("settings", "set", a=1),
-            node("fetch", "test_wait", after=["settings"], seconds=seconds),
+            node("fetch", by, after=["settings"], **runs),
             node("load", "assert", after=["fetch"], that="{{ not inputs.fail }}", code="no", message=CAUSE),
             node("publish", "set", after=["load"], a=1),
         ],
@@ -46,10 +52,11 @@ def _tab_to(page: Page, target: Locator) -> None:
 
 
 @pytest.mark.proves("steered-while-watched")
-def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack) -> None:
+def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack, tmp_path: Path) -> None:
     """From its start to its failure: cards, verdict, counts and the browser's title follow; then a rerun that
     someone else began, and its deletion."""
-    execution = page_stack.create(_load(seconds=3))
+    fetched = tmp_path / "fetched"
+    execution = page_stack.create(_load(until=fetched))
     page = visit(f"/ui/runs/{execution}")
     expect(_card(page, "load")).to_have_attribute("aria-label", "load, pending, assert")
     expect(page.locator(".verdict")).to_contain_text("Not started")
@@ -57,6 +64,7 @@ def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack) -> 
     expect(_card(page, "fetch")).to_have_class("node is-running")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.locator(".tools").get_by_role("button", name="Follow")).to_be_visible()
+    fetched.touch()
     expect(_card(page, "load")).to_have_class("node is-failed")
     expect(_card(page, "load").locator("use")).to_have_attribute("href", "#i-failed")
     expect(_card(page, "publish")).to_have_attribute("aria-label", "publish, not run, after load")
