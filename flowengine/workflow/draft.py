@@ -49,7 +49,7 @@ from flowengine.workflow.maps.reading import read_map, refuse_time
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
-from flowengine.workflow.repeating.reading import refuse_with_wait
+from flowengine.workflow.repeating.reading import FIELD as REPEAT
 from flowengine.workflow.schedules.declared import Schedule
 from flowengine.workflow.schedules.reading import read_schedules
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
@@ -266,9 +266,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if waits is None and runs is None:
         timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
-    policy = _placed(policy, node_id, reading, mapped=node.get(MAP) is not None)
-    if waits is not None and policy.repeat is not None:
-        refuse_with_wait(pointer, report)
+    policy = _placed(policy, node_id, reading, apart=_may_run_apart(node))
     called = read_callback(node, pointer, report, reading.schemas, reading.public_url)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
@@ -291,12 +289,15 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     return DraftNode(fields, work, schema or carried_schema(node, waits))
 
 
-def _placed(
-    policy: PolicyFields, node_id: str | None, reading: _NodeReading, *, mapped: bool
-) -> PolicyFields:
-    """The same, where the limits without a key of a node in groups, or of a map, say where it stands: it runs
-    in a child, and other workflows may have one of the same name."""
-    if not reading.depth and not mapped:
+def _may_run_apart(node: JsonObject) -> bool:
+    """Whether its items, or its iterations, may run as executions of their own."""
+    return node.get(MAP) is not None or node.get(REPEAT) is not None
+
+
+def _placed(policy: PolicyFields, node_id: str | None, reading: _NodeReading, *, apart: bool) -> PolicyFields:
+    """The same, where the limits without a key of a node in groups, or of one that runs apart, say where it
+    stands: it runs in a child, and other workflows may have one of the same name."""
+    if not reading.depth and not apart:
         return policy
     workflow, *around = reading.owner.split("\t")
     place = f"{workflow}\t{'/'.join([*around, node_id or ''])}"
@@ -316,7 +317,7 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
     policy = read_policy(node, pointer, report, NO_POLICY)
-    policy = _placed(policy, node_id, reading, mapped=node.get(MAP) is not None)
+    policy = _placed(policy, node_id, reading, apart=node.get(MAP) is not None)
     inside = reading.inside(pointer, node_id)
 
     def read_nodes(listed: Sequence[JsonValue], outputs: JsonObject | None) -> tuple[DraftNode, ...]:

@@ -22,6 +22,7 @@ from flowengine.workflow.checking.dependencies import Links, link
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
+from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
 from flowengine.workflow.checking.templates.template_references import Findings, Reads, TemplateCheck
 from flowengine.workflow.children.group import GROUP, PRIMARY, Group, Outer
 from flowengine.workflow.children.reading import GroupDraft, ids_inside
@@ -31,6 +32,7 @@ from flowengine.workflow.kinds.all_kinds import (
     compile_node,
     declared_output,
     ends_without_outputs,
+    repeated,
     waits_for_callback,
 )
 from flowengine.workflow.kinds.document_context import CompiledGroup, DocumentContext
@@ -40,6 +42,7 @@ from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
 from flowengine.workflow.maps.reading import hidden_item, refuse_hiding
 from flowengine.workflow.plan import Plan, PlanNode, Task, encode_plan
 from flowengine.workflow.policy import PLAIN, Policy
+from flowengine.workflow.repeating.iterations_apart import iterations_apart
 from flowengine.workflow.repeating.repeat import PREVIOUS
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, MAIN_ONLY, Stages
 from flowengine.workflow.waits.callback_reading import callback_output
@@ -72,15 +75,10 @@ class CompiledList(msgspec.Struct, frozen=True):
 def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTHING_AROUND) -> CompiledList:
     """The nodes of a plan. `around`: what is outside of the group that the list belongs to."""
     registry, report = whole.registry, whole.report
-    nodes = [items_apart(_with_signals(node, whole), report) for node in nodes]
+    nodes = [iterations_apart(items_apart(_with_signals(node, whole), report)) for node in nodes]
     fields = [node.fields for node in nodes]
     links = link(fields, report, around)
-    own = [
-        None
-        if node.work is None
-        else declared_output(node.work, registry, node.output_schema, node.fields.policy.repeat)
-        for node in nodes
-    ]
+    own = [_known_output(node, registry) for node in nodes]
     for node in nodes:
         if (mapped := node.fields.map) is not None:
             own[node.fields.place] = MAP_OUTPUT
@@ -88,8 +86,6 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
             refuse_hiding(mapped, {*links.index, *inside_it}, report)
             if mapped.name in around.items:
                 whole.findings.warnings.append(hidden_item(mapped, report))
-        if (waits := node.fields.waits) is not None and waits_for_callback(node.fields):
-            own[node.fields.place] = callback_output(waits)
     outputs = [*own, *[outer.output for outer in around.nodes]]
     ends = [
         node.fields.place for node in nodes if node.fields.stage == "main" and ends_without_outputs(node.work)
@@ -132,10 +128,23 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
         frozenset(
             place
             for place, node in enumerate(plan_nodes)
-            if (handler := registry.get(node.work.handler)) is not None and handler.is_async
+            if (handler := registry.get(node.work.handler)) is not None
+            and handler.is_async
+            and known[place].policy.group is None
         ),
         context,
     )
+
+
+def _known_output(node: DraftNode, registry: Registry) -> DeclaredOutput | None:
+    """What is known of the node's output before it has run; what an iteration gives that runs apart is what
+    its node gives."""
+    repeat, waits = node.fields.policy.repeat, node.fields.waits
+    if isinstance(node.work, GroupDraft) and node.work.sole and node.fields.map is None:
+        return repeated(_known_output(node.work.nodes[0], registry), repeat)
+    if waits is not None and waits_for_callback(node.fields):
+        return callback_output(waits)
+    return None if node.work is None else declared_output(node.work, registry, node.output_schema, repeat)
 
 
 def _with_signals(node: DraftNode, whole: Whole) -> DraftNode:

@@ -28,7 +28,13 @@ from tests.fault.crash_scenes.applied import Applied, Chained, Scheduled
 from tests.fault.crash_scenes.bulk import RerunTogether
 from tests.fault.crash_scenes.called import Called
 from tests.fault.crash_scenes.delivery import Delivered
-from tests.fault.crash_scenes.groups import Grouped, GroupMapped, GroupRepeated, ItemsApart
+from tests.fault.crash_scenes.groups import (
+    Grouped,
+    GroupMapped,
+    GroupRepeated,
+    ItemsApart,
+    IterationsApart,
+)
 from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.maps import ItemsAgain, Mapped
 from tests.fault.crash_scenes.overdue import Overdue
@@ -76,6 +82,7 @@ Scene: TypeAlias = Literal[
     "group_mapped",
     "group_repeated",
     "items_apart",
+    "iterations_apart",
     "group_signalled",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
@@ -153,6 +160,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = GroupRepeated(url, gate)
         case "items_apart":
             passing = ItemsApart(url, gate)
+        case "iterations_apart":
+            passing = IterationsApart(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -206,6 +215,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "group-crash",
     "group-each-crash",
     "item-apart-crash",
+    "iteration-apart-crash",
     "call-crash",
     "bulk-again",
     "map-crash",

@@ -276,7 +276,8 @@ class Outcomes:
     ) -> Waiting:
         """`asked`: what the handler has returned that is none of FlowEngine's."""
         if task.repeat is not None:
-            text = "a node with `repeat` cannot wait for an event yet: take one of the two out"
+            # Iterations that wait run apart: this one's handler has begun to wait since.
+            text = "its workflow was stored when its handler did not wait: store it again"
             raise HandlerError(codes.INVALID_REPEAT.code, text, permanent=True)
         if task.calls_back is not None:
             text = (

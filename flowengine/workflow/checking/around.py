@@ -31,7 +31,7 @@ class Around(msgspec.Struct, frozen=True):
     """What is around one list of nodes. `group`: the id of the group that the list belongs to. `stage`: the
     list of the document that this stands in, of the nodes of a group. `items`: what the items of the maps are
     called that the groups around are of. `repeats`: a group around repeats. `sole`: the list is one node of
-    the same id, an item of a map."""
+    the same id, an item of a map or an iteration."""
 
     nodes: tuple[OuterNode, ...] = ()
     group: str = ""

@@ -15,8 +15,8 @@ PRIMARY: Final = "result"
 class Group(msgspec.Struct, frozen=True, array_like=True):
     """The node runs as a child execution by this plan, which is encoded as stored plans are.
 
-    `sole`: the document has no group there, but a map whose items run as children. The plan holds the node
-    itself, under the same id, and what it gives and fails with is the item's.
+    `sole`: the document has no group there, but a node whose items, or iterations, run as children. The plan
+    holds the node itself, under the same id, and what it gives and fails with is theirs.
     """
 
     plan: msgspec.Raw

@@ -41,7 +41,8 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
     `fresh`: a rerun has reset a node around it, so that its nodes are given nothing that was kept. `items`:
     the items that its templates may read, the outermost first, its own last. `iteration`: that of the nearest
     group around which repeats. `lines`: those in which what is around it holds a place: nothing in it waits
-    for one there. `sole`: it is an item of a map whose node runs in it alone, under the same id.
+    for one there. `sole`: it is an item of a map, or an iteration, whose node runs in it
+    alone, under the same id.
     """
 
     root: str

@@ -35,7 +35,7 @@ MAX_NESTING: Final = 5
 
 class GroupDraft(msgspec.Struct, frozen=True):
     """What could be read of a group. `nodes`: its own, and what computes its outputs behind them. `sole`: it
-    is made of a map, for one node."""
+    is made of one node, whose items or iterations run apart."""
 
     nodes: tuple[DraftNode, ...]
     overall: ExecutionPolicy = PLAIN_EXECUTION

@@ -134,16 +134,17 @@ def declared_output(
     """What is known of the node's output before it has run."""
     match work:
         case TaskDraft():
-            return _repeated(task.declared_output(work, registry, schema), repeat)
+            return repeated(task.declared_output(work, registry, schema), repeat)
         case OutputsDraft():
             return None
         case GroupDraft():
-            return _repeated(_output_of_group(work), repeat)
+            return repeated(_output_of_group(work), repeat)
         case _:
             assert_never(work)
 
 
-def _repeated(known: DeclaredOutput | None, repeat: Repeat | None) -> DeclaredOutput | None:
+def repeated(known: DeclaredOutput | None, repeat: Repeat | None) -> DeclaredOutput | None:
+    """What a node gives that repeats, of which this is known of one iteration."""
     if known is None or repeat is None:
         return known
     return replace(known, repeats="all" if repeat.collects else "last")

@@ -57,16 +57,6 @@ def read_repeat(node: JsonObject, pointer: str, report: Report) -> Repeat | None
     )
 
 
-def refuse_with_wait(pointer: str, report: Report) -> None:
-    """Refuse the `repeat` of a node that waits for a time or an event."""
-    report.add(
-        "not_supported_yet",
-        pointer_to(pointer, FIELD),
-        "in this version a node that waits does not repeat: take 'repeat' out; 'delay_seconds' is a "
-        "wait between two iterations",
-    )
-
-
 def _number(owner: JsonObject, field: str, default: Templated, pointer: str, report: Report) -> Templated:
     given = owner.get(field, default)
     if isinstance(given, str) and is_template(given):

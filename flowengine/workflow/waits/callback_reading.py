@@ -118,9 +118,3 @@ def _refuse_beside(node: JsonObject, pointer: str, report: Report) -> None:
     if node.get(OUTPUT_SCHEMA) is not None:
         message = f"what a callback carries is checked by the 'schema' of '{FIELD}': put it there"
         report.add("not_with_callback", pointer_to(pointer, OUTPUT_SCHEMA), message)
-    if node.get("repeat") is not None:
-        message = (
-            f"'repeat' together with '{FIELD}' is a part of the language that this version does not have "
-            "yet: take one of them out"
-        )
-        report.add("not_supported_yet", pointer_to(pointer, "repeat"), message)

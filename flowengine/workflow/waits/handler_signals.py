@@ -19,7 +19,6 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
 from flowengine.workflow.limits.declared import CACHE_FIELD
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
-from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.waits.callback_reading import FIELD as CALLBACK
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
@@ -32,14 +31,13 @@ class SignalOutput(msgspec.Struct, frozen=True):
 
 
 def waiting_by_handler(node: NodeFields, handler: Handler, report: Report) -> NodeFields:
-    """The fields of a node whose handler may have it wait. What it cannot have as well is reported."""
-    if handler.signals is None:
+    """The fields of a node whose handler may have it wait. What it cannot have as well is reported, once: a
+    node that runs apart comes here twice."""
+    if handler.signals is None or (node.waits is not None and node.waits.kind == "signal"):
         return node
     if node.waits is not None:
         message = f"the handler '{handler.name}' waits for signals: take '{CALLBACK}' out"
         report.add("not_with_callback", pointer_to(node.pointer, CALLBACK), message)
-    if node.policy.repeat is not None:
-        refuse_with_wait(node.pointer, report)
     if node.cache is not None:
         message = "what a node gives that may wait for a signal is kept for no other: take 'cache' out"
         report.add("not_with_cache", pointer_to(node.pointer, CACHE_FIELD), message)

@@ -54,6 +54,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "parameters": {"over_threshold": ["bergen"]},
     "approval": {"publish": "nobody has decided"},
     "approval_for_each": {"report": {"released": [], "refused": [], "undecided": ["a-1", "a-2", "a-3"]}},
+    "reminders": {"report": {"asked": 3, "answer": "none"}},
     "waiting": {"look_again": "first, then later: true"},
     "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
     "schedule": {"report": {"total": 25, "by_schedule": False}},

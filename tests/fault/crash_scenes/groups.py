@@ -55,6 +55,14 @@ class Nested(Reference):
         assert codes == [code, "upstream_failed"], (view, self.harness.errors)
         check_everything(self.harness.client)
 
+    def _settle(self) -> None:
+        """Deal with all messages, and with no timer."""
+        harness = self.harness
+        while waiting := [*harness.waiting("orchestrator"), *harness.tasks()]:
+            for entry in waiting:
+                process = harness.workers[0] if entry.actor == "run_node" else harness.orchestrators[0]
+                harness.deliver(process, entry)
+
     def _delete(self, execution: str, kept: int) -> None:
         """With its children, so many executions in all."""
         assert len(check_everything(self.harness.client)) == kept
@@ -136,14 +144,6 @@ class ItemsApart(Nested):
         with contextlib.suppress(WrongStateError):
             self._api(lambda: self.harness.api.executions.decide(child, "each", Answer(approved=approved)))
 
-    def _settle(self) -> None:
-        """Deal with all messages, and with no timer."""
-        harness = self.harness
-        while waiting := [*harness.waiting("orchestrator"), *harness.tasks()]:
-            for entry in waiting:
-                process = harness.workers[0] if entry.actor == "run_node" else harness.orchestrators[0]
-                harness.deliver(process, entry)
-
 
 class Grouped(Nested):
     """Two runs of it, and its deletion."""
@@ -217,3 +217,43 @@ class GroupRepeated(Nested):
         assert msgspec.json.decode(found["loop"]) == {"result": [{"two": 3}, {"two": 7}], "iterations": 2}
         assert msgspec.json.decode(found["z"]) == {"result": 11}
         self._delete(execution, len(("root", "first", "second")))
+
+
+class IterationsApart(Nested):
+    """Two runs of an approval that repeats, under two orchestrators, and its deletion. The first iteration is
+    approved, the second is rejected in the first run."""
+
+    def run(self) -> None:
+        """Each answer counts for its iteration, and the next run asks only for that which was rejected."""
+        harness = self.harness
+        harness.second_orchestrator()
+        repeat = {"until": "{{ iteration == 2 }}", "collect": True}
+        node = {
+            "id": "ask",
+            "handler": "approval",
+            "config": {"prompt": "{{ iteration }}?"},
+            "repeat": repeat,
+        }
+        last = {"inputs": ["{{ ask.iterations }}"]}
+        after = {"id": "z", "handler": "sum", "config": last, "dependencies": ["ask"]}
+        execution = self._api(lambda: self._create(plan_from(nodes=[node, after])))
+        self._trigger(execution)
+        self._answer(execution, 1, approved=True)
+        self._answer(execution, 2, approved=False)
+        self._to_the_end()
+        self._has_failed(execution, "rejected")
+        self._trigger(execution)
+        self._answer(execution, 2, approved=True)
+        self._to_the_end()
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        result = msgspec.json.decode(found["ask"])
+        assert [each["approved"] for each in result["result"]] == [True] * 2
+        assert msgspec.json.decode(found["z"]) == {"result": 3}
+        self._delete(execution, len(("root", "first", "second")))
+
+    def _answer(self, execution: str, number: int, *, approved: bool) -> None:
+        """A person who asks again may learn that it was heard."""
+        self._settle()
+        answer = Answer(approved=approved, iteration=number)
+        with contextlib.suppress(WrongStateError):
+            self._api(lambda: self.harness.api.executions.decide(execution, "ask", answer))

@@ -8,6 +8,10 @@ from tests.fault.mutations.mutant import Mutant
 
 GROUP_MAPS: Final = ("tests/integration/engine/test_engine_group_maps.py",)
 ITEMS_APART: Final = ("tests/integration/engine/test_engine_items_apart.py",)
+ITERATIONS_APART: Final = (
+    "tests/unit/workflow/test_iterations_apart.py",
+    "tests/integration/repeating/test_engine_iterations_apart.py",
+)
 GROUPS: Final = ("tests/integration/engine/test_engine_groups.py",)
 CALL_RACES: Final = ("tests/integration/engine/test_engine_call_races.py",)
 CALLS: Final = ("tests/integration/engine/test_engine_calls.py", *CALL_RACES)
@@ -29,8 +33,8 @@ MUTANTS: Final = (
     _in(
         "an item that runs apart counts to no depth",
         "engine/advancing/steps/child_making",
-        "depth = lineage.depth - 1 if sole else lineage.depth",
-        "depth = lineage.depth",
+        "lineage = replace(lineage, sole=True, depth=lineage.depth - 1)",
+        "lineage = replace(lineage, sole=True)",
         ITEMS_APART,
     ),
     _in(
@@ -50,9 +54,30 @@ MUTANTS: Final = (
     _in(
         "an item that runs apart gives what its node gives",
         "engine/advancing/steps/child_step",
-        "if plan.lineage is not None and plan.lineage.sole:",
-        "if False:",
+        "        if lineage is not None and lineage.sole:\n",
+        "        if False:\n",
         ITEMS_APART,
+    ),
+    _in(
+        "an iteration that runs apart gives all that its node gives",
+        "engine/advancing/steps/child_step",
+        "        if lineage is not None and lineage.sole and lineage.item is None:\n",
+        "        if False:\n",
+        ITERATIONS_APART,
+    ),
+    _in(
+        "what repeats apart calls no handler to begin or to be judged",
+        "execution/rules/dispatching",
+        "handler=task.handler if policy.group is None or policy.map is not None else GROUP,",
+        "handler=task.handler,",
+        ITERATIONS_APART,
+    ),
+    _in(
+        "an iteration that an operator skips gives nothing",
+        "execution/rules/children/ending",
+        "    result = b'{\"result\":null}' if output is None else output\n",
+        "    result = output or b'{}'\n",
+        ITERATIONS_APART,
     ),
     _in(
         "an answer for another iteration is refused",
@@ -273,5 +298,19 @@ MUTANTS: Final = (
         "return outer if not unseen else tuple([each for each in outer if each.node not in unseen])",
         "return outer",
         CRASHES,
+    ),
+    _in(
+        "a node that repeats and waits runs its iterations apart",
+        "workflow/node_lists",
+        "iterations_apart(items_apart(_with_signals(node, whole), report))",
+        "items_apart(_with_signals(node, whole), report)",
+        ITERATIONS_APART,
+    ),
+    _in(
+        "the condition of a node is asked once, and not of each iteration that runs apart",
+        "workflow/repeating/iterations_apart",
+        "when=None, tolerates=False, repeat=None)",
+        "tolerates=False, repeat=None)",
+        ITERATIONS_APART,
     ),
 )

@@ -89,7 +89,7 @@ MUTANTS: Final = (
     _of_groups(
         "groups of one name in two workflows have lines of their own",
         "workflow/draft",
-        "    if not reading.depth and not mapped:\n        return policy\n    workflow, *around",
+        "    if not reading.depth and not apart:\n        return policy\n    workflow, *around",
         "    if True:\n        return policy\n    workflow, *around",
     ),
     _of_late_keys(

@@ -81,7 +81,6 @@ def test_what_is_wrong_is_named_with_its_place(said: JsonValue, code: str, field
         ({"handler": "wait", "config": {"seconds": 5}}, "not_with_callback", "wait_for_callback"),
         ({"handler": "end", "config": {}}, "not_with_callback", "wait_for_callback"),
         ({"output_schema": {"type": "object"}}, "not_with_callback", "output_schema"),
-        ({"repeat": {"until": "{{ iteration > 1 }}"}}, "not_supported_yet", "repeat"),
     ],
 )
 def test_what_it_cannot_be_together_with_is_refused(

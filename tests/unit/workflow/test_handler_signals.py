@@ -88,7 +88,6 @@ def test_templates_read_what_a_signal_carries() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "place"),
     [
-        ({"repeat": {"until": "{{ true }}"}}, "not_supported_yet", "/nodes/0/repeat"),
         ({"cache": {"ttl_seconds": 60}}, "not_with_cache", "/nodes/0/cache"),
         ({"output_schema": {"type": "object"}}, "not_with_wait", "/nodes/0/output_schema"),
         ({"wait_for_callback": {}}, "not_with_callback", "/nodes/0/wait_for_callback"),

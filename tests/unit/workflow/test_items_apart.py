@@ -81,7 +81,6 @@ def test_an_item_in_five_groups_runs_apart() -> None:
             "not_supported_yet",
             "/map/max_seconds",
         ),
-        ({**HEARS, "repeat": {"until": "{{ true }}"}}, "not_supported_yet", "/repeat"),
         ({**HEARS, "config": {"prompt": "{{ each.result }}"}}, "not_an_ancestor", "/config/prompt"),
         ({**HEARS, "config": {"prompt": "{{ nope.result }}"}}, "unknown_node_reference", "/config/prompt"),
         ({**HEARS, "when": "{{ item }}"}, "unknown_node_reference", "/when"),

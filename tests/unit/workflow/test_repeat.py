@@ -104,13 +104,6 @@ def test_an_end_does_not_repeat() -> None:
     assert (problem.code, problem.pointer) == ("not_with_end", "/nodes/0/repeat")
 
 
-def test_a_node_that_waits_does_not_repeat_yet() -> None:
-    """What ends its wait is no worker, which would evaluate the condition."""
-    wait: JsonObject = {"id": "w", "handler": "wait", "config": {"seconds": 1}}
-    problem = only_of(workflow({**wait, "repeat": {"until": "{{ true }}"}}))
-    assert (problem.code, problem.pointer) == ("not_supported_yet", "/nodes/0/repeat")
-
-
 def test_config_reads_the_number_and_what_the_iteration_before_gave() -> None:
     """Then that is kept; the first iteration has none, so it needs another value."""
     config: JsonObject = {"url": "http://a.example/{{ iteration }}/{{ previous.next | default('') }}"}

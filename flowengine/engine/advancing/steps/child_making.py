@@ -141,16 +141,16 @@ class ChildMaker:
             unseen=(*(() if above is None else above.unseen), *unseen),
         )
         run = 1
+        group = parent.plan.policy(parent.position).group
+        if group is not None and group.sole:
+            # What a node calls is as deep as if it ran in its own execution.
+            lineage = replace(lineage, sole=True, depth=lineage.depth - 1)
         if opened.item is not None and message.item is not None:
             run = opened.item.run
             said = parent.plan.policy(parent.position).map or MapPolicy("")
             held = HeldItem(message.execution, node, message.item, opened.item.key, said.name)
             around = () if above is None else above.items
-            group = parent.plan.policy(parent.position).group
-            sole = group is not None and group.sole
-            # What a node calls is as deep as if it were no map.
-            depth = lineage.depth - 1 if sole else lineage.depth
-            lineage = replace(lineage, item=message.item, items=(*around, held), sole=sole, depth=depth)
+            lineage = replace(lineage, item=message.item, items=(*around, held))
         elif above is not None:
             lineage = replace(lineage, items=above.items)
         repeated = opened.node.repeated

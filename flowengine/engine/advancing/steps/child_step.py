@@ -225,6 +225,10 @@ class ChildStep:
             return ending.of_completed(given or {}, self._store.max_result_bytes)
         if ending.is_called(plan):
             return ending.of_completed({}, self._store.max_result_bytes)
+        lineage = plan.lineage
+        if lineage is not None and lineage.sole and lineage.item is None:
+            ((_, result),) = self._store.node_results(execution, [lineage.node])
+            return ending.of_iteration(result, self._store.max_result_bytes)
         names = ending.last_nodes(plan)
         sizes = self._store.result_sizes(execution, names)
         if sum(sizes) > self._store.max_result_bytes:
@@ -233,8 +237,8 @@ class ChildStep:
         for name, (record, result) in zip(names, self._store.node_results(execution, names), strict=True):
             if counts_as_success(record.status) and result is not None:
                 outputs[name] = _primary_of(plan, name, result)
-        if plan.lineage is not None and plan.lineage.sole:
-            return ending.of_completed(outputs.get(plan.lineage.node, NULL), self._store.max_result_bytes)
+        if lineage is not None and lineage.sole:
+            return ending.of_completed(outputs.get(lineage.node, NULL), self._store.max_result_bytes)
         return ending.of_completed(outputs, self._store.max_result_bytes)
 
     # -- tend_children

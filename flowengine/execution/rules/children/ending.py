@@ -151,6 +151,15 @@ def of_completed(outputs: Mapping[str, msgspec.Raw] | msgspec.Raw, max_bytes: in
     return Completed(msgspec.Raw(result))
 
 
+def of_iteration(output: bytes | None, max_bytes: int) -> Outcome:
+    """The outcome of a completed child that is an iteration of one node alone, which has this output; None:
+    an operator has skipped it."""
+    result = b'{"result":null}' if output is None else output
+    if len(result) > max_bytes:
+        return too_large(len(result), max_bytes)
+    return Completed(msgspec.Raw(result))
+
+
 def storable(outcome: Outcome, used: int, max_bytes: int) -> Outcome:
     """The same, if what the child gives has room beside the results that its parent has: `used` bytes."""
     size = len(outcome.result) if isinstance(outcome, Completed) else 0
