@@ -188,8 +188,8 @@ def test_timeout_exits_with_3(start: Start) -> None:
 
 def test_timeout_does_not_count_the_start(start: Start, tmp_path: Path) -> None:
     """It counts from the trigger: a start that takes longer than it leaves the workflow all of its time."""
-    (tmp_path / "slow_start.py").write_text("import time\ntime.sleep(1)\nfrom handlers_of_run import *\n")
-    slow = start("--timeout", "1.5", "touch.yaml", FLOWENGINE_HANDLERS="slow_start")
+    (tmp_path / "slow_start.py").write_text("import time\ntime.sleep(2)\nfrom handlers_of_run import *\n")
+    slow = start("--timeout", "3.5", "touch.yaml", FLOWENGINE_HANDLERS="slow_start")
     assert slow.wait() == 0, slow.stderr
 
 

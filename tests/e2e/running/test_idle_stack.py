@@ -25,7 +25,7 @@ def looks(stack: Stack) -> list[dict[str, Any]]:
         seen.append(stack.client.get("/health").json())
         return len(seen) >= LOOKS
 
-    wait_until(looked, every_s=0.15, what="looks at /health")
+    wait_until(looked, within_s=90, every_s=0.15, what="looks at /health")
     return seen
 
 
