@@ -15,11 +15,13 @@ GROWS_BY: Final = 1.2
 def wait_until(
     condition: Callable[[], object],
     *,
-    within_s: float = 15.0,
+    within_s: float = 30.0,
     what: str = "the condition",
     every_s: float | None = None,
 ) -> None:
     """Return once `condition()` is true; AssertionError naming `what` when it is not within `within_s`.
+
+    A wait ends when its condition is true: the limit is there for what never comes, on a busy machine too.
 
     `every_s`: the pause between two looks; if not told, it grows from 5 to 50 ms.
     """

@@ -143,5 +143,5 @@ def test_stopping_before_it_runs_lets_it_end() -> None:
     server.stop()
     thread = threading.Thread(target=server.run)
     thread.start()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()

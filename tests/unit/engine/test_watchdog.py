@@ -70,7 +70,7 @@ def turns() -> Iterator[Turns]:
     watching.start()
     yield turns
     watching.end()
-    watching.join(5)
+    watching.join(30)
     assert not watching.is_alive()
 
 
@@ -149,9 +149,9 @@ def test_what_is_lost_stops_the_process_only_once_the_others_have_finished(lost:
     wait_until(lambda: drains.begun and turns.count >= 5, what="a few turns")
     assert not stop.is_set()
     drains.over = True
-    assert stop.wait(5)
+    assert stop.wait(30)
     watchdog.end()
-    watchdog.join(5)
+    watchdog.join(30)
     assert drains.begun == [1.0]
     assert watchdog.lost
     assert watchdog.drained
@@ -168,7 +168,7 @@ def test_what_is_late_by_less_than_the_grace_is_not_given_up(late: dict[str, Any
         wait_until(lambda: turns.count >= 3, what="a few turns")
     finally:
         watchdog.end()
-        watchdog.join(5)
+        watchdog.join(30)
     assert drains.begun == []
 
 
@@ -181,4 +181,4 @@ def test_a_handler_whose_lease_is_lost_is_told_to_stop(turns: Turns) -> None:
     wait_until(lambda: theirs.cancellation.requested, what="the word to stop")
     assert not mine.cancellation.requested
     made.end()
-    made.join(5)
+    made.join(30)
