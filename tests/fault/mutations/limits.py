@@ -234,8 +234,14 @@ MUTANTS: Final = (
     _in(
         "what is withdrawn expires again",
         "store/committing/encode_changes",
-        '            *(("EXPIREAT", name, at) for name, at in ends.items()),\n',
+        '            *[("EXPIREAT", name, at) for name, at in ends.items() if name not in numbers],\n',
         "",
+    ),
+    _in(
+        "what is withdrawn leaves no numbers",
+        "store/committing/encode_changes",
+        '("DEL", *numbers, *[',
+        '("DEL", *[',
     ),
     _in(
         "a newcomer has one cancelled, and no more",

@@ -85,8 +85,8 @@ MUTANTS: Final = (
     Mutant(
         "a run forgets which node failed first in the one before",
         ENCODER,
-        "    if change.run > 1:\n",
-        "    if False:\n",
+        "    commands: list[Command] = []\n    if change.run > 1:\n",
+        "    commands: list[Command] = []\n    if False:\n",
         ENTRIES,
     ),
     Mutant(

@@ -145,14 +145,14 @@ MUTANTS: Final = (
     Mutant(
         "a trigger clears what workers began before",
         _in("committing/encode_changes"),
-        "stale = [deps, self._keys.started(execution)]",
-        "stale = [deps]",
+        "stale = [self._keys.deps(execution), self._keys.started(execution)]",
+        "stale = [self._keys.deps(execution)]",
         tests=EXECUTIONS,
     ),
     Mutant(
         "a trigger clears the counters of before",
         _in("committing/encode_changes"),
-        "stale = [deps, self._keys.started(execution)]",
+        "stale = [self._keys.deps(execution), self._keys.started(execution)]",
         "stale = [self._keys.started(execution)]",
         tests=EXECUTIONS,
     ),
@@ -212,8 +212,8 @@ MUTANTS: Final = (
     Mutant(
         "what may be out of date is read anew by who might do nothing",
         _in("state"),
-        "if commits and fresh:",
-        "if fresh:",
+        "if commits and not exact_time and not self.clock.is_old:",
+        "if not exact_time and not self.clock.is_old:",
     ),
     Mutant(
         "only what was asked for is given from what was read ahead",
@@ -297,6 +297,27 @@ MUTANTS: Final = (
         _in("admission"),
         "if waiting >= most:",
         "if False:",
+        tests=ADMISSION,
+    ),
+    Mutant(
+        "executions are counted before each one where their limit is near",
+        _in("admission"),
+        "UNCOUNTED if waiting + FAR < most else 0",
+        "UNCOUNTED",
+        tests=ADMISSION,
+    ),
+    Mutant(
+        "so many come in at most without a count",
+        _in("admission"),
+        "            self._uncounted[statuses] -= 1\n",
+        "",
+        tests=ADMISSION,
+    ),
+    Mutant(
+        "executions are counted again after a while",
+        _in("admission"),
+        "now - self._counted_at[statuses] >= COUNTED_FOR_S",
+        "False",
         tests=ADMISSION,
     ),
     Mutant(

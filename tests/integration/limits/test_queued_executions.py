@@ -18,7 +18,7 @@ from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.stages import Stages
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import expected_values
-from tests.support.rigs.harness import Entry, Harness, failing_in, plan_of
+from tests.support.rigs.harness import Entry, Harness, diamond, failing_in, plan_of
 
 CHAIN = {"a": (), "b": ("a",)}
 ONE = Concurrency(1)
@@ -49,6 +49,12 @@ def turn_of(harness: Harness, execution: str) -> TurnView:
     found = harness.api.executions.status(execution).waiting_for
     assert isinstance(found, TurnView)
     return found
+
+
+def lifetimes(harness: Harness, execution: str) -> dict[str, int]:
+    """Its keys, and the seconds that each has left, -1 for ever."""
+    keys = [key.decode() for key in harness.client.keys(f"fe:x:{execution}:*")]
+    return {key.rpartition(":")[2]: harness.client.ttl(key) for key in keys}
 
 
 def moves(harness: Harness) -> list[Entry]:
@@ -168,8 +174,10 @@ def test_one_that_does_not_wait_is_refused(harness: Harness) -> None:
 @pytest.mark.proves("line-reject")
 @pytest.mark.parametrize("made", [False, True])
 def test_of_two_that_see_the_last_place_one_is_withdrawn(harness: Harness, made: bool) -> None:
-    """It is as before, and expires if nobody triggers it; one that was made with it is gone."""
-    plan = limited(Concurrency(1, on_limit="reject"))
+    """It is as before, and expires if nobody triggers it. What its run has begun with is gone: a trigger finds
+    nothing of that. One that was made with it is gone."""
+    rejects = ExecutionPolicy(concurrency=Concurrency(1, on_limit="reject"))
+    plan = plan_of(diamond(), overall=rejects)
     first, second = harness.create(plan), "" if made else harness.create(plan)
     asked = harness.api.state.lines.length
 
@@ -192,8 +200,11 @@ def test_of_two_that_see_the_last_place_one_is_withdrawn(harness: Harness, made:
     if made:
         assert len(harness.client.keys("fe:x:*:control")) == 1
     else:
-        assert harness.client.ttl(f"fe:x:{second}:control") > 0
+        left = lifetimes(harness, second)
+        assert set(left) == {"control", "plan", "listed"}
+        assert min(left.values()) > 0
         assert harness.trigger(second) == 1
+        assert set(lifetimes(harness, second).values()) == {-1}
         harness.drain()
         assert statuses(harness, [second]) == ["completed"]
 
