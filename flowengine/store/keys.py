@@ -30,10 +30,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:signals | hash | `n` came, `b` bytes kept; `q:NAME`: those kept, `s:NUMBER` (a Sent); or absent |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
-| fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
 | fe:x:ID:fork | string | what a fork of another execution does before it begins (a Fork); gone then |
 | fe:list:STATUS | zset | execution ids, all scores 0: `paused`, `cancelling`: part of `running` |
-| fe:list:by | zset | names, correlation ids, labels, versions, origins, each with an id, all scores 0 |
+| fe:list:by | zset | names, correlation ids, labels, versions, origins with ids; by id all of these |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:delivering | zset | ID|RUN of each delivery that is not over, by the time of its last step |
@@ -339,17 +338,13 @@ class Keys:
         """Sorted set: the executions in one status."""
         return f"{self._prefix}index:{status}"
 
-    def listed(self, execution: str) -> str:
-        """String: what an execution is found by."""
-        return f"{self._executions}{execution}:listed"
-
     def document(self, execution: str) -> str:
         """String: the document as it was posted."""
         return f"{self._executions}{execution}:document"
 
     def beside(self, execution: str) -> list[str]:
         """Keys of an execution that persist with its own and expire at other times."""
-        return [self.live(execution), self.listed(execution)]
+        return [self.live(execution)]
 
     def listing(self, status: ExecutionStatus) -> str:
         """Sorted set: the ids of the executions in one status, for lists."""

@@ -38,7 +38,7 @@ from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
 from flowengine.store.limits.lines import RedisLines
 from flowengine.store.lines_beside import LinesBeside
-from flowengine.store.lists.listing_entries import stored_entries
+from flowengine.store.lists.listing_entries import reading_all, stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state
@@ -193,7 +193,7 @@ class RedisState:
     def remove_rest(self, execution: str, acknowledge: Acknowledge | None) -> None:
         """Remove all keys of an execution whose control is gone, in bounded steps; acknowledge in the last
         one."""
-        (listed,) = self.sessions.retrying_read_each([("GET", self.keys.listed(execution))])
+        (listed,) = self.sessions.retrying_read_each([reading_all(self.keys.list_by, execution)])
         entries = stored_entries(execution, listed)
         self._remove_children(execution)
         *before, last = rest_of(self.keys, execution, self._readable_plan(execution), entries)

@@ -103,7 +103,7 @@ from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.limits.line_commands import entering, expecting, holding, standing, start_counted
-from flowengine.store.lists.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
+from flowengine.store.lists.listing_entries import NARROW_LISTS, Listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.priority import NORMAL
@@ -116,9 +116,6 @@ _encode = msgspec.json.Encoder().encode
 
 CONTROL_LEAD_S = 60
 """Control expires so long before the rest: who finds an execution finds all of it."""
-LISTED_LONGER_S = 86_400
-"""What an execution is found by is known so much longer, for the sweep that takes its entries away."""
-
 
 LIVE_S = 3600
 """Progress and text are kept so long after the end of an execution."""
@@ -524,7 +521,7 @@ class ChangeEncoder:
             self.commands += marking(self._keys, execution, change.fork, gone + CONTROL_LEAD_S)
         self._changed(execution, "pending", change.at, 0)
         listed = Listed(change.name, change.correlation_id, change.labels, change.version, origin)
-        self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
+        self._list_by(execution, listed)
         given = self._keys.inputs(execution)
         if change.inputs is not None:
             self._give(execution, change.inputs)
@@ -533,12 +530,9 @@ class ChangeEncoder:
         if change.inputs is not None or change.outputs is not None:
             self.commands.append(("EXPIREAT", given, gone + CONTROL_LEAD_S))
 
-    def _list_by(self, execution: str, listed: Listed, lifetime: tuple[object, ...] = ()) -> None:
+    def _list_by(self, execution: str, listed: Listed) -> None:
         entries = [part for entry in listed.entries(execution) for part in (0, entry)]
-        self.commands += [
-            ("ZADD", self._keys.list_by, *entries),
-            ("SET", self._keys.listed(execution), encode_listed(listed), *lifetime),
-        ]
+        self.commands.append(("ZADD", self._keys.list_by, *entries))
 
     def _relabel(self, execution: str, change: Relabel) -> None:
         before = Listed(change.name, change.correlation_id, change.before).entries(execution)
@@ -602,7 +596,6 @@ class ChangeEncoder:
         numbers = (self._keys.counts(execution), self._keys.deps(execution))
         names = [*self._keys.own(execution), *self._keys.sent(execution)]
         ends = dict.fromkeys(self._keys.with_control(execution), gone) | dict.fromkeys(names, later)
-        ends[self._keys.listed(execution)] = later + LISTED_LONGER_S
         self.commands += [
             ("HSET", control, "status", change.status, "run", 0, "token", ""),
             ("ZADD", self._keys.index(change.status), change.created_at, execution),
@@ -635,7 +628,7 @@ class ChangeEncoder:
 
     def _persist(self, execution: str, change: Begin) -> None:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
-        names = [*self._keys.with_control(execution), self._keys.listed(execution)]
+        names = self._keys.with_control(execution)
         if change.was == "pending" and is_child(execution):
             return  # it is made in this transaction, without expiry
         if change.was == "pending":
@@ -725,7 +718,6 @@ class ChangeEncoder:
         return [
             *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),
             ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
-            ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S + LISTED_LONGER_S),
             *(("EXPIREAT", name, later) for name in names),
         ]
 

@@ -51,7 +51,7 @@ def removing_child(
 
 
 def rest_of(
-    names: keys.Keys, execution: str, plan: Plan | None, entries: Sequence[str]
+    names: keys.Keys, execution: str, plan: Plan | None, entries: Sequence[str | bytes]
 ) -> Iterator[list[Command]]:
     """What else is stored of it, in steps; in the last one what a repetition goes by: the plan, which says
     what its nodes are, and what it was found by.
@@ -64,7 +64,7 @@ def rest_of(
     nodes += [] if plan is None else [names.collected(execution, node) for node in plan.collecting]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
     own += [names.signals(execution), names.fork(execution)]
-    last = (names.plan(execution), names.listed(execution), names.children(execution))
+    last = (names.plan(execution), names.children(execution))
     gone = [*nodes, *names.sent(execution), *[name for name in own if name not in last]]
     for first in range(0, len(gone), AT_ONCE):
         yield [("UNLINK", *gone[first : first + AT_ONCE])]

@@ -5,11 +5,13 @@ Two kinds of sorted sets, all of whose scores are 0, so that their members lie i
 * `fe:list:STATUS` has ids. An id begins with the time at which it was made: backwards they are newest first.
   Those of `paused` and `cancelling` hold some of `running`, and are there to be counted.
 * `fe:list:by` has `n NAME ID`, `c CORRELATION-ID ID`, `l LABEL VALUE ID`, of one of a definition `v NAME
-  VERSION ID`, and of a fork `r ORIGIN ID`, parted by tabs, which none of these can hold.
+  VERSION ID`, and of a fork `r ORIGIN ID`, parted by tabs, which none of these can hold; and `a ID JSON ID`,
+  which says all of these, so that they can be taken away once nothing else of the execution is there.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +19,7 @@ import msgspec
 
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.observability.tracing.trace_text import without_trace
+from flowengine.store.connection.sessions import Command
 
 TAB: Final = "\t"
 _TAB: Final = b"\t"
@@ -29,6 +32,7 @@ CORRELATION: Final = "c"
 LABEL: Final = "l"
 VERSION: Final = "v"
 RERUN: Final = "r"
+ALL: Final = "a"
 
 LISTS: Final[tuple[ExecutionStatus, ...]] = (
     "pending",
@@ -43,8 +47,8 @@ NARROW_LISTS: Final[tuple[ExecutionStatus, ...]] = tuple(
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
-    """What an execution is found by: the value of `fe:x:ID:listed`. `version`: of its definition. `origin`:
-    the execution that it is a fork of."""
+    """What an execution is found by. `version`: of its definition. `origin`: the execution that it is a fork
+    of."""
 
     name: str
     correlation_id: str
@@ -60,28 +64,28 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
             *(of_value(execution, LABEL, *label) for label in self.labels.items()),
             *([] if self.version is None else [of_value(execution, VERSION, self.name, str(self.version))]),
             *([] if self.origin is None else [of_value(execution, RERUN, self.origin)]),
+            of_value(execution, ALL, execution, _encode(self).decode()),
         ]
 
 
 _encode = msgspec.json.Encoder().encode
-decode_listed = msgspec.json.Decoder(Listed).decode
+_decode = msgspec.json.Decoder(Listed).decode
 
 
-def encode_listed(listed: Listed) -> bytes:
-    """The value of `fe:x:ID:listed`: of a posted document without a version, as it always was."""
-    if listed.origin is not None:
-        return _encode(listed)
-    said = (listed.name, listed.correlation_id, listed.labels)
-    return _encode(said if listed.version is None else (*said, listed.version))
+def reading_all(key: str, execution: str) -> Command:
+    """What asks for the members that say what an execution is found by: one."""
+    span = having(key, "", "", ALL, execution)
+    return ("ZRANGE", span.key, span.low, span.high, "BYLEX")
 
 
-def stored_entries(execution: str, listed: object) -> list[str]:
-    """What an execution was found by, as the value of its `listed` says; of one of which nobody knows, the
-    sweep's walk finds it."""
-    try:
-        return decode_listed(listed).entries(execution) if isinstance(listed, bytes) else []
-    except msgspec.MsgspecError:
-        return []
+def stored_entries(execution: str, members: object) -> list[str | bytes]:
+    """What an execution was found by, as these members say, and they themselves; of one of which nobody
+    knows, the sweep's walk finds it."""
+    entries: list[str | bytes] = [*members] if isinstance(members, list) else []
+    for member in members if isinstance(members, list) else ():
+        with contextlib.suppress(msgspec.MsgspecError, IndexError):
+            entries += _decode(member.split(_TAB)[2]).entries(execution)
+    return entries
 
 
 def list_of(status: ExecutionStatus) -> ExecutionStatus:

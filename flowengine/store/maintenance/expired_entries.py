@@ -13,7 +13,7 @@ import redis
 from flowengine.execution.status import ExecutionStatus
 from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import is_execution_id
-from flowengine.store.lists.listing_entries import LISTS, NARROW_LISTS, id_in, stored_entries
+from flowengine.store.lists.listing_entries import LISTS, NARROW_LISTS, id_in, reading_all, stored_entries
 from flowengine.store.state import RedisState
 
 AT_ONCE: Final = 200
@@ -83,7 +83,7 @@ class ExpiredEntries:
         commands: list[Command] = [("ZREM", self._keys.index(status), *gone)]
         if ids:
             listed = self._state.sessions.retrying_read_each(
-                [("GET", self._keys.listed(each)) for each in ids]
+                [reading_all(self._keys.list_by, each) for each in ids]
             )
             commands += [("ZREM", self._keys.listing(each), *ids) for each in _ALL_LISTS]
             entries = [
@@ -91,7 +91,6 @@ class ExpiredEntries:
             ]
             if entries:
                 commands.append(("ZREM", self._keys.list_by, *entries))
-            commands.append(("DEL", *map(self._keys.listed, ids)))
         self._state.sessions.retrying_write(commands)
 
     def _walk(self, lists: Sequence[str]) -> None:

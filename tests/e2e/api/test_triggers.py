@@ -89,13 +89,6 @@ def lifetimes(server: redis.Redis, execution: str) -> dict[bytes, int]:
     return {key: server.ttl(key) for key in server.scan_iter(f"fe:x:{execution}:*", count=1000)}
 
 
-def without_list(found: dict[bytes, int]) -> dict[bytes, int]:
-    """All but the list of what the execution is found by, which is there a day longer."""
-    (listed,) = [key for key in found if key.endswith(b":listed")]
-    assert 7 * DAY_S < found[listed] <= 8 * DAY_S + 120
-    return {key: left for key, left in found.items() if key != listed}
-
-
 def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpServer) -> None:
     """Every key of an ended execution has a TTL, none of a running one; a re-trigger takes it off."""
     looked = [threading.Event(), threading.Event()]
@@ -107,7 +100,7 @@ def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpSer
     )
     with stack.valkey.connect() as server:
         execution = stack.create(document)
-        pending = without_list(lifetimes(server, execution))
+        pending = lifetimes(server, execution)
         assert pending
         assert all(6 * DAY_S < left <= 7 * DAY_S + 120 for left in pending.values())
         for run in (1, 2):
@@ -117,7 +110,7 @@ def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpSer
             looked[run - 1].set()
             ended = stack.ended(execution)
             assert ended.status["status"] == ("failed" if run == 1 else "completed")
-            kept = without_list(lifetimes(server, execution))
+            kept = lifetimes(server, execution)
             assert len(kept) > len(pending)
             assert all(6 * DAY_S < left <= 7 * DAY_S + 120 for left in kept.values()), kept
 

@@ -162,12 +162,6 @@ MUTANTS: Final = (
         "if record is not None and (not is_over(record.status) or record.finished_at >= before):",
         "if record is not None and not is_over(record.status):",
     ),
-    _in(
-        "what an execution was found by goes with its entries",
-        "store/committing/removal",
-        "    last = (names.plan(execution), names.listed(execution), names.children(execution))\n",
-        "    last = (names.plan(execution),)\n",
-    ),
     _bulk(
         "what cannot be read does not hold up a filter",
         "engine/advancing/steps/bulk_step",

@@ -31,8 +31,8 @@ MUTANTS: Final = (
     _in(
         "what is kept of a creation stays while the execution runs",
         "store/committing/encode_changes",
-        "names = [*self._keys.with_control(execution), self._keys.listed(execution)]",
-        "names = [self._keys.control(execution), self._keys.listed(execution)]",
+        "        names = self._keys.with_control(execution)\n        if change.was",
+        "        names = [self._keys.control(execution)]\n        if change.was",
     ),
     _in(
         "what is kept of a creation expires with the execution",

@@ -69,18 +69,11 @@ MUTANTS: Final = (
         ENTRIES,
     ),
     Mutant(
-        "what an execution is found by outlives it by a day",
-        ENCODER,
-        '            ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S + LISTED_LONGER_S),\n',
-        '            ("EXPIREAT", self._keys.listed(execution), usual + CONTROL_LEAD_S),\n',
-        ("tests/integration/store/test_store_lifetimes.py",),
-    ),
-    Mutant(
-        "what an execution is found by stays while it runs",
-        ENCODER,
-        "names = [*self._keys.with_control(execution), self._keys.listed(execution)]",
-        "names = self._keys.with_control(execution)",
-        ("tests/integration/store/test_store_lifetimes.py",),
+        "what an execution is found by is known when nothing else of it is there",
+        "flowengine/store/lists/listing_entries.py",
+        "            of_value(execution, ALL, execution, _encode(self).decode()),\n",
+        "",
+        ENTRIES,
     ),
     Mutant(
         "a run forgets which node failed first in the one before",

@@ -82,7 +82,12 @@ def an_entry_of_another_label(client: Client, execution: str) -> None:
 
 def another_list_of_its_entries(client: Client, execution: str) -> None:
     """Those that it does not name would stay for ever."""
-    client.set(f"fe:x:{execution}:listed", '["test","other",{}]', keepttl=True)
+    client.zadd("fe:list:by", {f'a\t{execution}\t["test","other",{{}},null,null]\t{execution}': 0})
+
+
+def no_list_of_its_entries(client: Client, execution: str) -> None:
+    """They would stay once nothing else is there."""
+    client.zremrangebylex("fe:list:by", f"[a\t{execution}\t", f"(a\t{execution}\n")
 
 
 def a_failure_that_there_was_not(client: Client, execution: str) -> None:
@@ -105,6 +110,7 @@ DAMAGES: tuple[Callable[[Client, str], None], ...] = (
     no_entry_of_its_name,
     an_entry_of_another_label,
     another_list_of_its_entries,
+    no_list_of_its_entries,
     a_failure_that_there_was_not,
 )
 

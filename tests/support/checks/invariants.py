@@ -73,7 +73,7 @@ _TYPES: Final = {
     ): b"hash",
     re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
-    re.compile(rb"fe:x:[^:]+:(plan|listed|document|fork|collected:.+)"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|document|fork|collected:.+)"): b"string",
     re.compile(rb"fe:cached:[0-9a-f]{64}"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:x:[^:]+:children"): b"zset",
@@ -173,7 +173,7 @@ class Stored(msgspec.Struct, dict=True):
     results: dict[str, bytes]
     events: list[Event]
     ttls: dict[str, int]
-    listed: bytes | None
+    listed: bool
     maps: dict[str, StoredMap] = {}
     previous: dict[str, bytes] = {}
     """What the last iterations of nodes have given, where that is kept."""
@@ -311,9 +311,10 @@ def read(found: Snapshot, execution: str) -> Stored:
     # How an item stands between its tries expires by itself, whatever becomes of the execution.
     ttls = {name: found.ttl(prefix + name) for name in names if not name.startswith("try:")}
     plan = _plan_of(found, execution)
+    control = _text(found.hgetall(prefix + "control"))
     return Stored(
         id=execution,
-        control=_text(found.hgetall(prefix + "control")),
+        control=control,
         counts=_text(found.hgetall(prefix + "counts")),
         plan=plan,
         deps={node: int(count) for node, count in _text(found.hgetall(prefix + "deps")).items()},
@@ -328,7 +329,7 @@ def read(found: Snapshot, execution: str) -> Stored:
         ],
         ttls=ttls,
         cut="events" in names and _is_cut(found, prefix + "events"),
-        listed=found.get(prefix + "listed"),
+        listed=any(found.zscore("fe:list:by", entry) is not None for entry in _found_by(execution, control)),
         maps={name[4:]: _read_map(found, prefix, name[4:]) for name in names if name.startswith("map:")},
         previous=previous,
         responses=responses,
@@ -488,15 +489,11 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
     checked = [_check(found, execution) for execution in executions]
     known = set(executions)
-    entries = {entry for stored in checked for entry in _entries(stored)}
+    entries = {entry for stored in checked for entry in _found_by(stored.id, stored.control)}
     stale = {member.decode() for member in found.zrange("fe:list:by", 0, -1)} - entries
     assert not stale, f"entries of nothing that is there: {sorted(stale)[:5]}"
     odd = [
-        key
-        for key in belonging
-        if key.decode().split(":")[2] not in known
-        and not key.endswith(b":listed")
-        and _TRY.fullmatch(key) is None
+        key for key in belonging if key.decode().split(":")[2] not in known and _TRY.fullmatch(key) is None
     ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
     doomed = {stored.id for stored in checked if stored.status in OPEN and "doomed" in stored.control}
@@ -897,17 +894,21 @@ def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
         yield f"lines are counted as {logged}, there are {dict(weights)}, {size} bytes"
 
 
-def _entries(stored: Stored) -> set[str]:
-    """What it is to be found by, in `fe:list:by`."""
-    labels = msgspec.json.decode(stored.control.get("labels", "{}"))
-    shown = stored.control["correlation_id"].partition("\x1f")[0]  # a trace may stand behind it
-    values: list[tuple[str, ...]] = [("n", stored.control["name"]), ("c", shown)]
+def _found_by(execution: str, control: Mapping[str, str]) -> set[str]:
+    """What it is to be found by, in `fe:list:by`, and what says all of this."""
+    labels = msgspec.json.decode(control.get("labels", "{}"))
+    shown = control["correlation_id"].partition("\x1f")[0]  # a trace may stand behind it
+    values: list[tuple[str, ...]] = [("n", control["name"]), ("c", shown)]
     values += [("l", *each) for each in labels.items()]
-    if "version" in stored.control:
-        values.append(("v", stored.control["name"], stored.control["version"]))
-    if "origin" in stored.control:
-        values.append(("r", msgspec.json.decode(stored.control["origin"])[0]))
-    return {"\t".join((*value, stored.id)) for value in values}
+    version = int(control["version"]) if "version" in control else None
+    origin = msgspec.json.decode(control["origin"])[0] if "origin" in control else None
+    if version is not None:
+        values.append(("v", control["name"], str(version)))
+    if origin is not None:
+        values.append(("r", origin))
+    said = (control["name"], control["correlation_id"], labels, version, origin)
+    values.append(("a", execution, msgspec.json.encode(said).decode()))
+    return {"\t".join((*value, execution)) for value in values}
 
 
 def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
@@ -919,19 +920,12 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
     lists = {each for each in statuses if found.zscore(f"fe:list:{each}", stored.id) is not None}
     right = {"running", stored.status} if stored.status in OPEN else {stored.status}
     right = right if stored.root_status is None else set()
-    if lists != right and (stored.listed is not None or lists - right):
+    if lists != right and (stored.listed or lists - right):
         yield f"in the lists {lists}, is {stored.status}"
-    missing = {each for each in _entries(stored) if found.zscore("fe:list:by", each) is None}
-    if missing and stored.listed is not None:
+    by = _found_by(stored.id, stored.control)
+    missing = {each for each in by if found.zscore("fe:list:by", each) is None}
+    if missing and stored.listed:
         yield f"not found by {sorted(missing)}"
-    labels = msgspec.json.decode(stored.control.get("labels", "{}"))
-    said = [stored.control["name"], stored.control["correlation_id"], labels]
-    if "version" in stored.control or "origin" in stored.control:
-        said.append(int(stored.control["version"]) if "version" in stored.control else None)
-    if "origin" in stored.control:
-        said.append(msgspec.json.decode(stored.control["origin"])[0])
-    if stored.listed is not None and msgspec.json.decode(stored.listed) != said:
-        yield f"its list of entries is {stored.listed!r}"
 
 
 def _blamed(stored: Stored) -> Iterable[str]:
@@ -940,7 +934,7 @@ def _blamed(stored: Stored) -> Iterable[str]:
         name for name, record in stored.nodes.items() if record.status == "failed" and not record.tolerated
     }
     first = stored.counts.get("first")
-    if stored.listed is None and first is None:
+    if not stored.listed and first is None:
         return  # an earlier version did not write it down
     if (first is None) != (not failed) or (first is not None and first not in failed):
         yield f"the first that failed is {first}, failed are {failed}"
