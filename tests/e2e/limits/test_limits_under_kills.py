@@ -82,6 +82,7 @@ def as_begun(stack: Stack) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.proves("line-crash")
 def test_kills_cost_no_place_and_let_no_one_in_too_soon(stack: Stack, service: HttpServer) -> None:
     """Two hundred executions over ten keys all end, in order within their key, at most two at once."""
