@@ -2,10 +2,10 @@
 
 Clients run executions of many shapes, cancel and pause some of them, and complete some nodes by hand, while
 processes are killed and stopped, the server is killed and restarted on its append-only file, and connections
-are cut, stalled and robbed of replies. At the end every execution that was accepted has finished, its
-results are right, each that is one of a definition has started the one that follows it, every invariant
-holds, nothing is left in queues, pending lists and timers, nothing was logged as an error that should not be,
-and enough has happened to say so. Exit code 1 otherwise.
+are cut, stalled and robbed of replies. At the end every execution that was accepted has finished, its results
+are right, each that is one of a definition has started the one that follows it, no more have run under a
+limit than may, every invariant holds, nothing is left in queues, pending lists and timers, nothing was logged
+as an error that should not be, and enough has happened to say so. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from types import FrameType
 from typing import Final
 
 import msgspec
+import redis
 
+from flowengine.execution.events import decode_events
 from tests.fault.soak_chains import Chains
 from tests.fault.soak_clients import REQUEST_S, Client, Tally
 from tests.fault.soak_faults import DEMANDED, Injector
 from tests.fault.soak_stack import ORPHANS_END_WITHIN_S, SoakStack, soaking
-from tests.fault.soak_workload import PATH, TIMEOUT_S
+from tests.fault.soak_turns import FREED, Turns
+from tests.fault.soak_workload import LIMITS, PATH, TIMEOUT_S
 from tests.support.checks.invariants import check_drained, check_everything, is_quiet
 from tests.support.servers.http_server import HttpServer, serving
 from tests.support.waiting import wait_until
@@ -58,6 +61,7 @@ class Report(msgspec.Struct, frozen=True):
     rerun: int
     forked: int
     followed: int
+    limited: int
     unanswered: int
     longest_stall_s: float
     faults: dict[str, int]
@@ -82,6 +86,8 @@ class Report(msgspec.Struct, frozen=True):
             few.append("no execution that had completed ran again, or none as a new one")
         if self.seconds >= WHOLE_S and not self.followed:
             few.append("no end has started another execution")
+        if self.seconds >= WHOLE_S and not self.limited:
+            few.append("nothing has run under a limit")
         return few + [
             f"no fault of the kind: {' or '.join(kinds)}"
             for kinds in DEMANDED
@@ -96,7 +102,8 @@ class Report(msgspec.Struct, frozen=True):
             f"  executions accepted {self.executions}, finished {self.finished}, {verdict}"
             f" ({self.nodes} nodes, {self.retriggered} triggered again, {self.cancelled} cancelled,"
             f" {self.paused} paused, {self.overruled} nodes completed by hand, {self.rerun} run again,"
-            f" {self.forked} as new ones, {self.followed} followed by others)",
+            f" {self.forked} as new ones, {self.followed} followed by others,"
+            f" {self.limited} calls counted under limits)",
             f"  faults survived {sum(self.faults.values())}:",
             *(f"    {count:4} {kind}" for kind, count in sorted(self.faults.items())),
             f"  longest stall {self.longest_stall_s:.1f} s (something ran, nothing finished)",
@@ -136,6 +143,8 @@ def soak(seconds: float, seed: int) -> Report:
         with stack.valkey.connect(socket_timeout=30) as server:
             chains = Chains(server)
             wrong += chains.mistakes()
+            turns = Turns(stack.turns, _freed(server))
+            wrong += turns.mistakes(LIMITS)
         return Report(
             seed=seed,
             seconds=seconds,
@@ -149,6 +158,7 @@ def soak(seconds: float, seed: int) -> Report:
             rerun=tally.rerun,
             forked=tally.forked,
             followed=chains.followed,
+            limited=turns.counted,
             unanswered=tally.unanswered,
             longest_stall_s=tally.longest_stall(),
             faults=dict(injector.struck),
@@ -208,6 +218,22 @@ def _judge(stack: SoakStack) -> Iterator[str]:
     for record in _records(stack):
         if record.get("level") in ("error", "critical") and record.get("event") not in ERRORS_ALLOWED:
             yield f"logged as an error: {str(dict(record))[:1000]}"
+
+
+def _freed(server: redis.Redis) -> frozenset[str]:
+    """The executions in which places were free before handlers had returned."""
+    found: list[bytes] = server.execute_command("KEYS", "fe:x:*:events")
+    streams = {key.decode().split(":")[2]: server.execute_command("XRANGE", key, "-", "+") for key in found}
+    return frozenset(
+        execution
+        for execution, entries in streams.items()
+        if any(
+            event.kind in FREED
+            for _, fields in entries
+            for encoded in fields.values()
+            for event in decode_events(encoded)
+        )
+    )
 
 
 def _records(stack: SoakStack) -> Iterator[Mapping[str, object]]:

@@ -9,11 +9,12 @@ from datetime import datetime
 import msgspec
 
 from flowengine.plugin import Context, HandlerError, Later, handler
+from tests.fault.soak_turns import noted
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """What to add up, how long to take (seconds), in how many first runs to fail, and for how long after a
-    time to put the call off."""
+    """What to add up, how long to take (seconds), in how many first runs to fail, for how long after a time
+    to put the call off, and under which key of a limit that is."""
 
     values: list[int | str]
     plus: int
@@ -21,19 +22,22 @@ class Sum(msgspec.Struct, frozen=True):
     failing_runs: int = 0
     later_s: float = 0.0
     since: str = ""
+    key: str = ""
 
 
 @handler("soak_sum")
 def soak_sum(config: Sum, context: Context) -> dict[str, int]:
     """The sum of the values and `plus`, after a nap; fails in the first `failing_runs` runs."""
-    time.sleep(config.nap_s)
+    with noted(config.key, context.execution_id, context.run, context.node_id):
+        time.sleep(config.nap_s)
     return _sum(config, context)
 
 
 @handler("soak_later")
 async def soak_later(config: Sum, context: Context) -> dict[str, int]:
     """The same, of a handler that needs no thread meanwhile."""
-    await asyncio.sleep(config.nap_s)
+    with noted(config.key, context.execution_id, context.run, context.node_id):
+        await asyncio.sleep(config.nap_s)
     return _sum(config, context)
 
 

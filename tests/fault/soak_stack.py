@@ -22,6 +22,7 @@ from typing import Final
 
 import httpx
 
+from tests.fault.soak_turns import FILE
 from tests.support.rigs.stack_processes import FLOWENGINE, Process, clean_environment
 from tests.support.servers.tcp_proxy import TcpProxy
 from tests.support.servers.valkey import Valkey, free_port
@@ -61,6 +62,7 @@ class SoakStack:
         self._running: dict[str, dict[int, Process]] = {name: {} for name in SERVICES}
         self._api_ports = tuple(free_port() for _ in range(SERVICES["api"]))
         self._orphans: set[int] = set()
+        self.turns = folder / "turns"
 
     @property
     def api_urls(self) -> tuple[str, ...]:
@@ -150,7 +152,7 @@ class SoakStack:
     def _launch(self, name: str, slot: int) -> Process:
         options = ["--port", str(self._api_ports[slot])] if name == "api" else []
         url = f"redis://127.0.0.1:{self.proxies[name].port}/0"
-        environment = clean_environment(**_SETTINGS, REDIS_URL=url)
+        environment = clean_environment(**_SETTINGS, **{FILE: str(self.turns)}, REDIS_URL=url)
         return Process(name, [FLOWENGINE, name, *options], environment, self.folder)
 
 

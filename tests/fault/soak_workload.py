@@ -29,9 +29,13 @@ Kind: TypeAlias = Literal[
     "group",
     "limited",
     "paced",
+    "late",
+    "turn_group",
 ]
 """`later` naps as `nap` does, but holds no thread; nor does `http`. `put_off` asks to be called later. Of the
-`limited` few nap at once, of the `paced` few begin in a second, over all executions."""
+`limited` few nap at once, of the `paced` few begin in a second, over all executions. Of the `late` few nap at
+once under a key that is made when they are due; of the groups `turn_group` few are open under such a key, and
+few of their last nodes nap under another one."""
 
 NAP_S: Final = 0.1
 LATER_S: Final = 0.5
@@ -40,7 +44,8 @@ SIGNAL_TIMEOUT_S: Final = 3600
 PATH: Final = "/soak"
 HOOKED_OF_TEN: Final = 3
 QUEUED_OF_TEN: Final = 2
-AT_ONCE: Final = 3
+LIMITS: Final = {"soak": 3, "late": 2, "group": 3, "in": 1}
+"""How many run at once, by how their keys begin."""
 PER_SECOND: Final = 40
 RUNNING_AT_ONCE: Final = 4
 
@@ -99,7 +104,7 @@ class Workload(msgspec.Struct, frozen=True):
     @property
     def is_seen_through(self) -> bool:
         """Whether it ends without a word from outside, and calls in the name of its own execution alone."""
-        return not {"signal", "group"} & {step.kind for step in self.steps}
+        return not {"signal", "group", "turn_group"} & {step.kind for step in self.steps}
 
     def document(self, url: str) -> dict[str, Any]:
         """The workflow; HTTP nodes call `url`, which must echo its query."""
@@ -122,7 +127,7 @@ class Workload(msgspec.Struct, frozen=True):
                 return {"data": {"query": {"n": str(value)}}}
             case "map":
                 return {"result": [value]}
-            case "group":
+            case "group" | "turn_group":
                 return {"result": {"n": value}}
         return {"result": value}
 
@@ -171,7 +176,7 @@ def _value(step: Step, results: Mapping[str, Any]) -> object:
                 return int(output["data"]["query"]["n"])
             case "map":
                 return sum(output["result"])
-            case "group":
+            case "group" | "turn_group":
                 return output["result"]["n"]
         return output["result"]
     except (KeyError, TypeError, ValueError):
@@ -197,9 +202,13 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
             config = {"values": ["{{ item }}"], "plus": 0}
         case "group":
             return _group(step, reads)
+        case "turn_group":
+            return _turn_group(step, reads, kinds)
         case _:
             config = {"values": reads, "plus": step.plus}
-            config |= {"nap_s": NAP_S} if step.kind in ("nap", "later", "limited") else {}
+            config |= {"nap_s": NAP_S} if step.kind in ("nap", "later", "limited", "late") else {}
+            config |= {"key": "soak"} if step.kind == "limited" else {}
+            config |= {"key": _late_key(step, kinds)} if step.kind == "late" else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
             config |= {"later_s": LATER_S, "since": "{{ now() }}"} if step.kind == "put_off" else {}
     until = "{{ iteration == 3 }}"
@@ -213,7 +222,9 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
             )
             more["map"] = {"items": f"{{{{ [{terms}] }}}}", "max_concurrent": step.plus % 3}
         case "limited":
-            more["concurrency"] = {"key": "soak", "limit": AT_ONCE}
+            more["concurrency"] = {"key": "soak", "limit": LIMITS["soak"]}
+        case "late":
+            more["concurrency"] = {"key": _late_key(step, kinds), "limit": LIMITS["late"]}
         case "paced":
             more["rate_limit"] = {"key": "soak", "limit": PER_SECOND, "per_seconds": 1}
     return {
@@ -245,13 +256,39 @@ def _group(step: Step, reads: list[str]) -> dict[str, Any]:
     }
 
 
+def _late_key(step: Step, kinds: Mapping[str, Kind], of: str = "late") -> str:
+    """One of two keys, by what the first of its parents gives."""
+    return f"{of}-{{{{ {_reference(step.parents[0], kinds)} % 2 }}}}"
+
+
+def _turn_group(step: Step, reads: list[str], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """The same, of which few are open at once, and few of their last nodes run."""
+    group = _group(step, reads)
+    first, last = group["nodes"]
+    key, inner = _late_key(step, kinds, "group"), f"in-{{{{ {first['id']}.result % 2 }}}}"
+    first["config"] |= {"key": key, "nap_s": NAP_S / 2}
+    # Who is in the group has a place by that, and needs no other one under the same key.
+    first["concurrency"] = {"key": key, "limit": LIMITS["group"]}
+    last["config"]["key"] = inner
+    last["concurrency"] = {"key": inner, "limit": LIMITS["in"]}
+    end = {
+        "id": f"{step.id}_end",
+        "handler": "soak_sum",
+        "config": {"values": [f"{{{{ {last['id']}.result }}}}"], "plus": 0, "key": key},
+        "dependencies": [last["id"]],
+    }
+    outputs = {"n": f"{{{{ {end['id']}.result }}}}"}
+    group["nodes"].append(end)
+    return {**group, "outputs": outputs, "concurrency": {"key": key, "limit": LIMITS["group"]}}
+
+
 def _reference(parent: str, kinds: Mapping[str, Kind]) -> str:
     match kinds[parent]:
         case "http":
             return f"({parent}.data.query.n | int)"
         case "map":
             return f"({parent}.result | sum)"
-        case "group":
+        case "group" | "turn_group":
             return f"{parent}.result.n"
     return f"{parent}.result"
 
@@ -331,7 +368,8 @@ def _turns(rng: random.Random) -> Iterable[Step]:
     yield Step("start", "sum", (), rng.randrange(100))
     leaves = [f"leaf{at}" for at in range(rng.randint(2, 6))]
     for leaf in leaves:
-        yield Step(leaf, rng.choice(("limited", "paced")), ("start",), rng.randrange(100))
+        kind: Kind = rng.choice(("limited", "paced", "late", "turn_group"))
+        yield Step(leaf, kind, ("start",), rng.randrange(100))
     yield Step("join", "sum", tuple(leaves), 1)
 
 

@@ -393,7 +393,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_fork(found, stored),
         *_stages(stored),
         *_maps(stored),
-        *_lifetimes(stored, settled=settled),
+        *(() if not settled and _is_to_be_kept(found, stored) else _lifetimes(stored, settled=settled)),
         *_lines(found, stored),
         *_index(found, stored),
         *_lists(found, stored),
@@ -877,6 +877,18 @@ def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
     early = [name for name, ttl in kept.items() if -1 < ttl < least]
     if early and not immortal:
         yield f"these expire before control: {early}"
+
+
+def _is_to_be_kept(found: Snapshot, stored: Stored) -> bool:
+    """Whether a message waits that makes a child live as long as its root."""
+    lineage = stored.plan.lineage
+    if lineage is None:
+        return False
+    return any(
+        fields.get(b"a") == b"keep_children" and lineage.root.encode() in _payload(fields)
+        for queue in _queues(found)
+        for _, fields in found.xrange(queue)
+    )
 
 
 def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
