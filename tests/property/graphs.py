@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from hypothesis import strategies as st
 
 from flowengine.workflow.stages import HOOKS, OUTPUTS_NODE, Stage, Stages
+from tests.support.checks.map_model import MapSays
 from tests.support.checks.reference_model import Graph, Says
 
 
@@ -70,14 +71,22 @@ RULES: Final = (
 )
 
 
+maps: Final = st.builds(MapSays, st.integers(0, 5), st.sampled_from([0, 1, 2, 3]), st.integers(0, 2))
+
+
 @st.composite
-def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
-    """What the nodes of a graph say about when they run and about failures; half of them say nothing."""
+def sayings(draw: st.DrawFn, graph: Graph, *, with_maps: bool = False) -> dict[str, Says]:
+    """What the nodes of a graph say about when they run and about failures; half of them say nothing. With
+    maps, one of them at least is one, but no outputs."""
     said = {}
+    chosen = st.sets(st.sampled_from(list(graph)), min_size=1, max_size=3)
+    mapped = draw(chosen) - {OUTPUTS_NODE} if with_maps else set()
     read = {parent for parents in graph.values() for parent in parents}
     for node, parents in graph.items():
-        if draw(st.booleans()):
-            times = draw(st.sampled_from([1, 1, 2, 3])) if node != OUTPUTS_NODE else 1
+        if node in mapped or draw(st.booleans()):
+            each = draw(maps) if node in mapped else None
+            plain = node != OUTPUTS_NODE and each is None
+            times = draw(st.sampled_from([1, 1, 2, 3])) if plain else 1
             said[node] = Says(
                 rule=draw(st.sampled_from(RULES if parents else ("all_success", "none_failed", "all_done"))),
                 when=draw(st.sampled_from([None, None, True, False])),
@@ -86,9 +95,10 @@ def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
                 again=draw(st.sampled_from([None, None, True, False])),
                 times=times,
                 delayed=draw(st.booleans()),
-                collects=draw(st.booleans()) and node not in read,
+                collects=draw(st.booleans()) and node not in read and plain,
                 waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval", "callback"]))
-                if times == 1 and node != OUTPUTS_NODE
+                if times == 1 and plain
                 else "",
+                each=each,
             )
     return said

@@ -21,6 +21,7 @@ from flowengine.execution.messages import (
     Callback,
     Deadline,
     HooksTimeout,
+    ItemTry,
     NextTry,
     RunTimeout,
     StartExecution,
@@ -28,12 +29,14 @@ from flowengine.execution.messages import (
     Timer,
     WaitOver,
 )
+from flowengine.execution.records import NodeRecord
 from flowengine.execution.reports import (
     Again,
     Cancelled,
     Child,
     Completed,
     Expanded,
+    Failed,
     ItemsEnded,
     KeysMade,
     Skipped,
@@ -46,6 +49,7 @@ from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
 from tests.support.checks.invariants import Stored, check
+from tests.support.checks.map_model import ItemOutcome
 from tests.support.checks.reference_model import LEFT, Model, Outcome
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.rigs.harness import Entry, Harness, OrchestratorProcess, Process, silence
@@ -101,6 +105,7 @@ class _About(msgspec.Struct):
 
     node: str
     dispatch: int
+    item: ItemTry | None = None
 
 
 class _Run(msgspec.Struct):
@@ -224,11 +229,12 @@ class ExecutionBook(RuleBasedStateMachine):
         found = self.harness.client.hget(keys.of().control(self.execution), "closing")
         return "main" if found is None else str(msgspec.json.decode(found)["stage"])
 
-    def begun(self) -> list[tuple[str, int]]:
-        """The dispatches that a worker has begun."""
-        fields = self.harness.client.hkeys(keys.of().started(self.execution))
-        parts = [field.decode().split(":") for field in fields]
-        return sorted((node, int(dispatch)) for node, dispatch in parts)
+    def begun(self) -> list[tuple[str, int, ItemTry | None]]:
+        """The dispatches that a worker has begun, and the tries of items."""
+        return [_begun(field.decode()) for field in sorted(self.harness.client.hkeys(self._started()))]
+
+    def _started(self) -> str:
+        return keys.of().started(self.execution)
 
     def behind(self, stored: Stored) -> list[str]:
         """The nodes that the model has decided about, and that nobody has come to decide about yet."""
@@ -387,6 +393,9 @@ class ExecutionBook(RuleBasedStateMachine):
         match timer:
             case Deadline():
                 self.expire_deadline(timer, entry, crash, process)
+            case NextTry(item=ItemTry() as item):
+                if self.deliver([entry], crash, process) or self.is_over(entry):
+                    self.model.item_time_over(timer.node, timer.dispatch, item.index, item.number)
             case NextTry():
                 if self.deliver([entry], crash, process) or self.is_over(entry):
                     self.model.time_over(timer.node, timer.dispatch)
@@ -405,7 +414,16 @@ class ExecutionBook(RuleBasedStateMachine):
         """It fails its node if the worker that began it still has it."""
         hung = self.has_hung(timer)
         if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
-            self.move(lambda: self.model.report(timer.node, timer.dispatch, "failed", asked=False))
+            self.move(lambda: self.time_is_over(timer))
+        self.look_at_maps()
+
+    def time_is_over(self, timer: Deadline) -> None:
+        """Of a node, or of an item: nobody asks whether another try is to follow."""
+        node, dispatch, item = timer.node, timer.dispatch, timer.item
+        if item is None:
+            self.model.report(node, dispatch, "failed", asked=False)
+        else:
+            self.model.report_item(node, dispatch, item.index, item.number, "failed", asked=False)
 
     def end_wait(self, timer: WaitOver, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
         """The time of a node is over that waits."""
@@ -492,9 +510,10 @@ class ExecutionBook(RuleBasedStateMachine):
         way."""
         mark = self.mark()
         late_s = 0.0 if mark is None else (self.harness.now() - mark.at) / 1000 - self.harness.settings.stop_s
-        begun = {node for node, dispatch in self.begun() if self.model.dispatch[node] == dispatch}
+        at_work = [(node, item) for node, dispatch, item in self.begun() if self.is_last(node, dispatch)]
         if mark is None or late_s < 0:
-            return begun
+            return {node for node, _ in at_work}
+        begun = {node for node, item in at_work if item is None}
         if late_s >= self.harness.settings.lease_s:
             return set()
         held = {task.id.decode() for task in self.tasks()}
@@ -502,6 +521,10 @@ class ExecutionBook(RuleBasedStateMachine):
             node: self.harness.begun(self.execution, node, self.model.dispatch[node]).place for node in begun
         }
         return {node for node in begun if places[node].partition("/")[0] not in held}
+
+    def is_last(self, node: str, dispatch: int) -> bool:
+        """Whether no dispatch of a node has followed this one."""
+        return self.model.dispatch[node] == dispatch
 
     def move(self, change: Callable[[], object]) -> None:
         """Move the model. Where that marks the execution, what has not been decided is not decided any
@@ -513,13 +536,44 @@ class ExecutionBook(RuleBasedStateMachine):
             self.model.take_back(self.behind(self.stored()))
 
     def model_reports(self, batch: Sequence[Entry]) -> None:
-        """The engine applies completions first, then the rest. A record tells which of two counted."""
+        """The engine applies what items report first, then completions, then the rest. A record tells which
+        of two counted."""
+        callbacks = [_callback(entry) for entry in batch]
+        for callback in callbacks:
+            self.model_reports_item(callback)
+        self.look_at_maps()
 
         def reports() -> None:
-            for callback in sorted(map(_callback, batch), key=_is_no_completion):
-                self.model.report(callback.node, callback.dispatch, self.outcome_of(callback))
+            for callback in sorted(callbacks, key=_is_no_completion):
+                if callback.item is None:
+                    self.model.report(callback.node, callback.dispatch, self.outcome_of(callback))
 
         self.move(reports)
+        self.look_at_maps()
+
+    def model_reports_item(self, callback: Callback) -> None:
+        """Tell the model what an item has reported, if it is one."""
+        if (item := callback.item) is not None:
+            outcome = _outcome_of_item(callback)
+            self.model.report_item(callback.node, callback.dispatch, item.index, item.number, outcome)
+
+    def look_at_maps(self) -> None:
+        """Tell the model how far the open maps are: so many items may have been sent, and those end that may.
+
+        During a stop, what the last report of an item lets end.
+        """
+        maps = [node for node in self.model.graph if self.model.status[node] == "open"]
+        if not maps:
+            return
+        stored = self.stored()
+        for node in maps:
+            known, sent = self.model.maps[node], stored.maps[node].sent
+            assert known.sent <= sent <= known.may_be_sent, f"{sent} items of {node} were sent"
+            known.sent = sent
+            if self.model.stop is None and stored.record(node).status in ("completed", "failed"):
+                self.move(partial(self.model.end_map, node))
+        if self.model.stop is not None:
+            self.note_ended(())
 
     def outcome_of(self, callback: Callback) -> Outcome:
         """What a worker has reported."""
@@ -530,8 +584,10 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "skipped"
             case Cancelled():
                 return "cancelled"
-            case Expanded() | ItemsEnded():
-                raise AssertionError("no node here is a map")
+            case Expanded():
+                return "expanded"
+            case ItemsEnded():
+                raise AssertionError("who looks at a map says so, and no message")
             case Waiting(kind="later"):
                 return "later"
             case Waiting():
@@ -547,7 +603,22 @@ class ExecutionBook(RuleBasedStateMachine):
     def is_over(self, entry: Entry) -> bool:
         """Whether another dispatch has followed the one that a timer speaks of."""
         about = msgspec.json.decode(entry.payload, type=_About)
+        if about.item is not None:
+            return self.is_item_beyond(about.node, about.item, waits=False)
         return self.stored().record(about.node).dispatch != about.dispatch
+
+    def is_item_beyond(self, node: str, item: ItemTry, *, waits: bool) -> bool:
+        """Whether an item has ended, or stands at a later try; `waits`: or waits for the one after this."""
+        stored = self.stored()
+        if node not in stored.maps or item.index in stored.maps[node].ended:
+            return node in stored.maps
+        name = keys.of().item_try(self.execution, node, item.index)
+        found = self.harness.client.hget(name, keys.STATE)
+        if found is None:
+            return False
+        tried = msgspec.json.decode(found, type=NodeRecord)
+        later = tried.dispatch > item.number or (waits and tried.status == "waiting")
+        return tried.run == stored.record(node).run and tried.dispatch >= item.number and later
 
     def applied(self, batch: Sequence[Entry]) -> list[Entry]:
         """Those of these callbacks that have been applied."""
@@ -556,12 +627,14 @@ class ExecutionBook(RuleBasedStateMachine):
     def is_applied(self, entry: Entry) -> bool:
         """Whether the attempt that a callback or a timer speaks of is over, by what is stored."""
         about = msgspec.json.decode(entry.payload, type=_About)
+        if about.item is not None:
+            return self.is_item_beyond(about.node, about.item, waits=True)
         record = self.stored().record(about.node)
         return record.dispatch != about.dispatch or record.status not in ("pending", "queued")
 
     def has_hung(self, timer: Deadline) -> bool:
         """Whether the worker that began an attempt an hour ago still has it."""
-        begun = self.harness.begun(self.execution, timer.node, timer.dispatch)
+        begun = self.harness.begun(self.execution, timer.node, timer.dispatch, timer.item)
         at = begun.place.partition("/")[0]
         counts = [task.deliveries for task in self.tasks() if task.id.decode() == at]
         return counts == [begun.delivery] and begun.at < self.harness.now() - 1_000_000
@@ -577,3 +650,24 @@ def _callback(entry: Entry) -> Callback:
 
 def _is_no_completion(callback: Callback) -> bool:
     return not isinstance(callback.outcome, Completed | Again)
+
+
+def _begun(field: str) -> tuple[str, int, ItemTry | None]:
+    """Of which dispatch, or of which try of an item, a field tells that it has begun."""
+    place, _, dispatch = field.rpartition(":")
+    node, _, item = place.partition("#")
+    return node, int(dispatch), ItemTry(*map(int, item.split("."))) if item else None
+
+
+def _outcome_of_item(callback: Callback) -> ItemOutcome:
+    match callback.outcome:
+        case Completed():
+            return "completed"
+        case Cancelled():
+            return "cancelled"
+        case Waiting():
+            return "failed_for_good"
+        case Failed():
+            return "failed"
+        case _:
+            raise AssertionError("no item here reports anything else")

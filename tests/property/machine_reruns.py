@@ -43,7 +43,35 @@ class RerunRules(CommandRules):
         stored = int(self.harness.client.hget(keys.of().control(self.execution), "run"))
         assert run in (None, stored)
         if stored != self.model.run:
-            self.model.begin_again(begun_again(self.model, nodes if everything else named))
+            first = nodes if everything else named
+            self.model.begin_again(begun_again(self.model, first), anew=first)
+        assert stored == self.model.run
+
+    @precondition(lambda self: self.model.maps and self.seen.may_rerun)
+    @rule(data=st.data(), crash=crashes(20))
+    def rerun_items(self, data: st.DataObject, crash: Crash) -> None:
+        """Some items of a map begin again; the API may be struck, and was heard or not."""
+        maps = [node for node in self.model.nodes("main") if node in self.model.maps]
+        maps = [node for node in maps if self.model.maps[node].says.items]
+        if not maps:
+            return
+        node = data.draw(st.sampled_from(maps))
+        indexes = range(self.model.maps[node].says.items)
+        named = data.draw(st.sets(st.sampled_from(indexes), min_size=1, max_size=3))
+        wanted = Wanted("from", items={node: tuple(str(index) for index in sorted(named))})
+        reset, run = begun_again(self.model, [node]), None
+        with struck(self.harness.api, crash):
+            try:
+                run = self.harness.api.executions.rerun(self.execution, RerunAsked(wanted)).run
+                assert self.model.keeps_items(node, reset, named=True)
+            except RerunNotPossibleError:
+                run = None
+            except StoreUnavailableError:
+                assert crash is not None
+        stored = int(self.harness.client.hget(keys.of().control(self.execution), "run"))
+        assert run in (None, stored)
+        if stored != self.model.run:
+            self.model.begin_again(reset, items={node: named})
         assert stored == self.model.run
 
     @precondition(lambda self: self.steered and self.seen.may_rerun)
@@ -59,7 +87,7 @@ class RerunRules(CommandRules):
         stored = int(self.harness.client.hget(keys.of().control(self.execution), "run"))
         assert crash is not None or stored == self.model.run + 1
         if stored != self.model.run:
-            self.model.begin_again(begun_again(self.model, [node]))
+            self.model.begin_again(begun_again(self.model, [node]), anew=[node])
             self.move(lambda: self.model.overrule(node, outcome))
         assert stored == self.model.run
 

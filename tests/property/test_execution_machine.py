@@ -57,6 +57,7 @@ class ExecutionMachine(StopRules, ForkRules):
         deleted=st.booleans(),
         steered=st.booleans(),
         threadless=st.booleans(),
+        mapped=st.booleans(),
         data=st.data(),
     )
     def create(
@@ -70,13 +71,15 @@ class ExecutionMachine(StopRules, ForkRules):
         deleted: bool,
         steered: bool,
         threadless: bool,
+        mapped: bool,
         data: st.DataObject,
     ) -> None:
         """A pending execution or one that was triggered; perhaps one whose nodes begin unnoted, say when they
-        run, or stop it, or that others follow, or need no thread."""
+        run, or stop it, or that others follow, or need no thread,
+        or are maps."""
         hooks = data.draw(stages()) if hooked else {}
         whole = {**graph, **{node: parents for listed in hooks.values() for node, parents in listed.items()}}
-        says = data.draw(sayings(whole)) if ruled else None
+        says = data.draw(sayings(whole, with_maps=mapped)) if ruled or mapped else None
         ends: set[str] = set()
         overall = ExecutionPolicy()
         self.stops, self.deleted, self.steered = stops, deleted, steered
@@ -111,6 +114,10 @@ class ExecutionMachine(StopRules, ForkRules):
     @rule(data=st.data(), outcome=outcomes, most=st.integers(1, 5))
     def go_on(self, data: st.DataObject, outcome: Outcome, most: int) -> None:
         """Some of what waits is dealt with, as it is where nothing fails."""
+        self.let_go_on(data, outcome, most)
+
+    def let_go_on(self, data: st.DataObject, outcome: Outcome, most: int) -> None:
+        """So much of it, as it comes."""
         for _ in range(most):
             if waiting := self.waiting():
                 entry = data.draw(st.sampled_from(waiting))
@@ -202,9 +209,9 @@ class ExecutionMachine(StopRules, ForkRules):
     @rule(data=st.data(), hangs=st.booleans(), crash=crashes(30), loop=crashes(8))
     def time_out(self, data: st.DataObject, hangs: bool, crash: Crash, loop: Crash) -> None:
         """A node's deadline passes: its worker hangs, and may still report, too late; or it waits for one."""
-        node, dispatch = data.draw(st.sampled_from(self.begun()))
-        self.harness.make_overdue(self.execution, node, dispatch)
-        begun = self.harness.begun(self.execution, node, dispatch)
+        node, dispatch, item = data.draw(st.sampled_from(self.begun()))
+        self.harness.make_overdue(self.execution, node, dispatch, item)
+        begun = self.harness.begun(self.execution, node, dispatch, item)
         for task in self.tasks():
             if task.place == begun.place:
                 deliveries = begun.delivery if hangs else begun.delivery + 1
@@ -257,6 +264,8 @@ class ExecutionMachine(StopRules, ForkRules):
     def compare(self, stored: Stored) -> None:
         """Assert that what is stored is what the model says, or may still become so."""
         self.follow_stage()
+        self.look_at_maps()
+        self.compare_maps(stored)
         model, behind = self.model, self.behind(stored)
         assert stored.stage == model.stage
         if model.next_stage() is not None and not any(model.status[node] in LEFT for node in model.nodes()):
@@ -276,6 +285,15 @@ class ExecutionMachine(StopRules, ForkRules):
         if stored.status != model.execution_status:
             assert stored.status == model.status_until_it_ends
             assert self.may_end_yet(), "nothing is to come that would end the execution"
+
+    def compare_maps(self, stored: Stored) -> None:
+        """Item by item; and who looks at a map that is due is still to come, if nobody has."""
+        for node, known in self.model.maps.items():
+            found = stored.maps[node].ended if node in stored.maps else {}
+            assert {index: item.status for index, item in found.items()} == known.ended, node
+            due = known.ends or (known.is_due and not self.model.paused)
+            if due and self.model.status[node] == "open" and self.model.stop is None:
+                assert self.owed() or self.is_looked_at(), f"nobody is to come who looks at {node}"
 
     def teardown(self) -> None:
         """Let everything that waits happen: the execution ends, and nothing is left to do. Perhaps it is
@@ -307,7 +325,11 @@ def _without_contradiction(says: Mapping[str, Says], ends: set[str], fails: bool
     it."""
     said = {}
     for node, saying in says.items():
-        found = saying._replace(tolerates=False, tries=1, waits="", times=1) if node in ends else saying
+        found = (
+            saying._replace(tolerates=False, tries=1, waits="", times=1, each=None)
+            if node in ends
+            else saying
+        )
         rule_kept = not (fails and found.rule == "one_success")
         said[node] = found if rule_kept else found._replace(rule="all_done")
     return said

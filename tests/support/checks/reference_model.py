@@ -10,14 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from tests.support.checks.map_model import ItemOutcome, MapModel, MapSays
+
 Graph: TypeAlias = Mapping[str, Sequence[str]]
-Status: TypeAlias = Literal["pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"]
-Outcome: TypeAlias = Literal["completed", "failed", "ended", "skipped", "cancelled", "later"]
-"""What a worker reports. `ended`: an `end` that says failed. `later`: its handler asks for another call."""
+Status: TypeAlias = Literal[
+    "pending", "queued", "open", "waiting", "completed", "failed", "skipped", "cancelled"
+]
+Outcome: TypeAlias = Literal["completed", "failed", "ended", "skipped", "cancelled", "later", "expanded"]
+"""What a worker reports. `ended`: an `end` that says failed. `later`: its handler asks for another call.
+`expanded`: the items of a map are known."""
 Cause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout", "hooks_timeout"]
 HOOKS: Final = ("on_failure", "finally")
 
-LEFT: Final = ("pending", "queued", "waiting")
+LEFT: Final = ("pending", "queued", "open", "waiting")
 """Nodes that have not ended."""
 
 MODULUS = 1_000_003
@@ -51,7 +56,7 @@ class Says(NamedTuple):
     what that for another try gives. `waits`: what it waits for once it has run. It repeats so many `times`,
     with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them gave.
     `limit`: so many nodes with its `key` run at once. `rate`: so many starts in so many milliseconds, of
-    which key."""
+    which key. `each`: it is a map."""
 
     rule: str = "all_success"
     when: bool | None = None
@@ -65,6 +70,7 @@ class Says(NamedTuple):
     limit: int | None = None
     key: str | None = None
     rate: tuple[int, int, str | None] | None = None
+    each: MapSays | None = None
 
 
 PLAIN = Says()
@@ -170,6 +176,8 @@ class Model:
         self.ended_early: set[str] = set()
         self.ended_ahead: set[str] = set()
         """Nodes that an operator has ended before they were dispatched."""
+        self.maps: dict[str, MapModel] = {}
+        """Those whose items are known."""
         self.paused = False
 
     def of(self, node: str) -> Says:
@@ -269,15 +277,23 @@ class Model:
         made.kept.clear()
         made.attempt |= dict.fromkeys(reset, 0)
         made.dispatch |= dict.fromkeys(reset, 0)
-        made.begin_again(reset)
+        made.begin_again(reset, anew=reset)
         for node in skipped:
             made.status[node] = "skipped"
             made.ended_ahead.add(node)
         return made
 
-    def begin_again(self, reset: Collection[str], going_on: Collection[str] = ()) -> None:
+    def begin_again(
+        self,
+        reset: Collection[str],
+        going_on: Collection[str] = (),
+        *,
+        anew: Collection[str] = (),
+        items: Mapping[str, Collection[int]] | None = None,
+    ) -> None:
         """A run begins in which these nodes are pending; some of them go on with the iteration that they had
-        come to."""
+        come to. `anew`: maps that keep no item. `items`: those of maps that run again, of all."""
+        self._begin_maps_again(reset, anew, items or {})
         self.run += 1
         self.started = self.paused = False
         self.stop = None
@@ -293,6 +309,25 @@ class Model:
         self.tolerated -= set(reset)
         self.ended_early -= set(reset)
         self.ended_ahead -= set(reset)
+
+    def keeps_items(self, node: str, reset: Collection[str], *, named: bool = False) -> bool:
+        """Whether a map that begins again keeps its items: nothing above it begins again. `named`: some of
+        them are asked for."""
+        ended = named or self.status[node] in ("failed", "cancelled")
+        if node not in self.nodes("main"):
+            return False
+        return node in self.maps and ended and set(reset).isdisjoint(self.graph[node])
+
+    def _begin_maps_again(
+        self, reset: Collection[str], anew: Collection[str], items: Mapping[str, Collection[int]]
+    ) -> None:
+        for node in [node for node in self.maps if node in reset]:
+            if node in anew or not self.keeps_items(node, reset, named=node in items):
+                del self.maps[node]
+            elif node in items:
+                self.maps[node].choose(items[node])
+            else:
+                self.maps[node].keep()
 
     def _is_to_repeat(self, node: str) -> bool:
         if self.status[node] == "failed":
@@ -315,6 +350,9 @@ class Model:
         """
         if self.status[node] != "queued" or self.dispatch[node] != dispatch:
             return False
+        if outcome == "expanded":
+            self._open_map(node)
+            return True
         said = self.called.pop(node, None)
         if said is not None and outcome in ("completed", "failed", "later"):
             self._end_by_callback(node, said)
@@ -338,6 +376,40 @@ class Model:
             self._stop_after(node, outcome)
         self._decide()
         return True
+
+    def _open_map(self, node: str) -> None:
+        """Its items are known. One without any has completed."""
+        said = self.of(node).each
+        assert said is not None, "it is a map"
+        self.maps.setdefault(node, MapModel(said)).open()
+        self.status[node] = "open"
+        if not said.items:
+            self.end_map(node)
+
+    def report_item(
+        self, node: str, dispatch: int, index: int, number: int, outcome: ItemOutcome, *, asked: bool = True
+    ) -> None:
+        """A worker's outcome of an item, or a timer's. What follows from it is another step."""
+        if self.status[node] == "open" and self.dispatch[node] == dispatch:
+            said = self.of(node)
+            again = self.stop is None and number < said.tries and not (asked and said.again is False)
+            self.maps[node].report(index, number, outcome, again=again)
+
+    def item_time_over(self, node: str, dispatch: int, index: int, number: int) -> None:
+        """The pause of an item is over."""
+        open_now = self.status[node] == "open" and self.dispatch[node] == dispatch
+        if open_now and self.stop is None and not self.paused:
+            self.maps[node].time_over(index, number)
+
+    def end_map(self, node: str) -> None:
+        """Somebody has seen that it ends."""
+        assert self.maps[node].ends, f"{node} does not end yet"
+        if self.maps[node].completes:
+            self.status[node] = "completed"
+        else:
+            self._fail(node)
+            self._stop_after(node, "failed")
+        self._decide()
 
     def call_back(self, node: str, outcome: Outcome, *, early: bool) -> None:
         """The callback has come for which the node waits, or will: `early`, if its task is on its way."""
@@ -481,7 +553,7 @@ class Model:
             if status == "pending" and self.stop.cause == "end":
                 self.status[node] = "skipped"
                 self.ended_early.add(node)
-            elif status in LEFT and not (status == "queued" and node in running):
+            elif status in LEFT and not (status in ("queued", "open") and node in running):
                 self.status[node] = "cancelled"
 
     def fate(self, node: str) -> str:

@@ -91,6 +91,7 @@ from flowengine.store.operations.stats import Stats
 from flowengine.store.schedules.redis_schedules import RedisSchedules, RedisScheduleUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.limits.declared import NodeConcurrency, RateLimit
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
@@ -98,6 +99,7 @@ from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.support.checks.invariants import check_everything
+from tests.support.checks.map_model import MapSays
 from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.checks.snapshot import Client
 from tests.support.faults import Gate, Line, ProcessDied
@@ -248,8 +250,9 @@ def plan_of(
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
     for node, parents in graph.items():
-        # What waits for a time gives a time, which nobody adds up.
-        read = [parent for parent in parents if parent not in holding] if reading else ()
+        # What waits for a time gives a time, and a map a list, which nobody adds up.
+        unread = [*holding, *[name for name, said in (says or {}).items() if said.each is not None]]
+        read = [parent for parent in parents if parent not in unread] if reading else ()
         config = {
             "inputs": [f"{{{{ {parent}.result{missing} }}}}" for parent in read],
             "pad": "x" * padding,
@@ -296,7 +299,17 @@ def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
         ),
         concurrency=None if said.limit is None else NodeConcurrency(said.limit, said.key),
         rate_limit=None if said.rate is None else RateLimit(*said.rate),
+        map=None if said.each is None else _map_of(said.each),
     )
+
+
+def _map_of(said: MapSays) -> MapPolicy:
+    spec = {
+        "items": list(range(said.items)),
+        "max_concurrent": said.at_once,
+        "tolerated_failures": said.tolerated,
+    }
+    return MapPolicy(msgspec.json.encode(spec).decode())
 
 
 def _condition(gives: bool | None) -> str | None:
