@@ -38,7 +38,7 @@ from flowengine.workflow.document import (
 from flowengine.workflow.inputs.reading import Inputs, read_inputs
 from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_vars
-from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
+from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, gives_outputs, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
 from flowengine.workflow.limits.caching import read_cache
@@ -309,22 +309,30 @@ def _placed(policy: PolicyFields, node_id: str | None, reading: _NodeReading, *,
     return msgspec.structs.replace(policy, concurrency=turn, rate_limit=pace)
 
 
+def _checked(node: DraftNode, schema: OutputSchema) -> DraftNode:
+    """A node of a group; one that gives what the group gives fails if that is not what this schema says."""
+    if not gives_outputs(node.work):
+        return node
+    fields = msgspec.structs.replace(node.fields, output_schema=schema.encoded.decode())
+    return msgspec.structs.replace(node, fields=fields)
+
+
 def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
     report, stage = reading.report, reading.stage
-    refuse_unknown_fields(node, groups.FIELDS, pointer, report, NODE_SPELLINGS, (OUTPUT_SCHEMA,))
+    refuse_unknown_fields(node, groups.FIELDS, pointer, report, NODE_SPELLINGS)
     node_id = read_id(node, pointer, report)
     dependencies = read_dependencies(node, pointer, report)
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
     policy = read_policy(node, pointer, report, NO_POLICY)
     policy = _placed(policy, node_id, reading, apart=node.get(MAP) is not None)
-    inside = reading.inside(pointer, node_id)
+    inside, schema = reading.inside(pointer, node_id), reading.schemas.read(node, pointer)
 
     def read_nodes(listed: Sequence[JsonValue], outputs: JsonObject | None) -> tuple[DraftNode, ...]:
         found = [inside.node(inner, number) for number, inner in enumerate(listed)]
         if outputs is not None:
             found.append(_outputs_node(len(found), outputs, pointer_to(pointer, "outputs")))
-        return tuple(found)
+        return tuple(found if schema is None else [_checked(inner, schema) for inner in found])
 
     group = groups.read_group(node, pointer, report, reading.depth, read_nodes)
     mapped = read_map(node, pointer, report)
@@ -333,4 +341,4 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
     fields = NodeFields(
         place, pointer, node_id, dependencies, DEFAULT_TIMEOUT_S, policy, stage=stage, map=mapped
     )
-    return DraftNode(fields, group)
+    return DraftNode(fields, group, schema)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -26,18 +26,12 @@ def refuse_unknown_fields(
     pointer: str,
     report: Report,
     spellings: Mapping[str, str] = NO_SPELLINGS,
-    future: Container[str] = (),
 ) -> None:
     """Report every key that is not known, and name the one that was meant.
 
     `spellings`: what other tools call some of the fields. Of the other keys, only a close one is named.
-    `future`: fields that the language has and this version has not.
     """
-    others = {key: key if key in future else spellings.get(key, "") for key in owner if key not in known}
-    later = [key for key, meant in others.items() if meant in future and meant not in known]
-    for key in later:
-        _refuse_for_now(key, others[key], pointer, report)
-    unknown = [key for key in others if key not in later]
+    unknown = [key for key in owner if key not in known]
     for place, key in enumerate(unknown):
         if report.is_full:
             report.leave_out(len(unknown) - place)
@@ -50,13 +44,6 @@ def refuse_unknown_fields(
             pointer_to(pointer, key[:MAX_ID_CHARS]),
             f"unknown field {quoted(key)}{did_you_mean(meant) or '.'}{fields}",
         )
-
-
-def _refuse_for_now(key: str, meant: str, pointer: str, report: Report) -> None:
-    """Report a field that comes later, or another tool's word for one."""
-    other = "" if key == meant else f"unknown field {quoted(key)}{did_you_mean(meant)} "
-    message = f"{other}{quoted(meant)} is a field of the language that this version does not have yet"
-    report.add("not_supported_yet", pointer_to(pointer, key), f"{message}: take it out")
 
 
 def read_text(owner: JsonObject, key: str, pointer: str, report: Report) -> str | None:

@@ -9,7 +9,7 @@ from flowengine.workflow.document import MAX_ID_CHARS
 
 Schema = dict[str, Any]
 
-OF_TASKS: Final = ("config", "output_schema", "wait_for_callback", "cache")
+OF_TASKS: Final = ("config", "wait_for_callback", "cache")
 """The fields that a group has not."""
 
 
@@ -21,6 +21,7 @@ def choice() -> Schema:
             **dict.fromkeys(OF_TASKS, False),
             "timeout_seconds": {"minimum": MIN_S, "maximum": MAX_S},
         },
+        "dependentRequired": {"output_schema": ["outputs"]},
     }
 
 

@@ -18,6 +18,7 @@ from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import read_outputs
 from flowengine.workflow.maps.reading import FIELD as MAP
+from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ FIELDS: Final = (
     *("id", "description", *OWN_FIELDS, "dependencies", "timeout_seconds"),
     *POLICY_FIELDS,
     MAP,
+    OUTPUT_SCHEMA,
 )
 MAX_NESTING: Final = 5
 
@@ -73,6 +75,9 @@ def read_group(
     listed = node[NODES]
     overall = read_execution_policy(node, report, pointer)
     outputs = read_outputs(node, report, pointer)
+    if outputs is None and node.get(OUTPUT_SCHEMA) is not None:
+        message = f"'{OUTPUT_SCHEMA}' says what the 'outputs' of a group are, and this one has none: add them"
+        report.add("missing_field", pointer_to(pointer, "outputs"), message)
     if not isinstance(listed, list):
         report.add("wrong_type", place, f"'nodes' must be a list, it is {type_name(listed)}")
     elif not listed:

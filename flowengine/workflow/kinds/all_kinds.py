@@ -66,13 +66,12 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
     match work:
         case TaskDraft():
             compiled = task.compile_task(node, work, document)
-            gives_outputs = work.handler == END and (work.config or {}).get("outputs") is not None
         case OutputsDraft():
-            compiled, gives_outputs = outputs.compile_outputs(node, work, document), False
+            compiled = outputs.compile_outputs(node, work, document)
         case GroupDraft():
             assert document.compile_group is not None, "a list knows how to compile the groups in it"
             made = document.compile_group(node, work)
-            compiled, group, gives_outputs = (made.task, made.reads), made.group, False
+            compiled, group = (made.task, made.reads), made.group
         case _:
             assert_never(work)
     node_id = OUTPUTS_NODE if node.stage == "outputs" else node.id
@@ -91,7 +90,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         output_schema=node.output_schema,
         given=reads.given,
         ends=does.handler == END,
-        gives_outputs=gives_outputs,
+        gives_outputs=isinstance(work, TaskDraft) and gives_outputs(work),
         waits=node.waits,
         repeat=None if said.repeat is None else replace(said.repeat, reads_previous=reads.previous),
         group=group,
@@ -120,6 +119,13 @@ def _retry_of(said: PolicyFields, does: Task) -> Retry | None:
     return said.retry
 
 
+def gives_outputs(work: DraftWork | None) -> bool:
+    """Whether it gives what its execution gives: it computes the outputs, or is an `end` that says them."""
+    if isinstance(work, TaskDraft):
+        return work.handler == END and (work.config or {}).get("outputs") is not None
+    return isinstance(work, OutputsDraft)
+
+
 def ends_without_outputs(work: DraftWork | None) -> bool:
     """Whether it is an `end` after which the document's outputs are computed."""
     if not isinstance(work, TaskDraft) or work.handler != END:
@@ -138,7 +144,7 @@ def declared_output(
         case OutputsDraft():
             return None
         case GroupDraft():
-            return repeated(_output_of_group(work), repeat)
+            return repeated(_output_of_group(work, schema), repeat)
         case _:
             assert_never(work)
 
@@ -150,12 +156,17 @@ def repeated(known: DeclaredOutput | None, repeat: Repeat | None) -> DeclaredOut
     return replace(known, repeats="all" if repeat.collects else "last")
 
 
-def _output_of_group(group: GroupDraft) -> DeclaredOutput:
-    """What a group gives, by the names of its outputs."""
+def _output_of_group(group: GroupDraft, said: OutputSchema | None) -> DeclaredOutput:
+    """What a group gives, by the names of its outputs. `said`: what these are."""
     if group.outputs is None:
         return DeclaredOutput(GROUP, None, PRIMARY)
-    known: JsonValue = dict.fromkeys(group.outputs, True)
-    schema: JsonObject = {"type": "object", "properties": known, "additionalProperties": False}
+    whole: JsonObject = {} if said is None else said.schema
+    parts = whole.get("properties")
+    known: JsonValue = {
+        name: (parts if isinstance(parts, dict) else {}).get(name, True) for name in group.outputs
+    }
+    named: JsonObject = {name: part for name, part in whole.items() if name in ("$defs", "definitions")}
+    schema: JsonObject = {**named, "type": "object", "properties": known, "additionalProperties": False}
     return DeclaredOutput(GROUP, None, PRIMARY, schema)
 
 

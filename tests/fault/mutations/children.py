@@ -59,6 +59,18 @@ MUTANTS: Final = (
         ITEMS_APART,
     ),
     _in(
+        "a group whose outputs are not what its schema says fails as any node does",
+        "execution/rules/children/ending",
+        "    if invalid is not None:\n",
+        "    if False:\n",
+    ),
+    _in(
+        "what gives the outputs of a group is checked by its schema",
+        "workflow/draft",
+        "    if not gives_outputs(node.work):\n        return node\n    fields",
+        "    if True:\n        return node\n    fields",
+    ),
+    _in(
         "an iteration that runs apart gives all that its node gives",
         "engine/advancing/steps/child_step",
         "        if lineage is not None and lineage.sole and lineage.item is None:\n",

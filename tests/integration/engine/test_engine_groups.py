@@ -387,3 +387,65 @@ def deliver_orchestrators(harness: Harness) -> None:
     while waiting := harness.waiting("orchestrator"):
         for entry in waiting:
             harness.deliver(harness.orchestrators[0], entry)
+
+
+NUMBERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"x": {"type": "number", "maximum": 5}},
+    "required": ["x"],
+}
+
+
+def limited(size: int, *more: dict[str, Any], **fields: Any) -> Plan:
+    """A group whose `x` is this, and may be 5 at most."""
+    one = {"id": "one", "handler": "sum", "config": {"inputs": [size - 1]}}
+    given = {"outputs": {"x": "{{ one.result }}"}, "output_schema": NUMBERS, **fields}
+    return plan_from(nodes=[group("g", one, *more, **given), adds("after", after=("g",))])
+
+
+@pytest.mark.proves("group-outputs-checked")
+def test_the_outputs_of_a_group_are_what_its_schema_says(harness: Harness) -> None:
+    """Else the node fails as any does, for good: it is not tried again."""
+    fine = harness.begin(limited(5))
+    wrong = harness.begin(limited(6, retry={"max_attempts": 3, "delay_seconds": 1}))
+    harness.drain()
+    assert harness.statuses(fine) == {"g": "completed", "after": "completed"}
+    assert harness.statuses(wrong) == {"g": "failed", "after": "failed"}
+    error = harness.api.executions.results(wrong).errors["g"]
+    assert (error.code, error.caused_by) == ("output_invalid", None)
+    assert "/x" in error.message
+    assert harness.api.executions.node(wrong, "g").attempt == 1
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-outputs-checked")
+@pytest.mark.parametrize("size", [5, 6])
+def test_an_end_in_a_group_is_checked_by_its_schema(harness: Harness, size: int) -> None:
+    """It is what gives the group's outputs then."""
+    config = {"status": "completed", "outputs": {"x": size}}
+    end = {"id": "e", "handler": "end", "config": config, "dependencies": ["one"]}
+    execution = harness.begin(limited(1, end))
+    harness.drain()
+    errors = harness.api.executions.results(execution).errors
+    assert (errors["g"].code if errors else None) == (None if size == 5 else "output_invalid")
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-outputs-checked")
+def test_each_item_and_iteration_of_a_group_is_checked(harness: Harness) -> None:
+    """It fails by itself."""
+    one = {"id": "one", "handler": "sum", "config": {"inputs": ["{{ item }}"]}}
+    given: dict[str, Any] = {"outputs": {"x": "{{ one.result }}"}, "output_schema": NUMBERS}
+    items = {"items": [1, 7], "tolerated_failures": 1}
+    inner = {"id": "two", "handler": "sum", "config": {"inputs": ["{{ 3 * iteration }}"]}}
+    repeat = {"until": "{{ iteration == 3 }}"}
+    again: dict[str, Any] = {**given, "outputs": {"x": "{{ two.result }}"}, "repeat": repeat}
+    execution = harness.begin(
+        plan_from(nodes=[group("g", one, map=items, **given), group("h", inner, **again)])
+    )
+    harness.drain()
+    found = msgspec.json.decode(harness.api.executions.results(execution).results["g"])
+    assert [each["error"] and each["error"]["code"] for each in found["items"]] == [None, "output_invalid"]
+    shown = harness.api.executions.node(execution, "h")
+    assert (shown.error and shown.error.code, shown.iteration) == ("output_invalid", 2)
+    check_everything(harness.client)

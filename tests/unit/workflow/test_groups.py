@@ -13,6 +13,10 @@ from flowengine.workflow.plan import Plan, decode_plan, encode_plan
 from flowengine.workflow.schema import document_schema
 from tests.support.documents import catalog, checked, node, only, workflow
 
+OF_X: dict[str, Any] = {
+    "properties": {"x": {"type": "object", "properties": {"y": {}}, "additionalProperties": False}}
+}
+
 
 def group(name: str, *nodes: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A group of these nodes."""
@@ -29,6 +33,18 @@ def plan_of(*nodes: dict[str, Any], **fields: Any) -> Plan:
     found = checked(workflow(*nodes, **fields))
     assert found.plan is not None, found.problems
     return found.plan
+
+
+def test_what_gives_the_outputs_of_a_group_has_its_schema() -> None:
+    """What computes them, and an `end` in it that says them; no node beside these."""
+    end = {"id": "e", "handler": "end", "config": {"status": "completed"}}
+    told = {**end, "id": "f", "config": {"status": "completed", "outputs": {"x": 1}}}
+    plan = plan_of(group("g", says("a", "x"), end, told, outputs={"x": 1}, output_schema=OF_X))
+    assert plan.policy(0).output_schema is None
+    inner = plan.group_at((0,))
+    have = [inner.policy(at).output_schema is not None for at in range(len(inner.nodes))]
+    assert have == [False, False, True, True]
+    assert not checked(workflow(group("g", node("a"), outputs={"x": 1}, output_schema=None))).problems
 
 
 def test_a_group_is_a_node_with_a_plan_of_its_own() -> None:
@@ -93,9 +109,24 @@ def test_what_is_given_reaches_the_group_itself() -> None:
         ([group("g", node("a"), config={})], "unknown_field", "/nodes/0/config", "unknown field 'config'"),
         (
             [group("g", node("a"), output_schema={})],
-            "not_supported_yet",
+            "missing_field",
+            "/nodes/0/outputs",
+            "this one has none: add them",
+        ),
+        (
+            [group("g", node("a"), outputs={"x": 1}, output_schema=3)],
+            "wrong_type",
             "/nodes/0/output_schema",
-            "not have yet",
+            "is a JSON Schema",
+        ),
+        (
+            [
+                group("g", node("a"), outputs={"x": 1}, output_schema=OF_X),
+                says("c", "{{ g.result.x.z }}", "g"),
+            ],
+            "unknown_field",
+            "/nodes/1/config/value",
+            "'z'",
         ),
         ([group("g", node("a"), timeout_seconds=0)], "out_of_range", "/nodes/0/timeout_seconds", "is 1 to"),
         (

@@ -16,6 +16,7 @@ from flowengine.execution.error_codes import (
     GROUP_FAILED,
     NESTED_TOO_DEEP,
     OUTPUT_FAILED,
+    OUTPUT_INVALID,
     RESULT_TOO_LARGE,
     RESULTS_TOO_LARGE,
     STORE_FULL,
@@ -31,6 +32,7 @@ from flowengine.execution.reports import ByChild, Cancelled, Completed, Failed, 
 from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.readiness import Records
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import OUTPUTS_NODE
 
 ENDED: Final = "ended"
 UNMADE: Final = frozenset(
@@ -107,6 +109,9 @@ def of_failed(plan: Plan, control: Control, records: Records) -> Outcome:
     if found.code == EXECUTION_TIMEOUT.code:
         limit_s = plan.overall.timeout_ms / 1000
         return Failed(NodeError(TIMEOUT.code, f"it did not end within its timeout_seconds ({limit_s:g} s)"))
+    invalid = _invalid_outputs(plan, found.node, records)
+    if invalid is not None:
+        return Failed(invalid)
     if found.code == OUTPUT_FAILED.code:
         return _failed(row, found.message, OUTPUT_FAILED.code)
     error = None if found.node is None else records(found.node).error
@@ -116,6 +121,18 @@ def of_failed(plan: Plan, control: Control, records: Records) -> Outcome:
     if stop is not None and stop.cause == "end":
         return _failed(row, f"'{found.node}' has ended it as failed: {found.message}", ENDED)
     return _failed(row, f"'{found.node}' has failed with {found.code}: {found.message}", found.node, status)
+
+
+def _invalid_outputs(plan: Plan, failed: str | None, records: Records) -> NodeError | None:
+    """What a group fails with whose outputs are not what its schema says: those of an `end`, or its own."""
+    name = failed or OUTPUTS_NODE
+    position = plan.index.get(name)
+    if position is None or plan.policy(position).output_schema is None:
+        return None
+    if name != OUTPUTS_NODE and not plan.policy(position).gives_outputs:
+        return None
+    error = records(name).error
+    return NodeError(error.code, error.message) if error and error.code == OUTPUT_INVALID.code else None
 
 
 def is_called(plan: Plan) -> bool:
