@@ -44,7 +44,8 @@ class Backlog(msgspec.Struct, frozen=True):
 
 class Waiting(msgspec.Struct, frozen=True):
     """Calls that wait. `cpu_ms`: of the worker, a call; `rss`: its most, in bytes. Hops: seconds a quick node
-    took in chains, on the idle stack and while calls waited."""
+    took in chains, on the idle stack and while calls waited. `mapped_seconds`: for the calls as the items of
+    a map, of a system that has maps."""
 
     calls: int
     seconds: float
@@ -52,6 +53,7 @@ class Waiting(msgspec.Struct, frozen=True):
     rss: int
     idle_hops: list[float]
     beside_hops: list[float]
+    mapped_seconds: float | None = None
 
 
 class Flood(msgspec.Struct, frozen=True):

@@ -7,7 +7,9 @@ import time
 import msgspec
 
 from flowengine.queues import WORKER_QUEUE
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
+from flowengine.workflow.policy import Policy
 from tests.benchmarks.drivers import marks
 from tests.benchmarks.drivers.flowengine_driver import NAMES, chain, ends, single, start
 from tests.benchmarks.drivers.lines import Samples, serve
@@ -27,6 +29,13 @@ def calls(count: int, seconds: float) -> Samples:
     """So many calls, from the trigger to the end of the execution."""
     began = time.perf_counter()
     execution = start(_plan(count, seconds))
+    return {"seconds": [ends([execution], began)[execution] - began]}
+
+
+def mapped_calls(count: int, seconds: float) -> Samples:
+    """The same calls as the items of one map."""
+    began = time.perf_counter()
+    execution = start(_map(count, seconds))
     return {"seconds": [ends([execution], began)[execution] - began]}
 
 
@@ -55,11 +64,30 @@ def flood(nodes: int) -> Samples:
 
 
 def _plan(count: int, seconds: float) -> Plan:
-    config = msgspec.Raw(msgspec.json.encode({"url": url_of(seconds)}))
-    task = Task("http_request", config, (), 300_000, WORKER_QUEUE)
-    nodes = tuple(PlanNode(f"n{at}", (), task) for at in range(count))
+    nodes = tuple(PlanNode(f"n{at}", (), _task(seconds)) for at in range(count))
     return Plan("calls", nodes, waiting=frozenset(range(count)))
 
 
+def _map(count: int, seconds: float) -> Plan:
+    said = MapPolicy(msgspec.json.encode({"items": list(range(count))}).decode())
+    nodes = (PlanNode("n0", (), _task(seconds)),)
+    return Plan("mapped_calls", nodes, {0: Policy(map=said)}, waiting=frozenset({0}))
+
+
+def _task(seconds: float) -> Task:
+    config = msgspec.Raw(msgspec.json.encode({"url": url_of(seconds)}))
+    return Task("http_request", config, (), 300_000, WORKER_QUEUE)
+
+
 if __name__ == "__main__":
-    serve({"chain": chain, "calls": calls, "begin": begin, "end": end, "single": single, "flood": flood})
+    serve(
+        {
+            "chain": chain,
+            "calls": calls,
+            "mapped_calls": mapped_calls,
+            "begin": begin,
+            "end": end,
+            "single": single,
+            "flood": flood,
+        }
+    )

@@ -104,6 +104,9 @@ def _measured(system: System, sizes: Sizes) -> Waiting:
         stack.send("calls", count=sizes.calls, seconds=1)
         took = stack.answer(peak.look)["seconds"][0]
         cpu_s = stack.worker_usage().cpu_s - before.cpu_s
+        mapped = None
+        if "mapped_calls" in system.workloads:
+            mapped = stack.ask("mapped_calls", count=sizes.calls, seconds=1)["seconds"][0]
         stack.ask("begin", count=sizes.beside, seconds=sizes.beside_s)
         time.sleep(BEGUN_WITHIN_S)
         beside = _hops(stack, sizes)
@@ -115,6 +118,7 @@ def _measured(system: System, sizes: Sizes) -> Waiting:
             rss=peak.rss,
             idle_hops=idle,
             beside_hops=beside,
+            mapped_seconds=mapped,
         )
     finally:
         stack.close()

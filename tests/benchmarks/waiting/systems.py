@@ -46,7 +46,7 @@ def _ours(concurrency: int) -> System:
         python=lambda: Path(sys.executable),
         services=services,
         driver="tests.benchmarks.waiting.flowengine_driver",
-        workloads=_WORKLOADS,
+        workloads=_WORKLOADS | {"mapped_calls"},
         environment={
             "FLOWENGINE_HANDLERS": "tests.benchmarks.noop_handlers",
             "FLOWENGINE_LOG_LEVEL": "warning",

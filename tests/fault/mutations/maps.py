@@ -52,10 +52,28 @@ MUTANTS: Final = (
         "min(to_run, far.ended + window + 1) - far.sent",
     ),
     _rule(
+        "more items are in flight at once that need no thread",
+        "progress",
+        "WAITING_WINDOW if waits and record.children is None else WINDOW",
+        "WINDOW",
+    ),
+    _rule(
+        "items that run as children have no wider window",
+        "progress",
+        "WAITING_WINDOW if waits and record.children is None else WINDOW",
+        "WAITING_WINDOW if waits else WINDOW",
+    ),
+    _rule(
         "as many items are in flight as may be",
         "progress",
-        "if not record.at_once and in_flight > window // 2:",
-        "if in_flight > window // 2:",
+        "if not record.at_once and not fills and in_flight > window // 2:",
+        "if not fills and in_flight > window // 2:",
+    ),
+    _in(
+        "who has begun to fill the window sends until it is full",
+        "engine/advancing/steps/map_step",
+        "fills = True",
+        "fills = False",
     ),
     _rule(
         "nothing more starts once too many items have failed",

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.dispatching import Sizes
+from flowengine.execution.rules.maps.progress import WINDOW
 from flowengine.execution.rules.steering.overruling import Complete
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import NULL
@@ -58,7 +60,7 @@ def output(harness: Harness, execution: str, node: str = "each") -> Any:
     return msgspec.json.decode(harness.api.executions.results(execution).results[node])
 
 
-@pytest.mark.parametrize("count", [0, 1, 5, 300])
+@pytest.mark.parametrize("count", [0, 1, 5, WINDOW + 44])
 def test_every_item_runs_once_and_results_stand_in_the_items_order(harness: Harness, count: int) -> None:
     """Whatever their number, and however many fit into one transaction."""
     harness.resize(Sizes(chunk_nodes=7))
@@ -90,6 +92,22 @@ def test_no_more_items_are_in_flight_than_may_be_and_always_so_many(harness: Har
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
     assert seen[:5] == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5], [4, 5, 6]]
     assert harness.statuses(execution)["each"] == "completed"
+
+
+@pytest.mark.parametrize(("waits", "sent"), [(False, WINDOW), (True, 3 * WINDOW)])
+def test_more_items_are_in_flight_at_once_that_need_no_thread(
+    harness: Harness, *, waits: bool, sent: int
+) -> None:
+    """A worker takes hundreds of these together, and no more of the others than it has threads."""
+    plan = map_plan(list(range(3 * WINDOW)))
+    (each, after) = plan.nodes
+    later = replace(each.work, handler="later_sum") if waits else each.work
+    waiting = frozenset({0}) if waits else frozenset()
+    harness.begin(replace(plan, nodes=(replace(each, work=later), after), waiting=waiting))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert items_in(harness.tasks()) == list(range(sent))
 
 
 @pytest.mark.proves("map-failures")

@@ -19,7 +19,7 @@ import redis
 from flowengine.execution.events import BY_REPEAT, WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop, awaits_judgement
-from flowengine.execution.rules.maps.progress import WINDOW
+from flowengine.execution.rules.maps.progress import window_of
 from flowengine.workflow.children.lineage import CalledPlan, Reference, decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
@@ -593,7 +593,8 @@ def _maps(stored: Stored) -> Iterable[str]:
         if record.map is None:
             yield f"items of {node}, which is no map: {record}"
             continue
-        ended, window = len(found.ended) - record.map.kept, record.map.at_once or WINDOW
+        ended, waits = len(found.ended) - record.map.kept, stored.plan.index[node] in stored.plan.waiting
+        window = record.map.at_once or window_of(record.map, waits=waits)
         to_run = record.map.total - record.map.kept - record.map.out
         if not 0 <= ended <= found.sent <= to_run:
             yield f"{node} has sent {found.sent} items, {ended} have ended, of {record.map}"

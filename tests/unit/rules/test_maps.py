@@ -7,11 +7,11 @@ import pytest
 
 from flowengine.execution.changes import ArmTimer, EndItem, ForgetStart, Tally, WriteTry
 from flowengine.execution.messages import Callback, ItemTry, NextTry
-from flowengine.execution.records import Control, ItemRecord, MapRecord, NodeError, NodeRecord
+from flowengine.execution.records import Control, ItemChildren, ItemRecord, MapRecord, NodeError, NodeRecord
 from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Expanded, Failed, Outcome, Waiting
 from flowengine.execution.rules.maps.ending import Failure, failed_items, has_cut, items_ended
 from flowengine.execution.rules.maps.opening import map_of, reopened
-from flowengine.execution.rules.maps.progress import WINDOW, Far, Next, due, far_of
+from flowengine.execution.rules.maps.progress import WAITING_WINDOW, WINDOW, Far, Next, due, far_of
 from flowengine.execution.rules.maps.reporting import (
     Known,
     awaits_next_try,
@@ -55,6 +55,25 @@ NEW = Known(ended=False)
 def test_what_is_due_follows_from_the_numbers(record: MapRecord, far: Far, wanted: Next) -> None:
     """So many items are sent, or the node ends."""
     assert due(record, far, 1000) == wanted
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
+        (MapRecord(9000), WAITING_WINDOW),
+        (MapRecord(9000, 3), 3),
+        (MapRecord(9000, children=ItemChildren(1, 0, 1)), WINDOW),
+    ],
+)
+def test_items_that_need_no_thread_have_a_wider_window(record: MapRecord, wanted: Next) -> None:
+    """Where the map does not say how many may run, and they are no child executions."""
+    assert due(record, Far(0, 0, 0), 0, waits=True) == wanted
+
+
+def test_who_has_begun_to_fill_the_window_sends_until_it_is_full() -> None:
+    """One transaction sends a part of it. Others begin only where half of it is free."""
+    far = Far(WINDOW - 1, 0, 0)
+    assert (due(MapRecord(9000), far, 0), due(MapRecord(9000), far, 0, fills=True)) == (0, 1)
 
 
 def test_what_had_completed_before_does_not_count_in_a_run() -> None:

@@ -161,7 +161,7 @@ class MapStep:
                 return {
                     key: _run_of(key, callbacks)
                     for key, by_numbers in looked.items()
-                    if not by_numbers or self._is_due(unit, key, ended.get(key, 0))
+                    if not by_numbers or self._is_due(unit, plans[key[0]], key, ended.get(key, 0))
                 }
         raise ConflictError(f"the maps of {list(keys)[:3]} keep changing")
 
@@ -213,13 +213,14 @@ class MapStep:
         tasks = [task_of_item(base, each, callback.item, name) for each in found]
         return _sending(plan, position, None, tasks)
 
-    def _is_due(self, unit: Unit, key: NodeKey, ended: int) -> bool:
+    def _is_due(self, unit: Unit, plan: Plan | None, key: NodeKey, ended: int) -> bool:
         """Whether something is to be done by the numbers after a transaction. What has been sent meanwhile
         makes that less."""
         record = unit.nodes[key].map
-        if record is None:
+        if record is None or plan is None:
             return False
-        return due(record, far_of(record, unit.sent.get(key, 0), ended, 0), unit.now) != 0
+        far = far_of(record, unit.sent.get(key, 0), ended, 0)
+        return due(record, far, unit.now, waits=plan.index[key[1]] in plan.waiting) != 0
 
     # -- tries
 
@@ -275,7 +276,7 @@ class MapStep:
         plan = self._store.plan(run.execution)
         key = (run.execution, node)
         reading = Reading((key,), (run.execution,), maps=(key,))
-        conflicts = 0
+        conflicts, fills = 0, False
         while conflicts < LOOKS:
             unit = self._store.begin(reading)
             control, record = unit.controls.get(run.execution), unit.nodes.get(key, UNTOUCHED)
@@ -291,8 +292,9 @@ class MapStep:
                 if not self._store.has_items_begun(run.execution, node, record.dispatch):
                     self._stop(run.execution)
                 return None
+            waits = plan.index[node] in plan.waiting
             far, failures = self._far(key, record, unit.maps[key], unit.now)
-            what = due(record.map, far, unit.now)
+            what = due(record.map, far, unit.now, waits=waits, fills=fills)
             if what == "end":
                 unit.abandon()
                 return self._end(run, node, record, unit.maps[key], far, failures, unit.now)
@@ -302,6 +304,8 @@ class MapStep:
             changes = self._next(plan, run, record, node, far, what, unit.now)
             if unit.commit({run.execution: changes}) is None:
                 conflicts += 1
+            else:
+                fills = True
         raise ConflictError(f"the map '{node}' of '{run.execution}' keeps changing")
 
     def _far(

@@ -13,8 +13,10 @@ import msgspec
 
 from flowengine.execution.records import MapRecord
 
-WINDOW: Final = 256
+WINDOW: Final = 512
 """So many items are in flight at most of a map that does not say how many: its messages in Redis."""
+WAITING_WINDOW: Final = 2048
+"""The same of items that need no thread of a worker: one process takes hundreds of these at once."""
 
 
 class Far(msgspec.Struct, frozen=True):
@@ -40,12 +42,21 @@ def far_of(record: MapRecord, sent: int, ended: int, failed: int) -> Far:
     return Far(sent, max(0, ended - record.kept), failed)
 
 
-def due(record: MapRecord, far: Far, now: int) -> Next:
+def window_of(record: MapRecord, *, waits: bool) -> int:
+    """How many items are in flight at most where the map does not say it. Children are executions, of which
+    Redis holds more than a message."""
+    return WAITING_WINDOW if waits and record.children is None else WINDOW
+
+
+def due(record: MapRecord, far: Far, now: int, *, waits: bool = False, fills: bool = False) -> Next:
     """How many items are to be sent now, or that the node ends.
 
     At most `at_once` are in flight, and always so many while there are more. Without that, new ones are sent
     where half of the window is free, so that one transaction sends many. Once too many have failed, or the
     time of the map is over, none is sent, and the node ends with those in flight.
+
+    `waits`: the items are of an async handler. `fills`: who asks has just sent some, and sends until the
+    window is full.
     """
     to_run = record.to_run
     if far.ended >= to_run:
@@ -53,7 +64,7 @@ def due(record: MapRecord, far: Far, now: int) -> Next:
     in_flight = far.sent - far.ended
     if starts_nothing_more(record, far) or record.is_over(now):
         return 0 if in_flight > 0 else "end"
-    window = record.at_once or WINDOW
-    if not record.at_once and in_flight > window // 2:
+    window = record.at_once or window_of(record, waits=waits)
+    if not record.at_once and not fills and in_flight > window // 2:
         return 0
     return max(0, min(to_run, far.ended + window) - far.sent)
