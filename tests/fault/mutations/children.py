@@ -94,7 +94,7 @@ MUTANTS: Final = (
     _in(
         "an answer for another iteration is refused",
         "engine/commands/answering/addressing",
-        "if number != wanted:",
+        "if loop.number != wanted:",
         "if False:",
         ("tests/integration/waits/test_engine_addresses.py",),
     ),

@@ -25,6 +25,19 @@ def _group(rule: str, path: str, old: str, new: str) -> Mutant:
 
 MUTANTS: Final = (
     _group(
+        "what an iteration gave goes with the failure that an operator says",
+        "execution/rules/steering/overruling",
+        "            ended = redone(_ended(before, now))\n",
+        "            ended = _ended(before, now)\n",
+    ),
+    Mutant(
+        "an answer picks the iteration of the nearest loop",
+        "flowengine/engine/commands/answering/addressing.py",
+        "    elif policy.repeat is not None:\n        loop = Loop(",
+        "    elif policy.repeat is not None and loop is None:\n        loop = Loop(",
+        ("tests/integration/waits/test_engine_addresses.py",),
+    ),
+    _group(
         "each iteration of a group is another child",
         "execution/rules/repeating",
         "        child=None,\n",

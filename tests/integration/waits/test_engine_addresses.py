@@ -128,6 +128,29 @@ def test_a_signal_is_kept_for_a_group_that_has_not_begun(harness: Harness) -> No
 
 
 @pytest.mark.proves("signal-early")
+@pytest.mark.proves("answer-address")
+def test_of_loops_in_loops_the_nearest_iteration_is_picked(harness: Harness) -> None:
+    """As the templates of the node read it; for a decision and for a signal, also where a plain group is
+    between."""
+    inner = group("inner", group("plain", ASK), HEAR, repeat={"until": "{{ iteration >= 2 }}"})
+    node = group("outer", inner, repeat={"until": "{{ iteration >= 2 }}"})
+    execution = begin(harness, plan_from(nodes=[node]))
+    for _ in range(2):
+        for number in (1, 2):
+            with pytest.raises(WrongStateError, match=f"node 'inner' is in iteration {number}, not in"):
+                decide(harness, execution, "outer.inner.plain.ask", iteration=3 - number)
+            with pytest.raises(WrongStateError, match=f"node 'inner' is in iteration {number}, not in"):
+                signal(harness, execution, iteration=3 - number)
+            kept = signal(harness, execution, iteration=number)
+            child = harness.api.executions.node(execution, "outer").child
+            assert harness.api.executions.node(str(child), "inner").child == kept
+            decide(harness, execution, "outer.inner.plain.ask", iteration=number)
+            settle(harness)
+    assert harness.statuses(execution) == {"outer": "completed"}
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("answer-address")
 def test_each_iteration_takes_the_next_signal(harness: Harness) -> None:
     """In the order in which they came, though all come in the first iteration."""
     node = group("loop", HEAR, repeat={"until": "{{ iteration >= 3 }}", "collect": True})

@@ -1,8 +1,9 @@
 """Which execution holds the node that somebody answers, where that stands in a group or runs for each item.
 
 An answer may name the execution at the top: `group.node` leads into groups, `item` picks the item of a map,
-and `iteration` is that of a group which repeats. What is found is a child, which takes the answer as if it
-were sent to it. Executions of definitions have answers of their own: nothing leads into them.
+and `iteration` is that of the nearest loop around the node, as templates there read it. What is found is a
+child, which takes the answer as if it were sent to it. Executions of definitions have answers of their own:
+nothing leads into them.
 """
 
 from __future__ import annotations
@@ -36,12 +37,21 @@ class Pick(msgspec.Struct, frozen=True):
 NO_PICK: Final = Pick()
 
 
+class Loop(msgspec.Struct, frozen=True):
+    """What repeats on the way to a node, and the iteration that it is in."""
+
+    node: str
+    number: int
+
+
 class Holder(msgspec.Struct, frozen=True):
-    """An execution and its plan. `left`: what is still to be picked."""
+    """An execution and its plan. `left`: what is still to be picked. `loop`: the nearest around it, of those
+    that were passed."""
 
     execution: str
     plan: Plan
     left: Pick
+    loop: Loop | None = None
 
 
 def at_top(store: CommandStore, execution: str, pick: Pick) -> Holder:
@@ -81,15 +91,14 @@ def find_node(store: CommandStore, execution: str, address: str, pick: Pick) -> 
 def step_in(store: CommandStore, holder: Holder, position: int) -> Holder:
     """The child that a group runs as, or the item of it that is picked. Raises NodeNotFoundError,
     WrongStateError."""
-    execution, plan, left = holder.execution, holder.plan, holder.left
+    execution, plan, left, loop = holder.execution, holder.plan, holder.left, holder.loop
     name, policy = plan.nodes[position].id, plan.policy(position)
     record = store.read_nodes(execution, [name]).get(name, UNTOUCHED)
     child = None if record.child is None else record.child.execution
     if policy.map is not None:
         child, left = _item(execution, name, record, left.item), replace(left, item=None)
-    elif policy.repeat is not None and left.iteration is not None:
-        _refuse_other_iteration(name, record, left.iteration)
-        left = replace(left, iteration=None)
+    elif policy.repeat is not None:
+        loop = Loop(name, 0 if record.repeated is None else record.repeated.number)
     found = None if child is None else store.plan(child)
     if child is None or found is None:
         if policy.map is not None:
@@ -98,15 +107,30 @@ def step_in(store: CommandStore, holder: Holder, position: int) -> Holder:
                 f"GET /workflows/{execution}/nodes/{name}/items lists them"
             )
         raise WrongStateError(f"node '{name}' of execution '{execution}' has not begun: answer once it runs")
-    return Holder(child, found, left)
+    return Holder(child, found, left, loop)
+
+
+def repeats_on(plan: Plan, way: Sequence[int]) -> bool:
+    """Whether something repeats on this way, of groups in groups."""
+    for position in way:
+        if plan.policy(position).repeat is not None:
+            return True
+        plan = plan.group_at((position,))
+    return False
 
 
 def refuse_left(holder: Holder) -> None:
-    """Raises NodeNotFoundError, where something was picked, and nothing on the way has several of it."""
+    """Raises NodeNotFoundError, where something was picked, and nothing on the way has several of it;
+    WrongStateError, where the nearest loop is in another iteration."""
     if holder.left.item is not None:
         raise NodeNotFoundError("nothing on the way to this node is a map: leave 'item' out")
-    if holder.left.iteration is not None:
-        raise NodeNotFoundError("no group on the way to this node repeats: leave 'iteration' out")
+    wanted, loop = holder.left.iteration, holder.loop
+    if wanted is None:
+        return
+    if loop is None:
+        raise NodeNotFoundError("nothing on the way to this node repeats: leave 'iteration' out")
+    if loop.number != wanted:
+        raise WrongStateError(f"node '{loop.node}' is in iteration {loop.number}, not in iteration {wanted}")
 
 
 def ways_to(plan: Plan, signal: str) -> Iterator[Sequence[int]]:
@@ -138,9 +162,3 @@ def _item(execution: str, name: str, record: NodeRecord, key: str | None) -> str
         )
     known = None if record.map is None else record.map.children
     return None if known is None else child_of(execution, name, known, key).execution
-
-
-def _refuse_other_iteration(name: str, record: NodeRecord, wanted: int) -> None:
-    number = 0 if record.repeated is None else record.repeated.number
-    if number != wanted:
-        raise WrongStateError(f"node '{name}' is in iteration {number}, not in iteration {wanted}")

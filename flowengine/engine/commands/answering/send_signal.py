@@ -5,6 +5,7 @@ A message in the same transaction lets an orchestrator give it to the node that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,10 +13,12 @@ import msgspec
 from flowengine.access.acting import acting_key
 from flowengine.engine.commands.answering.addressing import (
     NO_PICK,
+    Holder,
     Pick,
     at_top,
     names_within,
     refuse_left,
+    repeats_on,
     step_in,
     ways_to,
 )
@@ -84,8 +87,8 @@ def _holder(store: CommandStore, execution: str, name: str, pick: Pick) -> str:
     for way in ways_to(top.plan, name):
         holder = top
         try:
-            for position in way:
-                if holder.left.says_nothing and name in holder.plan.signals_kept:
+            for place, position in enumerate(way):
+                if name in holder.plan.signals_kept and _is_picked(holder, way[place:]):
                     break
                 holder = step_in(store, holder, position)
             refuse_left(holder)
@@ -106,6 +109,13 @@ def _holder(store: CommandStore, execution: str, name: str, pick: Pick) -> str:
         raise SignalNotFoundError(f"the signal '{name}' goes to the execution itself: leave 'item' out")
     meant = did_you_mean(nearest_name(name, names_within(top.plan))) or "."
     raise SignalNotFoundError(f"no node of execution '{execution}' waits for a signal {name[:100]!r}{meant}")
+
+
+def _is_picked(holder: Holder, way: Sequence[int]) -> bool:
+    """Whether all has been picked that is to be. `way`: what is left of that to the node."""
+    if holder.left.item is not None:
+        return False
+    return holder.left.iteration is None or (holder.loop is not None and not repeats_on(holder.plan, way))
 
 
 def _schemas(plan: Plan, name: str) -> list[str]:

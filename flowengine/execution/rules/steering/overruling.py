@@ -32,6 +32,7 @@ from flowengine.execution.records import (
     Control,
     NodeError,
     NodeRecord,
+    awaits_judgement,
     carried_on,
     first_sent,
     holds_response,
@@ -45,7 +46,7 @@ from flowengine.execution.rules.finishing import Decision, end_of_node
 from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.maps.children import runs_as_children, tend_items
 from flowengine.execution.rules.readiness import Records, ends_of
-from flowengine.execution.rules.repeating import forget
+from flowengine.execution.rules.repeating import forget, redone
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import after, is_final, is_in_flight, is_open
 from flowengine.workflow.plan import Plan
@@ -185,14 +186,16 @@ def ended_by_hand(plan: Plan, position: int, records: Records, word: Word, now: 
             error = NodeError(failed.code, failed.message, attempts=min(before.attempt, 1))
             tolerated = tolerates(plan.policy(position), error)
             status = after(before.status, "fail_by_hand")
-            counted = 0 if holds_response(before) else before.counted
-            ended = _ended(before, now)
+            counted = 0 if holds_response(before) else redone(before).counted
+            ended = redone(_ended(before, now))
             ended = replace(ended, status=status, error=error, tolerated=tolerated, counted=counted)
         case _ as never:
             assert_never(never)
     if before.status == "pending" and _others_wait(plan, position, records, ended):
         ended = replace(ended, unsettled=True)
-    return Write(node, ended, result, anew=holds_response(before))
+    # What the child of an iteration gave goes with a failure: the next run does all of it again.
+    anew = holds_response(before) or (awaits_judgement(before) and ended.status == "failed")
+    return Write(node, ended, result, anew=anew)
 
 
 def _ended(before: NodeRecord, now: int) -> NodeRecord:
