@@ -70,7 +70,8 @@ class Create(msgspec.Struct, frozen=True):
     before it begins by itself; `schedule`: the id of the schedule that starts it, and `scheduled_at` the time
     that it is of, which a fork has of its origin without a schedule. `begun_by`: the execution whose node
     begins it, which is nobody's child. `followed`: the end that starts it, or has started its origin, and
-    `outputs`: what it has given, as JSON; `links`: how many ends have led to it.
+    `outputs`: what it has given, as JSON; `links`: how many ends have led to it. `begins`: a `Begin` follows
+    in the same changes, so that it does not expire.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Create(msgspec.Struct, frozen=True):
     followed: Followed | None = None
     links: int = 0
     outputs: bytes | None = None
+    begins: bool = False
 
 
 class NoteFollowers(msgspec.Struct, frozen=True):

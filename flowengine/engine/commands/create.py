@@ -264,6 +264,7 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         followed=new.followed,
         links=new.links,
         outputs=new.outputs,
+        begins=starts,
     )
 
 

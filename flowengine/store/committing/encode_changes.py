@@ -166,6 +166,8 @@ class ChangeEncoder:
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
         self._timers: dict[str, list[int | str]] = {}
+        self._made: set[str] = set()
+        """Executions that are created here, and begin."""
 
     def encode(self, changes: Mapping[str, Sequence[Change]]) -> Commands:
         """All commands of all changes."""
@@ -498,27 +500,32 @@ class ChangeEncoder:
             fields[keys.SCHEDULE] = change.schedule
         if change.scheduled_at is not None:
             fields[keys.SCHEDULED_AT] = change.scheduled_at
-        self.commands += [
-            ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
-            ("HSET", control, *_flat(fields)),
-            ("EXPIREAT", control, gone),
-            ("ZADD", self._keys.index("pending"), change.at, execution),
-            ("ZADD", self._keys.listing("pending"), 0, execution),
-        ]
+        later = gone + CONTROL_LEAD_S
+        plan, document = self._keys.plan(execution), self._keys.document(execution)
+        if change.begins:
+            self._made.add(execution)
+            self.commands += [("SET", plan, change.plan), ("HSET", control, *_flat(fields))]
+        else:
+            self.commands += [
+                ("SET", plan, change.plan, "EXAT", later),
+                ("HSET", control, *_flat(fields)),
+                ("EXPIREAT", control, gone),
+                ("ZADD", self._keys.index("pending"), change.at, execution),
+                ("ZADD", self._keys.listing("pending"), 0, execution),
+            ]
         if change.kept is not None:
             _, once = self._keys.with_control(execution)
-            self.commands.append(("SET", once, _encode(change.kept), "EXAT", gone))
+            self.commands.append(("SET", once, _encode(change.kept), *self._until(change, gone)))
         if change.document is not None:
-            name = self._keys.document(execution)
-            self.commands.append(("SET", name, change.document, "EXAT", gone + CONTROL_LEAD_S))
+            self.commands.append(("SET", document, change.document, *self._until(change, later)))
+        beside: list[str] = []
         if change.callback_url is not None:
-            name = self._keys.deliveries(execution)
-            self.commands.append(("HSET", name, keys.URL, change.callback_url))
-            self.commands.append(("EXPIREAT", name, gone + CONTROL_LEAD_S))
+            beside.append(self._keys.deliveries(execution))
+            self.commands.append(("HSET", beside[-1], keys.URL, change.callback_url))
         origin = None
         if change.fork is not None:
             origin = change.fork.origin.execution
-            self.commands += marking(self._keys, execution, change.fork, gone + CONTROL_LEAD_S)
+            self.commands += marking(self._keys, execution, change.fork, later)
         self._changed(execution, "pending", change.at, 0)
         listed = Listed(change.name, change.correlation_id, change.labels, change.version, origin)
         self._list_by(execution, listed)
@@ -528,7 +535,14 @@ class ChangeEncoder:
         if change.outputs is not None:
             self.commands.append(("HSET", given, keys.OUTPUTS, change.outputs))
         if change.inputs is not None or change.outputs is not None:
-            self.commands.append(("EXPIREAT", given, gone + CONTROL_LEAD_S))
+            beside.append(given)
+        if not change.begins:
+            self.commands += [("EXPIREAT", name, later) for name in beside]
+
+    @staticmethod
+    def _until(change: Create, at: int) -> tuple[object, ...]:
+        """When a string expires that is written as an execution is created."""
+        return () if change.begins else ("EXAT", at)
 
     def _list_by(self, execution: str, listed: Listed) -> None:
         entries = [part for entry in listed.entries(execution) for part in (0, entry)]
@@ -612,6 +626,11 @@ class ChangeEncoder:
             if is_over(status):
                 return [("ZREM", self._keys.nested, execution)]
             return [("ZADD", self._keys.nested, at, execution)]
+        if execution in self._made:
+            return [
+                ("ZADD", self._keys.index(status), at, execution),
+                ("ZADD", self._keys.listing(status), 0, execution),
+            ]
         return [
             ("ZREM", self._keys.index(list_of(was)), execution),
             ("ZADD", self._keys.index(status), at, execution),
@@ -628,9 +647,9 @@ class ChangeEncoder:
 
     def _persist(self, execution: str, change: Begin) -> None:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
-        names = self._keys.with_control(execution)
-        if change.was == "pending" and is_child(execution):
+        if execution in self._made or (change.was == "pending" and is_child(execution)):
             return  # it is made in this transaction, without expiry
+        names = self._keys.with_control(execution)
         if change.was == "pending":
             names += [self._keys.plan(execution), self._keys.document(execution)]
             if change.had_inputs:

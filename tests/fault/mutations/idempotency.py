@@ -25,7 +25,7 @@ MUTANTS: Final = (
     _in(
         "what is kept of a creation is written with it",
         "store/committing/encode_changes",
-        '            self.commands.append(("SET", once, _encode(change.kept), "EXAT", gone))\n',
+        '            self.commands.append(("SET", once, _encode(change.kept), *self._until(change, gone)))\n',
         "            del once\n",
     ),
     _in(

@@ -76,6 +76,13 @@ MUTANTS: Final = (
         ENTRIES,
     ),
     Mutant(
+        "what begins as it is created does not expire",
+        ENCODER,
+        'return () if change.begins else ("EXAT", at)',
+        'return ("EXAT", at)',
+        ("tests/integration/store/test_store_lifetimes.py",),
+    ),
+    Mutant(
         "a run forgets which node failed first in the one before",
         ENCODER,
         "    commands: list[Command] = []\n    if change.run > 1:\n",

@@ -380,6 +380,27 @@ def test_create_and_trigger_cost_three_round_trips(
     assert found.commands == CREATE + TRIGGER
 
 
+START = Counter(
+    {
+        **dict.fromkeys(("multi", "set", "exec"), 1),
+        **dict.fromkeys(("zadd", "xadd", "hset"), 3),
+    }
+)
+"""The plan, control, its run, the counts, two lists and what it is found by, two changes, the message."""
+
+
+def test_a_start_costs_one_round_trip(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, counts_last: None
+) -> None:
+    """It takes back nothing of what a pending execution would need."""
+    executions = harness.api.executions
+    executions.start(unread(chain(2)), correlation_id="test")
+    with counted(harness, monkeypatch) as found:
+        executions.start(unread(chain(3)), correlation_id="test")
+    assert found.round_trips == 1
+    assert found.commands == START
+
+
 def test_audit_costs_no_round_trip(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, counts_last: None
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.store.committing.encode_changes import CONTROL_LEAD_S
 from tests.support.checks.invariants import CheckEverything
 from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
@@ -44,6 +45,27 @@ def test_no_key_of_a_running_execution_expires_at_any_step(
         assert set(lifetimes(harness, execution).values()) == {-1}
         check_invariants()
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
+
+
+def test_no_key_of_what_begins_as_it_is_created_expires(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """Nothing has to be taken off, and it never stands among those that wait for a trigger."""
+    execution = harness.api.executions.start(
+        plan_of(diamond()),
+        correlation_id="test",
+        inputs={"day": "today"},
+        labels={"team": "data"},
+        document=b"as it was posted",
+        request=IdempotentRequest(f"{1 << 63:016x}", "what it asks for"),
+        callback_url="https://example.com/ended",
+    ).execution_id
+    left = lifetimes(harness, execution)
+    assert set(left) == {"control", "counts", "plan", "deps", "inputs", "document", "deliveries"}
+    assert set(left.values()) == {-1}
+    assert [harness.client.ttl(key) for key in harness.client.keys("fe:once:*")] == [-1]
+    assert not harness.client.exists("fe:index:pending", "fe:list:pending")
+    check_invariants()
 
 
 @pytest.mark.proves("execution-ended")

@@ -295,6 +295,7 @@ class ChildMaker:
             version=found.version,
             begun_by=message.execution,
             links=0 if root is None else root.links,
+            begins=True,
         )
         by, allowed = (None, ()) if root is None else (root.started_by, root.allowed)
         record, token = record_of(found, prepared, message.correlation_id), _token(message)
