@@ -275,8 +275,12 @@ class AdvancingStore(DeletingStore, Protocol):
     def has_items_begun(self, execution: str, node: str, dispatch: int) -> bool:
         """Whether it is noted that an item of this dispatch runs: by a worker, or as a child."""
 
-    def children_of_items(self, execution: str, node: str) -> list[tuple[int, str]]:
-        """The items of a map that are noted to run as children: the index and the child of each."""
+    def may_hold_reports(self, before: int) -> bool:
+        """Whether a message to the orchestrators from before this time may wait to be applied."""
+
+    def children_of_items(self, execution: str, node: str) -> list[tuple[int, str, int]]:
+        """The items of a map that are noted to run as children: the index and the child of each, and the
+        dispatch of the map in which that was noted."""
 
     def map_numbers(self, execution: str, nodes: Sequence[str]) -> dict[str, MapNumbers]: ...
     def items_in_flight(

@@ -166,6 +166,7 @@ class Begin(msgspec.Struct, frozen=True):
     children.
     `copied`: it is a fork, and begins with what it has copied.
     `calls_back`: its nodes wait for callbacks, so that it needs a seed for their tokens.
+    `keeps_starts`: what is noted of starts stays, as children run that nobody waits for.
     """
 
     was: ExecutionStatus
@@ -190,6 +191,7 @@ class Begin(msgspec.Struct, frozen=True):
     copied: bool = False
     calls_back: bool = False
     allowed: tuple[str, ...] | None = None
+    keeps_starts: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):

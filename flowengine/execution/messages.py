@@ -325,6 +325,15 @@ class WaitOver(msgspec.Struct, frozen=True, kw_only=True, tag="wait", tag_field=
     waits: WaitKind
 
 
+class MapOver(msgspec.Struct, frozen=True, kw_only=True, tag="map", tag_field="kind"):
+    """The time of an open map (`max_seconds`) is over. `dispatch`: that of the map."""
+
+    execution: str
+    run: int
+    node: str
+    dispatch: int
+
+
 class RunTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="timeout", tag_field="kind"):
     """The time of a whole run is over."""
 
@@ -380,7 +389,15 @@ class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag
 
 
 Timer: TypeAlias = (
-    Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue | StartsDue
+    Deadline
+    | NextTry
+    | WaitOver
+    | MapOver
+    | RunTimeout
+    | StopOverdue
+    | HooksTimeout
+    | DeliveryDue
+    | StartsDue
 )
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
@@ -445,6 +462,7 @@ MESSAGES: Final = (
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(WaitOver, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(MapOver, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(RunTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -482,6 +500,8 @@ def format_of(payload: Payload) -> int:
         case TendChild() | TendChildren() | KeepChildren():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue() | StartsDue():
+            return FORMAT
+        case MapOver():
             return FORMAT
         case DeliverResults() | DeliveryAttempted() | ScheduleDue() | StartFollowers():
             return FORMAT

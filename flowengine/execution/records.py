@@ -83,6 +83,7 @@ class MapRecord(
         "max_ms": "m",
         "until": "u",
         "children": "h",
+        "over": "v",
     },
 ):
     """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
@@ -91,7 +92,7 @@ class MapRecord(
     `chosen`: a rerun has listed them, and the node's task has not yet told of them. Of those that are not
     listed `stays` have failed, and `out` have not ended. `max_ms`: for how long items may run, from when they
     are known; 0: for as long as they take. `until`: when that is over in this run, in milliseconds since the
-    epoch. `children`: of a map of a group.
+    epoch. `children`: of a map of a group. `over`: its time has ended it, and its children are stopped.
     """
 
     total: int
@@ -107,6 +108,7 @@ class MapRecord(
     max_ms: int = 0
     until: int = 0
     children: ItemChildren | None = None
+    over: bool = False
 
     @property
     def ended_by_itself(self) -> bool:

@@ -85,6 +85,7 @@ from flowengine.execution.messages import (
     DeliveryDue,
     HooksTimeout,
     ItemTry,
+    MapOver,
     NextTry,
     RunTimeout,
     ScheduleDue,
@@ -474,10 +475,13 @@ def is_item_start(field: bytes, name: str, dispatch: int) -> bool:
     return field.startswith(f"{name}#".encode()) and field.endswith(f":{dispatch}".encode())
 
 
-def parse_item_start(field: bytes, name: str) -> int | None:
-    """The index of the item of this map whose start is noted, or None."""
-    index = field.removeprefix(f"{name}#".encode()).partition(b".")[0]
-    return int(index) if field.startswith(f"{name}#".encode()) and index.isdigit() else None
+def parse_item_start(field: bytes, name: str) -> tuple[int, int] | None:
+    """The index of the item of this map whose start is noted, and the dispatch of the map, or None."""
+    prefix = f"{name}#".encode()
+    index, dispatch = field.removeprefix(prefix).partition(b".")[0], field.rpartition(b":")[2]
+    if not (field.startswith(prefix) and index.isdigit() and dispatch.isdigit()):
+        return None
+    return int(index), int(dispatch)
 
 
 def map_bytes_field(node: str) -> str:
@@ -575,6 +579,8 @@ def member_of(timer: Timer | StartFollowers) -> str:
         case WaitOver():
             member = timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
             return f"{member}|{timer.waits}"
+        case MapOver():
+            return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
         case RunTimeout() | StopOverdue() | HooksTimeout() | StartFollowers():
             return f"{timer.execution}|{timer.run}"
         case DeliveryDue():
@@ -594,6 +600,8 @@ def timer_kind(timer: Timer | StartFollowers) -> str:
             return "retry"
         case WaitOver():
             return "wait"
+        case MapOver():
+            return "map"
         case RunTimeout():
             return "timeout"
         case StopOverdue():
@@ -636,6 +644,16 @@ def node_parser_of(timer: type[NodeTimerT]) -> Callable[[bytes], NodeTimerT | No
 
 parse_deadline: Final = node_parser_of(Deadline)
 parse_next_try: Final = node_parser_of(NextTry)
+
+
+def parse_map_over(member: bytes) -> MapOver | None:
+    """Reads the timers of maps; None for one that is not one of ours."""
+    try:
+        execution, run, node, item, dispatch = _parsed(member)
+    except ValueError:
+        return None
+    return None if item else MapOver(execution=execution, run=run, node=node, dispatch=dispatch)
+
 
 RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue, HooksTimeout, StartFollowers)
 

@@ -15,6 +15,7 @@ from flowengine.execution.rules.maps.choosing import EndedItem, KnownItems, choo
 from flowengine.execution.rules.maps.opening import key_of
 from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.execution.views.maps import MapOutput, StoredItemState, output_of
+from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_begun
 from flowengine.store.connection.sessions import Command
@@ -316,12 +317,21 @@ def has_items_begun(state: RedisState, execution: str, node: str, dispatch: int)
             return False
 
 
-def children_of_items(state: RedisState, execution: str, node: str) -> list[tuple[int, str]]:
-    """The items of a map that are noted to run as children: the index and the child of each."""
+def may_hold_reports(state: RedisState, before: int) -> bool:
+    """Whether a message to the orchestrators from before this time may wait to be applied."""
+    queues = (ORCHESTRATOR_QUEUE, crowd_line(ORCHESTRATOR_QUEUE))
+    commands: list[Command] = [("XRANGE", state.keys.stream(queue), "-", "+", "COUNT", 1) for queue in queues]
+    found = state.sessions.here().call(commands)
+    return any(int(entry.partition(b"-")[0]) < before for entries in found for entry, _ in entries)
+
+
+def children_of_items(state: RedisState, execution: str, node: str) -> list[tuple[int, str, int]]:
+    """The items of a map that are noted to run as children: the index and the child of each, and the dispatch
+    of the map in which that was noted."""
     (noted,) = state.sessions.here().call([("HGETALL", state.keys.started(execution))])
     found = []
     for field, value in zip(noted[::2], noted[1::2], strict=True):
-        index, child = keys.parse_item_start(field, node), parse_begun(value).place
-        if index is not None and is_child(child):
-            found.append((index, child))
+        start, child = keys.parse_item_start(field, node), parse_begun(value).place
+        if start is not None and is_child(child):
+            found.append((start[0], child, start[1]))
     return sorted(found)

@@ -399,8 +399,13 @@ class RedisState:
         """Whether it is noted that an item of this dispatch runs: by a worker, or as a child."""
         return map_reads.has_items_begun(self, execution, node, dispatch)
 
-    def children_of_items(self, execution: str, node: str) -> list[tuple[int, str]]:
-        """The items of a map that are noted to run as children: the index and the child of each."""
+    def may_hold_reports(self, before: int) -> bool:
+        """Whether a message to the orchestrators from before this time may wait to be applied."""
+        return map_reads.may_hold_reports(self, before)
+
+    def children_of_items(self, execution: str, node: str) -> list[tuple[int, str, int]]:
+        """The items of a map that are noted to run as children: the index and the child of each, and the
+        dispatch of the map in which that was noted."""
         return map_reads.children_of_items(self, execution, node)
 
     def begun(self, execution: str, node: str, dispatch: int, item: ItemTry | None = None) -> Begun | None:

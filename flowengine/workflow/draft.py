@@ -45,7 +45,7 @@ from flowengine.workflow.limits.caching import read_cache
 from flowengine.workflow.limits.declared import CACHE_FIELD
 from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.maps.reading import FIELD as MAP
-from flowengine.workflow.maps.reading import read_map, refuse_time
+from flowengine.workflow.maps.reading import read_map
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -336,8 +336,6 @@ def _group(node: JsonObject, place: int, pointer: str, reading: _NodeReading) ->
 
     group = groups.read_group(node, pointer, report, reading.depth, read_nodes)
     mapped = read_map(node, pointer, report)
-    if mapped is not None:
-        refuse_time(mapped, "a map that is a group", report)
     fields = NodeFields(
         place, pointer, node_id, dependencies, DEFAULT_TIMEOUT_S, policy, stage=stage, map=mapped
     )

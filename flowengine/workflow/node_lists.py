@@ -75,7 +75,7 @@ class CompiledList(msgspec.Struct, frozen=True):
 def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTHING_AROUND) -> CompiledList:
     """The nodes of a plan. `around`: what is outside of the group that the list belongs to."""
     registry, report = whole.registry, whole.report
-    nodes = [iterations_apart(items_apart(_with_signals(node, whole), report)) for node in nodes]
+    nodes = [iterations_apart(items_apart(_with_signals(node, whole))) for node in nodes]
     fields = [node.fields for node in nodes]
     links = link(fields, report, around)
     own = [_known_output(node, registry) for node in nodes]

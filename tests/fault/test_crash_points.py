@@ -33,6 +33,7 @@ from tests.fault.crash_scenes.groups import (
     GroupMapped,
     GroupRepeated,
     ItemsApart,
+    ItemsOver,
     IterationsApart,
 )
 from tests.fault.crash_scenes.lining import Lined
@@ -83,6 +84,7 @@ Scene: TypeAlias = Literal[
     "group_repeated",
     "items_apart",
     "iterations_apart",
+    "items_over",
     "group_signalled",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
@@ -162,6 +164,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = ItemsApart(url, gate)
         case "iterations_apart":
             passing = IterationsApart(url, gate)
+        case "items_over":
+            passing = ItemsOver(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:

@@ -42,6 +42,7 @@ from flowengine.execution.messages import (
     HooksTimeout,
     KeepChildren,
     LineMoved,
+    MapOver,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -292,6 +293,8 @@ class Orchestrator:
                 self._maps.try_again(held.of(next_try))
             case NextTry() as next_try:
                 self._next_tries.fire(held.of(next_try))
+            case MapOver() as over:
+                self._maps.time_over(held.of(over))
             case WaitOver() as over:
                 self._waits.fire(held.of(over))
             case RunTimeout() as timeout:

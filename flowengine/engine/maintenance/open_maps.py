@@ -13,12 +13,14 @@ import msgspec
 
 from flowengine.engine.advancing.steps.map_step import MapStep
 from flowengine.engine.ports import AdvancingStore, MapNumbers, NodeKey, Reading
-from flowengine.execution.changes import Send, SendItems
-from flowengine.execution.messages import ItemTry, RunNode
+from flowengine.execution.changes import ArmTimer, Send, SendItems
+from flowengine.execution.messages import ItemTry, MapOver, RunNode
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.maps.children import child_of, tend_item
 from flowengine.execution.rules.maps.opening import key_of, task_of_item
+from flowengine.execution.rules.maps.time_over import time_due, time_of_map
+from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import is_over
 from flowengine.execution.work import queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
@@ -35,6 +37,7 @@ class OpenMapStore(AdvancingStore, Protocol):
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]: ...
     def streams_of(self, queue: str, *, waits: bool, crowd: bool, priority: Priority) -> tuple[str, ...]: ...
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]: ...
+    def are_armed(self, timers: Sequence[WaitingTimer | MapOver]) -> list[bool]: ...
     def now(self) -> int: ...
 
 
@@ -75,6 +78,8 @@ class OpenMaps:
             return 1
         if self._store.map_numbers(run.execution, [node])[node] != numbers:
             return 1
+        if self._arm_again(run, node, record):
+            return 1
         if record.map is not None and record.map.children is not None:
             return self._tend_again(run, node, record, numbers)
         queue = queue_of(plan.nodes[plan.index[node]])
@@ -98,6 +103,17 @@ class OpenMaps:
         unit = self._store.begin(Reading((), (run.execution,)))
         unit.commit({run.execution: [end_of]})
 
+    def _arm_again(self, run: Run, node: str, record: NodeRecord) -> bool:
+        """Arm the timer again of a map that has a time, where it is gone; whether it was."""
+        timer, due = time_of_map(run.execution, node, record), time_due(record)
+        if not due or record.map is None or record.map.over or self._store.are_armed([timer]) != [False]:
+            return False
+        unit = self._store.begin(Reading(((run.execution, node),), (run.execution,)))
+        if unit.nodes.get((run.execution, node), UNTOUCHED) != record:
+            unit.abandon()
+            return False
+        return unit.commit({run.execution: [ArmTimer(timer, due)]}) is not None
+
     def _tend_again(self, run: Run, node: str, record: NodeRecord, numbers: MapNumbers) -> int:
         """Have those children looked after that have ended, or were never made. One that runs is left to its
         own messages."""
@@ -113,7 +129,10 @@ class OpenMaps:
         lost = [
             Send(tend_item(run, node, child, index))
             for (index, child), execution in zip(stands, executions, strict=True)
-            if execution is None or execution.run < child.run or is_over(execution.status)
+            if execution is None
+            or execution.run < child.run
+            or is_over(execution.status)
+            or (known.over and execution.stop is None)
         ]
         unit = self._store.begin(Reading(((run.execution, node),), (run.execution,)))
         same = unit.nodes.get((run.execution, node), UNTOUCHED) == record

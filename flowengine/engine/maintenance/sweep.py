@@ -28,6 +28,7 @@ from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedSto
 from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
+from flowengine.execution.messages import MapOver
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, is_open_map
 from flowengine.execution.rules.children.opening import tend_open, tend_parent
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, lines_of_task
@@ -88,7 +89,7 @@ class SweepStore(OpenMapStore, UnmovedStore, UnarmedStore, UnfinishedStore, Lost
         `priority`: that of its execution.
         """
 
-    def are_armed(self, timers: Sequence[WaitingTimer]) -> list[bool]:
+    def are_armed(self, timers: Sequence[WaitingTimer | MapOver]) -> list[bool]:
         """Whether each of these timers is armed."""
 
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]:

@@ -65,6 +65,7 @@ from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_a
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn, line_up_with
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
+from flowengine.execution.rules.maps.time_over import arm_time, drop_time
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
@@ -393,6 +394,7 @@ def _open_map(report: _Report, expanded: Expanded) -> Decision:
         Write(node, opened),
         *stored,
         *report.forget,
+        *arm_time(report.callback.execution, node, opened),
         _happened(report, opened, "node_opened", None),
     )
     return Decision("accepted", changes, open=True)
@@ -413,6 +415,7 @@ def _end_items(report: _Report, before: NodeRecord, ended: ItemsEnded) -> Decisi
         None if before.map is None else replace(before.map, completed=ended.completed, failed=ended.failed)
     )
     record = replace(before, map=numbers, finished_at=report.grounds.now)
+    report = replace(report, forget=(*report.forget, *drop_time(report.callback.execution, node, before)))
     if error is None:
         completed = replace(record, status=after(before.status, "complete"), counted=ended.counted)
         return _decided(report, Write(node, completed), "node_completed", None, Tally(unfinished=-1))

@@ -38,6 +38,7 @@ from flowengine.execution.rules.children.keeping import keep_children
 from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
+from flowengine.execution.rules.maps.children import was_overruled
 from flowengine.execution.rules.maps.choosing import ChosenItems, record_of_all, record_of_chosen
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
 from flowengine.execution.rules.repeating import begun_again, forget, has_exhausted
@@ -273,6 +274,7 @@ def begin_again(
         by=again.why.by if again.copied else None,
         calls_back=plan.calls_back,
         allowed=again.allowed,
+        keeps_starts=plan.nests and any(was_overruled(each) for each in stored.values()),
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)

@@ -41,6 +41,7 @@ from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.limits.queueing import leave_line
+from flowengine.execution.rules.maps.time_over import drop_time
 from flowengine.execution.rules.waits.waiting_timer import has_timer, waiting_timer
 from flowengine.execution.schedules.ending import tell_schedule
 from flowengine.execution.status import (
@@ -176,7 +177,7 @@ def stop_node(
         skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")
         event = Event("node_skipped", now, node, record.attempt, record.dispatch, "ended_early")
         return (Write(node, skipped), Happened(event), Tally(unfinished=-1))
-    dropped: list[Change] = []
+    dropped: list[Change] = [*drop_time(execution, node, record)]
     if has_timer(record):
         dropped.append(DropTimer(waiting_timer(execution, node, record)))
     dropped += leave_turn(execution, node, record, now)

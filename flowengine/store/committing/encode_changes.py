@@ -590,7 +590,8 @@ class ChangeEncoder:
 
     def _stale(self, execution: str, change: Begin) -> list[str]:
         """The keys that a run before may have left; what was withdrawn has left none."""
-        stale = [self._keys.deps(execution), self._keys.started(execution)]
+        starts = () if change.keeps_starts else (self._keys.started(execution),)
+        stale = [self._keys.deps(execution), *starts]
         return [*stale, self._keys.events(execution)] if change.events_anew else stale
 
     def _admit(self, execution: str, status: ExecutionStatus, at: int) -> None:

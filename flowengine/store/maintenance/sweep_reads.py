@@ -14,7 +14,7 @@ from flowengine.engine.definitions.ports import Definition
 from flowengine.engine.delivering.lost_deliveries import Silent
 from flowengine.engine.ports import ItemToSend, MapNumbers
 from flowengine.execution.events import DECIDED
-from flowengine.execution.messages import DeliveryDue
+from flowengine.execution.messages import DeliveryDue, MapOver
 from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
@@ -199,7 +199,7 @@ class RedisSweepState(RedisState):
             for handler in handlers
         }
 
-    def are_armed(self, timers: Sequence[WaitingTimer]) -> list[bool]:
+    def are_armed(self, timers: Sequence[WaitingTimer | MapOver]) -> list[bool]:
         """Whether each of these timers is armed."""
         if not timers:
             return []

@@ -27,6 +27,7 @@ from flowengine.store.connection.sessions import Commands
 from flowengine.store.keys import (
     parse_deadline,
     parse_delivery_due,
+    parse_map_over,
     parse_next_try,
     parse_schedule_due,
     parse_starts_due,
@@ -46,6 +47,7 @@ PARSERS: Final[Mapping[str, Callable[[bytes], Timer | ScheduleDue | StartFollowe
             "deadline": parse_deadline,
             "retry": parse_next_try,
             "wait": parse_wait_over,
+            "map": parse_map_over,
             "timeout": run_parser_of(RunTimeout),
             "stop": run_parser_of(StopOverdue),
             "hooks": run_parser_of(HooksTimeout),

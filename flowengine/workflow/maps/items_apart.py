@@ -12,20 +12,16 @@ from msgspec.structs import replace
 
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.node_policy import PolicyFields
-from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.children.reading import GroupDraft
 from flowengine.workflow.draft import DraftNode
 from flowengine.workflow.kinds.task import TaskDraft
-from flowengine.workflow.maps.reading import refuse_time
 
 
-def items_apart(node: DraftNode, report: Report) -> DraftNode:
+def items_apart(node: DraftNode) -> DraftNode:
     """The node; in place of such a map, a map of a group that holds its node alone."""
     fields = node.fields
     if fields.map is None or not _needs_node(node):
         return node
-    if isinstance(node.work, TaskDraft):
-        refuse_time(fields.map, "a map whose items wait, repeat, have a limit or are executions", report)
     said = fields.policy
     of_item = replace(said, trigger_rule="all_success", when=None, tolerates=False)
     inner = replace(fields, place=0, dependencies=[], policy=of_item, stage="main", map=None)

@@ -61,15 +61,6 @@ def read_map(node: JsonObject, pointer: str, report: Report) -> MapFields | None
     return MapFields({field: said[field] for field in RENDERED if said.get(field) is not None}, name, place)
 
 
-def refuse_time(fields: MapFields, what: str, report: Report) -> None:
-    """Refuse the time of a map whose items run as children. `what`: what messages call it."""
-    if "max_seconds" in fields.spec:
-        message = (
-            f"{what} has no 'max_seconds' in this version: take it out; 'timeout_seconds' is of each item"
-        )
-        report.add("not_supported_yet", pointer_to(fields.pointer, "max_seconds"), message)
-
-
 def hidden_item(fields: MapFields, report: Report) -> Problem:
     """The warning that the item of a map around cannot be read in this one."""
     message = (

@@ -145,6 +145,33 @@ class ItemsApart(Nested):
             self._api(lambda: self.harness.api.executions.decide(child, "each", Answer(approved=approved)))
 
 
+class ItemsOver(ItemsApart):
+    """Two runs of a map of approvals, and its deletion. Nobody answers in the first run, which the time of
+    the map ends."""
+
+    def run(self) -> None:
+        """The children are stopped, each once, and go on in the next run."""
+        harness = self.harness
+        node: dict[str, Any] = {"id": "each", "handler": "approval", "config": {"prompt": "{{ item }}?"}}
+        node["map"] = {"items": [1, 2], "max_seconds": 600}
+        last = {"inputs": "{{ each.items | map('index') }}"}
+        after = {"id": "z", "handler": "sum", "config": last, "dependencies": ["each"]}
+        execution = self._api(lambda: self._create(plan_from(nodes=[node, after])))
+        self._trigger(execution)
+        self._settle()
+        while harness.end_maps():
+            self._settle()
+        self._has_failed(execution, "timeout")
+        self._trigger(execution)
+        for index in (0, 1):
+            self._answer(execution, index, approved=True)
+        self._to_the_end()
+        found = self._api(lambda: harness.api.executions.results(execution)).results
+        result = msgspec.json.decode(found["each"])["result"]
+        assert [each["approved"] for each in result] == [True] * 2
+        self._delete(execution, len(("root", "first", "second")))
+
+
 class Grouped(Nested):
     """Two runs of it, and its deletion."""
 

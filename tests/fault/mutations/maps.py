@@ -8,6 +8,8 @@ from tests.fault.mutations.mutant import Mutant
 
 MAPS: Final = ("tests/unit/rules/test_maps.py", "tests/integration/engine/test_engine_maps.py")
 
+CHILDREN: Final = ("tests/unit/rules/test_maps.py", "tests/integration/engine/test_engine_group_maps.py")
+
 ITEMS: Final = (
     "tests/unit/rules/test_choosing_items.py",
     "tests/integration/engine/test_engine_items.py",
@@ -22,6 +24,10 @@ def _items(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, ITEMS)
 
 
+def _children(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, CHILDREN)
+
+
 def _rule(rule: str, module: str, old: str, new: str) -> Mutant:
     return _in(rule, f"execution/rules/maps/{module}", old, new)
 
@@ -32,6 +38,60 @@ MUTANTS: Final = (
         "progress",
         "starts_nothing_more(record, far) or record.is_over(now)",
         "starts_nothing_more(record, far)",
+    ),
+    _rule(
+        "the timer of a map fires once whatever runs is noted",
+        "time_over",
+        "said.until + ENDED_MS",
+        "said.until",
+    ),
+    _rule(
+        "the timer of a map goes with its end",
+        "time_over",
+        "    return (DropTimer(time_of_map(execution, node, before)),)\n",
+        "    return ()\n",
+    ),
+    _in(
+        "a map whose time is over waits for what runs",
+        "engine/advancing/steps/map_step",
+        "if self._store.has_items_begun(timer.execution, timer.node, record.dispatch):",
+        "if False:",
+    ),
+    _in(
+        "a map whose time is over waits for its reports",
+        "store/map_reads",
+        '(b"-")[0]) < before for',
+        '(b"-")[0]) < 0 for',
+    ),
+    _children(
+        "the time of a map stops its children",
+        "execution/rules/children/tending",
+        "    stops = over or parent.stop is not None\n",
+        "    stops = parent.stop is not None\n",
+    ),
+    _children(
+        "no child is made by one who had looked before the time was over",
+        "execution/rules/maps/time_over",
+        "    marked = () if said.over else (Write(node, replace(record, map=replace(said, over=True))),)\n",
+        "    marked: tuple[Change, ...] = ()\n",
+    ),
+    _children(
+        "an item fails for the time of its map only if its child was stopped by then",
+        "execution/rules/children/ending",
+        "    if until and stop is not None and stop.at >= until:\n",
+        "    if until and stop is not None:\n",
+    ),
+    _children(
+        "a map that begins again has its time again",
+        "execution/rules/maps/opening",
+        "        over=False,\n",
+        "        over=record.over,\n",
+    ),
+    _children(
+        "children of an overruled map are stopped though another run has begun",
+        "execution/rules/starting",
+        "keeps_starts=plan.nests and any(",
+        "keeps_starts=False and any(",
     ),
     _rule(
         "no item is tried again once the time of its map is over",

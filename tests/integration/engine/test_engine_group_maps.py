@@ -11,7 +11,7 @@ import pytest
 from flowengine.broker.streams.wire import decode, post
 from flowengine.execution.messages import RunNode
 from flowengine.execution.requests.listing import Wanted as ListWanted
-from flowengine.execution.rules.steering.overruling import Skip
+from flowengine.execution.rules.steering.overruling import Fail, Skip
 from flowengine.execution.views.maps import ItemView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
@@ -395,3 +395,139 @@ def test_a_late_message_begins_no_item_before_its_turn(harness: Harness) -> None
     assert sum(harness.api.executions.status(child).run == 2 for child in children) == 1
     harness.drain()
     assert status(harness, execution) == "completed"
+
+
+@pytest.mark.proves("group-each-time-over")
+@pytest.mark.parametrize("held", [False, True])
+def test_the_children_of_a_map_are_stopped_at_its_time(harness: Harness, held: bool) -> None:
+    """The map fails when they have ended, however many may fail. A trigger has the time again, and goes on in
+    the same children."""
+    execution = harness.begin(
+        each_of([10, 20, 30], max_concurrent=2, max_seconds=600, tolerated_failures="100%")
+    )
+    until_waiting(harness, "two", 2)
+    children = children_of(harness, execution)
+    if held:
+        harness.api.executions.pause(execution)
+        deliver_orchestrators(harness)
+    assert harness.end_maps() == 1
+    deliver_orchestrators(harness)
+    assert [status(harness, child) for child in children] == ["cancelled", "cancelled"]
+    assert status(harness, execution) == "failed"
+    error = harness.api.executions.results(execution).errors["each"]
+    words = "map.max_seconds (600 s) is over: 0 of 3 items have completed; 2 of 3 items failed"
+    assert (error.code, error.message[: len(words)]) == ("timeout", words)
+    items = shown_items(harness, execution)
+    assert [item.status for item in items] == ["failed", "failed", "cancelled"]
+    said = [item.error.message for item in items if item.error is not None]
+    assert said == ["the map's max_seconds were over before it had ended"] * 2
+    harness.drain()
+    check_everything(harness.client)
+    harness.trigger(execution)
+    harness.drain()
+    assert status(harness, execution) == "completed"
+    assert [each["sum"] for each in result(harness, execution)["result"]] == [13, 23, 33]
+    assert set(children) < set(children_of(harness, execution))
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-each-time-over")
+def test_a_child_that_completes_as_the_time_is_over_counts(harness: Harness) -> None:
+    """It had ended before it could be stopped: the item has completed, and so has a map of which all have."""
+    execution = harness.begin(each_of([10], max_seconds=600))
+    until_waiting(harness, "two", 1)
+    (task,) = harness.waiting(WORKER_QUEUE)
+    harness.deliver(harness.workers[0], task)
+    harness.end_maps()
+    reports = [entry for entry in harness.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "node_finished"]
+    harness.deliver(harness.orchestrators[0], *reports)
+    harness.drain()
+    assert status(harness, execution) == "completed"
+    assert result(harness, execution)["counts"]["completed"] == 1
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-each-time-over")
+def test_no_child_is_made_once_the_time_of_its_map_is_over(harness: Harness) -> None:
+    """One that is about to be made finds the mark of the map; its item fails without it."""
+    execution = harness.begin(each_of([10, 20], max_concurrent=2, max_seconds=600))
+    until_open(harness, execution)
+    tends = [entry for entry in harness.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "tend_child"]
+    assert len(tends) == 2
+    second = harness.second_orchestrator()
+
+    def over() -> None:
+        harness.end_maps(by=1)
+        timers = [entry for entry in harness.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "timer_fired"]
+        harness.deliver(second, *timers)
+
+    harness.orchestrators[0].state.between = over
+    harness.deliver(harness.orchestrators[0], tends[0])
+    harness.orchestrators[0].state.between = None
+    harness.drain()
+    assert children_of(harness, execution) == []
+    assert status(harness, execution) == "failed"
+    said = [item.error.message for item in shown_items(harness, execution) if item.error is not None]
+    assert said == ["the map's max_seconds were over before its turn came"] * 2
+    check_everything(harness.client)
+    harness.trigger(execution)
+    harness.drain()
+    assert status(harness, execution) == "completed"
+
+
+@pytest.mark.proves("group-each-time-over")
+@pytest.mark.parametrize("who", ["root", "child"])
+def test_a_cancel_before_the_time_of_a_map_is_over_is_told_as_one(harness: Harness, who: str) -> None:
+    """The timer finds children that are being stopped already."""
+    execution = harness.begin(each_of([10, 20], max_seconds=600, tolerated_failures=1))
+    until_waiting(harness, "two", 2)
+    children = children_of(harness, execution)
+    harness.cancel(execution if who == "root" else children[0])
+    harness.drain()
+    wanted = "cancelled" if who == "root" else "completed"
+    assert status(harness, execution) == wanted
+    assert harness.end_maps() == 0
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-each-lost")
+@pytest.mark.parametrize("lost", ["timer_fired", "tend_children", "tend_child"])
+def test_the_sweep_stops_children_whose_map_has_no_time_left(harness: Harness, lost: str) -> None:
+    """The message of its timer has vanished, or one that follows from it."""
+    execution = harness.begin(each_of([10, 20], max_seconds=600))
+    until_waiting(harness, "two", 2)
+    children = children_of(harness, execution)
+    harness.end_maps()
+    while lost not in (kinds := [entry.actor for entry in harness.waiting(ORCHESTRATOR_QUEUE)]):
+        assert kinds
+        harness.deliver(harness.orchestrators[0], harness.waiting(ORCHESTRATOR_QUEUE)[0])
+    lose(harness, lost)
+    deliver_orchestrators(harness)
+    assert [status(harness, child) for child in children] == ["running", "running"]
+    assert sum(harness.orchestrators[0].sweep.run() for _ in range(3)) > 0
+    harness.fire_timers()
+    deliver_orchestrators(harness)
+    assert [status(harness, child) for child in children] == ["cancelled", "cancelled"]
+    assert status(harness, execution) == "failed"
+
+
+@pytest.mark.proves("group-overruled")
+def test_the_children_of_an_overruled_map_are_stopped_though_a_new_run_has_begun(harness: Harness) -> None:
+    """The message that has them looked after comes only then. They are stopped without the sweep."""
+    execution = harness.begin(each_of([1, 2]))
+    until_waiting(harness, "two", 2)
+    children = children_of(harness, execution)
+    harness.overrule(execution, "each", Fail())
+    late = [entry for entry in harness.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "tend_children"]
+    while others := [entry for entry in harness.waiting(ORCHESTRATOR_QUEUE) if entry.id != late[0].id]:
+        harness.deliver(harness.orchestrators[0], others[0])
+    assert status(harness, execution) == "failed"
+    harness.trigger(execution)
+    harness.deliver(harness.orchestrators[0], late[0])
+    while tends := [entry for entry in harness.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "tend_child"]:
+        harness.deliver(harness.orchestrators[0], tends[0])
+    stops = [harness.api.executions.status(child).status for child in children]
+    assert stops == ["cancelling", "cancelling"]
+    harness.drain()
+    assert status(harness, execution) == "completed"
+    check_everything(harness.client)

@@ -23,6 +23,7 @@ from flowengine.store import keys
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import Policy, Retry
+from tests.support.checks.invariants import check_everything
 from tests.support.rigs.harness import Entry, Harness, Script
 from tests.support.waiting import wait_until
 
@@ -168,6 +169,120 @@ def test_a_map_whose_time_is_over_ends_with_what_runs(harness: Harness) -> None:
     harness.trigger(execution)
     harness.drain()
     assert statuses(harness, execution) == ["completed"] * 3
+
+
+@pytest.mark.proves("map-time-over")
+@pytest.mark.parametrize("held", [False, True])
+def test_a_map_whose_tasks_nobody_takes_ends_at_its_time(harness: Harness, held: bool) -> None:
+    """Also while its execution is paused. A task that a worker takes later runs nothing and counts for
+    nothing; a second run runs all of it."""
+    ran: list[str] = []
+    harness.script = lambda context: ran.append(context.node_id)
+    execution = harness.begin(map_plan([1, 2, 3], max_concurrent=2, max_seconds=1))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    late = harness.tasks()
+    assert items_in(late) == [0, 1]
+    if held:
+        harness.api.executions.pause(execution)
+    assert harness.end_maps() == 1
+    deliver_orchestrators(harness)
+    assert harness.statuses(execution)["each"] == "failed"
+    results = harness.api.executions.results(execution)
+    assert results.status == "failed"
+    assert results.errors["each"].code == "timeout"
+    assert results.errors["each"].message == "map.max_seconds (1 s) is over: 0 of 3 items have completed"
+    wait_until(lambda: harness.orchestrators[0].state.now() >= _until(late[0]))
+    harness.run_tasks()
+    deliver_orchestrators(harness)
+    assert (ran, statuses(harness, execution)) == ([], ["cancelled"] * 3)
+    assert harness.end_maps() == 0
+    check_everything(harness.client)
+    harness.trigger(execution)
+    harness.drain()
+    assert statuses(harness, execution) == ["completed"] * 3
+
+
+def _until(entry: Entry) -> int:
+    """When the time of the map is over, as a task of it says."""
+    return msgspec.json.decode(entry.payload, type=RunNode).until
+
+
+def deliver_orchestrators(harness: Harness) -> None:
+    """Deliver what waits for orchestrators, until nothing does."""
+    while waiting := harness.waiting(ORCHESTRATOR_QUEUE):
+        for entry in waiting:
+            harness.deliver(harness.orchestrators[0], entry)
+
+
+@pytest.mark.proves("map-time-over")
+def test_a_map_whose_time_is_over_waits_for_what_runs_and_for_its_reports(harness: Harness) -> None:
+    """The timer comes again while the start of an item is noted, and while a report waits. What had
+    completed counts."""
+    at_work: list[str] = []
+
+    def script(context: Context) -> None:
+        if context.node_id != "each" or at_work:
+            return
+        at_work.append("noted")
+        harness.end_maps()
+        deliver_orchestrators(harness)
+        at_work.append(harness.statuses(execution)["each"])
+
+    harness.script = script
+    execution = harness.begin(map_plan([1, 2, 3], max_concurrent=2, max_seconds=600))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    first, _ = harness.tasks()
+    harness.deliver(harness.workers[0], first)
+    assert at_work == ["noted", "queued"]
+    (report,) = harness.callbacks()
+    harness.end_maps()
+    for entry in harness.waiting(ORCHESTRATOR_QUEUE):
+        if entry.actor == "timer_fired":
+            harness.deliver(harness.orchestrators[0], entry)
+    assert harness.statuses(execution)["each"] == "queued"
+    harness.deliver(harness.orchestrators[0], report)
+    assert harness.end_maps() == 1
+    deliver_orchestrators(harness)
+    error = harness.api.executions.results(execution).errors["each"]
+    assert error.message == "map.max_seconds (600 s) is over: 1 of 3 items have completed"
+    assert statuses(harness, execution) == ["completed", "cancelled", "cancelled"]
+
+
+@pytest.mark.proves("map-time-over")
+@pytest.mark.parametrize("way", ["ended", "stopped", "overruled", "emptied"])
+def test_the_timer_of_a_map_goes_with_its_end(harness: Harness, way: str) -> None:
+    """However it ends."""
+    execution = harness.begin(map_plan([] if way == "emptied" else [1, 2], max_seconds=600))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert harness.client.zcard(harness.keys.timers("map")) == (way != "emptied")
+    if way == "stopped":
+        harness.cancel(execution)
+    if way == "overruled":
+        harness.overrule(execution, "each", Complete(msgspec.Raw(b'{"result":[1]}')))
+    harness.drain()
+    assert harness.client.zcard(harness.keys.timers("map")) == 0
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("map-message-lost")
+def test_the_sweep_arms_the_timer_of_a_map_again(harness: Harness) -> None:
+    """It has vanished, and nobody takes its tasks."""
+    execution = harness.begin(map_plan([1, 2], max_seconds=600))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.client.delete(harness.keys.timers("map"))
+    sweep = harness.orchestrators[0].sweep
+    assert sum(sweep.run() for _ in range(3)) == 1
+    assert harness.end_maps() == 1
+    deliver_orchestrators(harness)
+    assert harness.statuses(execution)["each"] == "failed"
 
 
 @pytest.mark.proves("map-time-over")

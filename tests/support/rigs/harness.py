@@ -74,7 +74,7 @@ from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.chains.redis_chains import RedisChains
-from flowengine.store.codec import format_begun, parse_begun
+from flowengine.store.codec import decode_record, encode_record, format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import Clock, milliseconds
 from flowengine.store.definitions.redis_definitions import RedisDefinitions, RedisDefinitionUnit
@@ -1117,6 +1117,30 @@ class Harness:
     def end_runs(self) -> int:
         """Let the time of all runs be over that have a timeout; returns how many there are."""
         return self._make_due("timeout", 0)
+
+    def end_maps(self, by: int = 0) -> int:
+        """Let the time be over of all open maps that have one, for an hour, as this orchestrator finds;
+        returns how many there are."""
+        timers = self.keys.timers("map")
+        members = self.client.zrange(timers, 0, -1)
+        for member in members:
+            timer = keys.parse_map_over(member)
+            assert timer is not None
+            name = self.keys.node(timer.execution, timer.node)
+            record = decode_record(self.client.hget(name, "state"))
+            if record.map is not None:
+                until = self.orchestrators[by].state.now() - 3_600_000
+                over = msgspec.structs.replace(record, map=msgspec.structs.replace(record.map, until=until))
+                self.client.hset(name, "state", encode_record(over))
+        if members:
+            self.client.zadd(timers, dict.fromkeys(members, 1))
+            try:
+                self.orchestrators[by].timers.fire_due()
+            except FlowEngineError as error:
+                self.errors.append(error)
+            except ProcessDied:
+                self.orchestrators[by].reborn()
+        return len(members)
 
     def end_hooks(self) -> int:
         """Let the time of all hooks be over; returns of how many executions."""

@@ -5,9 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flowengine.execution.changes import ArmTimer, EndItem, ForgetStart, Tally, WriteTry
-from flowengine.execution.messages import Callback, ItemTry, NextTry
-from flowengine.execution.records import Control, ItemChildren, ItemRecord, MapRecord, NodeError, NodeRecord
+from flowengine.execution.changes import ArmTimer, EndItem, ForgetStart, Tally, Write, WriteTry
+from flowengine.execution.messages import Callback, ItemTry, MapOver, NextTry
+from flowengine.execution.records import (
+    Control,
+    ItemChildren,
+    ItemRecord,
+    MapRecord,
+    NodeError,
+    NodeRecord,
+    Stop,
+)
 from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Expanded, Failed, Outcome, Waiting
 from flowengine.execution.rules.maps.ending import Failure, failed_items, has_cut, items_ended
 from flowengine.execution.rules.maps.opening import map_of, reopened
@@ -18,6 +26,7 @@ from flowengine.execution.rules.maps.reporting import (
     end_item,
     try_item_again,
 )
+from flowengine.execution.rules.maps.time_over import arm_time, drop_time, over, stop_children
 from flowengine.workflow.policy import PLAIN, Policy, Retry
 
 OPEN = NodeRecord(status="open", attempt=1, dispatch=4, queued_at=50, run=2, map=MapRecord(5, 2, 1))
@@ -260,3 +269,49 @@ def test_a_map_fails_with_the_first_failures() -> None:
         caused_by="k0",
         status_code=404,
     )
+
+
+TIMED = msgspec.structs.replace(OPEN, map=MapRecord(5, 2, 1, max_ms=500, until=1000))
+OF_CHILDREN = msgspec.structs.replace(OPEN, map=MapRecord(5, until=1000, children=ItemChildren(4, 50)))
+
+
+@pytest.mark.parametrize(
+    ("record", "control", "dispatch", "now", "wanted"),
+    [
+        (TIMED, RUNNING, 4, 2999, "early"),
+        (TIMED, RUNNING, 4, 3000, "end"),
+        (TIMED, Control("paused", 2), 4, 3000, "end"),
+        (TIMED, RUNNING, 3, 3000, "nothing"),
+        (TIMED, None, 4, 3000, "nothing"),
+        (OPEN, RUNNING, 4, 3000, "nothing"),
+        (TIMED, Control("running", 2, Stop("cancel", "cancelled", 9)), 4, 3000, "nothing"),
+        (msgspec.structs.replace(TIMED, status="failed"), RUNNING, 4, 3000, "ended"),
+        (OF_CHILDREN, RUNNING, 4, 999, "early"),
+        (OF_CHILDREN, RUNNING, 4, 1000, "stop"),
+    ],
+)
+def test_what_the_timer_of_a_map_does(
+    record: NodeRecord, control: Control | None, dispatch: int, now: int, wanted: str
+) -> None:
+    """It stops children at once. Tasks have two seconds more, in which what runs is noted."""
+    timer = MapOver(execution="x", run=2, node="n", dispatch=dispatch)
+    assert over(record, control, timer, now) == wanted
+
+
+def test_the_children_of_a_map_are_told_again_but_marked_once() -> None:
+    """The mark is in the record that all WATCH who make a child."""
+    first = stop_children("x", "n", OF_CHILDREN, "c", 2)
+    assert isinstance(first[0], Write)
+    marked = first[0].record
+    assert marked.map is not None
+    assert (len(first), marked.map.over) == (2, True)
+    assert stop_children("x", "n", marked, "c", 2) == first[1:]
+
+
+def test_a_map_without_a_time_has_no_timer() -> None:
+    """And none is dropped of one that has not been opened."""
+    assert arm_time("x", "n", OPEN) == drop_time("x", "n", OPEN) == ()
+    (armed,) = arm_time("x", "n", TIMED)
+    assert isinstance(armed, ArmTimer)
+    assert armed.due == 3000
+    assert drop_time("x", "n", msgspec.structs.replace(TIMED, status="pending")) == ()

@@ -76,11 +76,7 @@ def test_an_item_in_five_groups_runs_apart() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "pointer"),
     [
-        (
-            {**HEARS, "map": {**ITEMS, "max_seconds": 9}},
-            "not_supported_yet",
-            "/map/max_seconds",
-        ),
+        ({**HEARS, "map": {**ITEMS, "max_seconds": 0}}, "out_of_range", "/map/max_seconds"),
         ({**HEARS, "config": {"prompt": "{{ each.result }}"}}, "not_an_ancestor", "/config/prompt"),
         ({**HEARS, "config": {"prompt": "{{ nope.result }}"}}, "unknown_node_reference", "/config/prompt"),
         ({**HEARS, "when": "{{ item }}"}, "unknown_node_reference", "/when"),

@@ -137,9 +137,9 @@ class ChildStep:
                 pass
         assert child is not None, "what is stopped or held is there"
         if look.deed == "stop" and child.status == "pending":
-            found: Sequence[Change] = self._withdrawn(message, run, tending.stop_of(look.parent, unit.now))
+            found: Sequence[Change] = self._withdrawn(message, run, look.stop)
         elif look.deed == "stop":
-            found = mark(child, run, tending.stop_of(look.parent, unit.now))
+            found = mark(child, run, look.stop)
         elif look.deed == "pause":
             plan = self._store.plan(message.child)
             found = pausing.pause(child, run, unit.now, nests=plan is not None and plan.nests)
@@ -204,9 +204,10 @@ class ChildStep:
         if awaited is not None and not is_child(awaited.execution):
             return ending.of_begun(awaited.execution) if awaited.run == 0 else ending.of_unmade()
         if child is None or awaited is None or child.run < awaited.run:
-            return ending.of_unmade()
+            return ending.of_unmade() if parent.stop or not look.item.over else ending.of_late()
         if child.status == "cancelled":
-            return ending.of_cancelled(parent, child)
+            until = 0 if not look.item.over or look.node.map is None else look.node.map.until
+            return ending.of_cancelled(parent, child, until=until)
         plan = self._store.plan(look.message.child)
         if plan is None:
             return None
@@ -248,7 +249,7 @@ class ChildStep:
         StoreUnavailableError."""
         message = held.payload
         plan, record = self._store.plans_and_executions([message.execution])[message.execution]
-        if plan is None or record is None or record.run != message.run:
+        if plan is None or record is None:
             self._store.acknowledge(held.acknowledge)
             held.confirm()
             return
@@ -256,7 +257,7 @@ class ChildStep:
         mapped = [plan.nodes[at].id for at in sorted(plan.maps) if plan.policy(at).group is not None]
         stored = self._store.read_nodes(message.execution, [*dict.fromkeys((*names, *mapped))])
         records = records_of(stored)
-        sends = [
+        sends: list[Change] = [
             send
             for name in names
             for send in tend_open(message.execution, name, records(name), message.correlation_id)
@@ -267,10 +268,11 @@ class ChildStep:
         self._send(message.execution, sends, held)
         held.confirm()
 
-    def _items(self, run: Run, node: str, record: NodeRecord) -> list[Send]:
+    def _items(self, run: Run, node: str, record: NodeRecord) -> list[Change]:
         """What looks after the children of a map's items: of those that have been sent and have not ended,
-        and of those that run though their map has ended."""
-        found: dict[str, Send] = {}
+        and of those that run though their map has ended, or has begun anew. That these do is forgotten: what
+        is sent here finds them."""
+        found: dict[str, Change] = {}
         known = None if record.map is None else record.map.children
         if is_open_map(record) and record.map is not None and known is not None:
             sent = self._store.map_numbers(run.execution, [node])[node].sent
@@ -278,12 +280,15 @@ class ChildStep:
             for item, _ in flying:
                 child = child_of(run.execution, node, known, key_of(item.stored, item.index))
                 found[child.execution] = Send(tend_item(run, node, child, item.index))
-        for index, execution in self._store.children_of_items(run.execution, node):
+        before: list[Change] = []
+        for index, execution, dispatch in self._store.children_of_items(run.execution, node):
             child = AwaitedChild(execution, 0 if known is None else known.run)
             found.setdefault(execution, Send(tend_item(run, node, child, index)))
-        return list(found.values())
+            if dispatch != record.dispatch or not is_open_map(record):
+                before.append(forget_child(node, record, index, dispatch))
+        return [*found.values(), *before]
 
-    def _send(self, execution: str, sends: Sequence[Send], held: Held[TendChildren]) -> None:
+    def _send(self, execution: str, sends: Sequence[Change], held: Held[TendChildren]) -> None:
         chunk = self._sizes.chunk_nodes
         groups = [sends[first : first + chunk] for first in range(0, len(sends), chunk)]
         for group in groups:
@@ -363,6 +368,12 @@ class _Look:
     def awaited(self) -> AwaitedChild | None:
         """The child whose end ends the node, or the item."""
         return self.node.child if self.message.item is None else self.item.child
+
+    @property
+    def stop(self) -> Stop:
+        """The mark of the child, if it is stopped."""
+        awaits = self.item.awaits and not self.item.ended
+        return tending.stop_of(self.parent, self.unit.now, over=awaits and self.item.over)
 
     @property
     def opened(self) -> Opened:

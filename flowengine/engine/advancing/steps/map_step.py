@@ -19,7 +19,7 @@ from flowengine.engine.held import PASSING, Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, ItemKey, ItemToSend, MapNumbers, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import ArmTimer, Change, CountItems, Send, SendItems, WriteTry
-from flowengine.execution.messages import Callback, ItemTry, NextTry, RunNode
+from flowengine.execution.messages import Callback, ItemTry, MapOver, NextTry, RunNode
 from flowengine.execution.records import UNTOUCHED, ItemChildren, ItemRecord, NodeRecord
 from flowengine.execution.reports import ByDeadline, Completed, Failed, ItemsEnded, delivery_of
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
@@ -42,6 +42,13 @@ from flowengine.execution.rules.maps.reporting import (
     end_item,
     forget_item,
     try_item_again,
+)
+from flowengine.execution.rules.maps.time_over import (
+    NOTED_MS,
+    SEEN_AGAIN_MS,
+    over,
+    stop_children,
+    time_due,
 )
 from flowengine.execution.status import is_final, is_open, takes_reports
 from flowengine.execution.work import queue_of
@@ -266,10 +273,55 @@ class MapStep:
         self._store.acknowledge(held.acknowledge)
         held.confirm()
 
+    # -- time
+
+    def time_over(self, held: Held[MapOver]) -> None:
+        """The time of a map is over. Raises ConflictError, StoreUnavailableError.
+
+        Its children are stopped. One whose items are tasks ends once none of them runs, however many tasks
+        nobody has taken.
+        """
+        timer = held.payload
+        execution, node = key = timer.execution, timer.node
+        _, known = self._store.plans_and_executions([execution])[execution]
+        run = Run(execution, timer.run, "" if known is None else known.correlation_id)
+        for _ in range(TRIES):
+            unit = self._store.begin(Reading((key,), (execution,)), exact_time=True)
+            record = unit.nodes.get(key, UNTOUCHED)
+            what, now = over(record, unit.controls.get(execution), timer, unit.now), unit.now
+            changes: tuple[Change, ...] = ()
+            if what == "early":
+                changes = (ArmTimer(timer, time_due(record)),)
+            elif what == "stop":
+                changes = stop_children(execution, node, record, run.correlation_id, timer.run)
+            elif what == "end" and self._may_run(timer, record):
+                changes = (ArmTimer(timer, now + SEEN_AGAIN_MS),)
+            if not changes:
+                unit.abandon()
+            elif unit.commit({execution: changes}) is None:
+                continue
+            looks = what in ("ended", "stop") or (what == "end" and not changes)
+            end = self.look(run, node, late=what == "end") if looks else None
+            if end is not None:
+                self._report([held.of(end)])
+                return
+            self._store.acknowledge(held.acknowledge)
+            held.confirm()
+            return
+        raise ConflictError(f"the map '{node}' of '{execution}' keeps changing")
+
+    def _may_run(self, timer: MapOver, record: NodeRecord) -> bool:
+        """Whether an item of a map whose time is over may still run, or a report of one wait."""
+        assert record.map is not None, "it is open"
+        if self._store.has_items_begun(timer.execution, timer.node, record.dispatch):
+            return True
+        return self._store.may_hold_reports(record.map.until + NOTED_MS)
+
     # -- looks
 
-    def look(self, run: Run, node: str) -> Callback | None:
-        """Send the items of a map that are due; the report that it has ended, where it has.
+    def look(self, run: Run, node: str, *, late: bool = False) -> Callback | None:
+        """Send the items of a map that are due; the report that it has ended, where it has. `late`: those
+        that have been sent and have not ended run no more.
 
         Raises ConflictError, StoreUnavailableError.
         """
@@ -293,9 +345,9 @@ class MapStep:
                     self._stop(run.execution)
                 return None
             waits = plan.index[node] in plan.waiting
-            far, failures = self._far(key, record, unit.maps[key], unit.now)
+            far, failures = self._far(key, record, unit.maps[key], unit.now, late=late)
             what = due(record.map, far, unit.now, waits=waits, fills=fills)
-            if what == "end":
+            if what == "end" or (late and record.map.is_over(unit.now)):
                 unit.abandon()
                 return self._end(run, node, record, unit.maps[key], far, failures, unit.now)
             if not what or not control.lets_dispatch:
@@ -309,12 +361,12 @@ class MapStep:
         raise ConflictError(f"the map '{node}' of '{run.execution}' keeps changing")
 
     def _far(
-        self, key: NodeKey, record: NodeRecord, numbers: MapNumbers, now: int
+        self, key: NodeKey, record: NodeRecord, numbers: MapNumbers, now: int, *, late: bool = False
     ) -> tuple[Far, dict[int, ItemRecord]]:
         """How far the map is. What is noted as failed is looked at where that may decide something."""
         assert record.map is not None, "it is open"
         far = far_of(record.map, numbers.sent, numbers.ended, numbers.failures)
-        decides = starts_nothing_more(record.map, far) or due(record.map, far, now) == "end"
+        decides = late or starts_nothing_more(record.map, far) or due(record.map, far, now) == "end"
         if not numbers.failures or not decides:
             return far, {}
         noted = self._store.noted_failures(*key)

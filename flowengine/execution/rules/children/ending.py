@@ -30,6 +30,7 @@ from flowengine.execution.messages import Callback, ItemTry
 from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, NodeError, NodeRecord
 from flowengine.execution.reports import ByChild, Cancelled, Completed, Failed, Outcome
 from flowengine.execution.rules.closing import ended_by_of, error_of
+from flowengine.execution.rules.deadlines import CUT_BY_MAP, TURN_TOO_LATE
 from flowengine.execution.rules.readiness import Records
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import OUTPUTS_NODE
@@ -88,11 +89,19 @@ def of_unmade() -> Outcome:
     return Cancelled()
 
 
-def of_cancelled(parent: Control, control: Control) -> Outcome:
-    """The outcome of a cancelled child: cancelled with its parent, or alone."""
+def of_late() -> Outcome:
+    """The outcome of an item whose turn had not come when the time of its map was over."""
+    return Failed(NodeError(TIMEOUT.code, TURN_TOO_LATE))
+
+
+def of_cancelled(parent: Control, control: Control, *, until: int = 0) -> Outcome:
+    """The outcome of a cancelled child: cancelled with its parent, or alone. `until`: when the time of the
+    map was over that it is an item of; 0: it has none, or it is not over."""
     if parent.stop is not None:
         return Cancelled()
     stop = ended_by_of(control)
+    if until and stop is not None and stop.at >= until:
+        return Failed(NodeError(TIMEOUT.code, CUT_BY_MAP))
     why = f": {stop.reason}" if stop is not None and stop.reason else ""
     return Failed(
         NodeError(CHILD_CANCELLED.code, f"somebody has cancelled its execution{why}"), permanent=True

@@ -32,17 +32,19 @@ def missing(node: NodeRecord, parent: Control | None, child: Control | None, spo
     return _of_awaited(awaited.run, parent, child)
 
 
-def _of_awaited(run: int, parent: Control, child: Control | None) -> Deed:
-    """The end of this run of the child is waited for."""
+def _of_awaited(run: int, parent: Control, child: Control | None, *, over: bool = False) -> Deed:
+    """The end of this run of the child is waited for. `over`: it has no more time, and ends as if its parent
+    were stopped."""
+    stops = over or parent.stop is not None
     if child is None:
-        if parent.stop is not None:
+        if stops:
             return "report"
         return "make" if parent.lets_dispatch else "nothing"
     if child.run < run:
-        return _of_earlier_run(parent, child)
+        return _of_earlier_run(parent, child, stops=stops)
     if is_over(child.status):
         return "report"
-    if parent.stop is not None:
+    if stops:
         return "nothing" if child.stop is not None else "stop"
     if parent.status == "paused" and child.status == "running" and child.stop is None:
         return "pause"
@@ -62,7 +64,7 @@ def missing_of_item(
         return "report"
     if item.ended or not item.awaits:
         return _of_unawaited(child)
-    return _of_awaited(item.child.run, parent, child)
+    return _of_awaited(item.child.run, parent, child, over=item.over)
 
 
 def _of_apart(node: NodeRecord, parent: Control, spoken: AwaitedChild) -> Deed:
@@ -75,11 +77,11 @@ def _of_apart(node: NodeRecord, parent: Control, spoken: AwaitedChild) -> Deed:
     return "make" if parent.lets_dispatch else "nothing"
 
 
-def _of_earlier_run(parent: Control, child: Control) -> Deed:
-    """The run that the node waits for has not begun."""
+def _of_earlier_run(parent: Control, child: Control, *, stops: bool) -> Deed:
+    """The run that the node waits for has not begun, and does not if it `stops`."""
     if not is_over(child.status):
         return "nothing" if child.stop is not None else "stop"
-    if parent.stop is not None:
+    if stops:
         return "report"
     return "begin_again" if parent.lets_dispatch else "nothing"
 
@@ -100,9 +102,12 @@ def _of_unawaited(child: Control | None) -> Deed:
     return "nothing" if child.stop is not None else "stop"
 
 
-def stop_of(parent: Control | None, now: int) -> Stop:
-    """The mark of a child that is stopped with its parent, or because nobody waits for it."""
+def stop_of(parent: Control | None, now: int, *, over: bool = False) -> Stop:
+    """The mark of a child that is stopped with its parent, or because nobody waits for it, or because the
+    time of the map is `over` that it is an item of."""
     above = None if parent is None else parent.stop
     reason = None if above is None else above.reason
     said = "nobody waits for it any more" if above is None else "the execution that it belongs to is stopped"
+    if over and above is None:
+        said = "the time of its map is over (max_seconds)"
     return Stop("cancel", "cancelled", now, reason=reason or said)

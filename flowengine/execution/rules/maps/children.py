@@ -20,11 +20,13 @@ from flowengine.execution.status import is_open
 
 class ItemStanding(msgspec.Struct, frozen=True):
     """How an item of a map of a group stands. `child`: what it runs as, and the run that it waits for; None:
-    the map has no such item. `awaits`: the map is open. `ended`: an end of the item is stored."""
+    the map has no such item. `awaits`: the map is open. `ended`: an end of the item is stored. `over`: the
+    time of the map has ended it."""
 
     child: AwaitedChild | None
     awaits: bool
     ended: bool
+    over: bool = False
 
 
 NO_ITEM: Final = ItemStanding(None, awaits=False, ended=False)
@@ -40,7 +42,7 @@ def standing(execution: str, node: str, record: NodeRecord, key: str, *, ended: 
     if record.map is None or record.map.children is None:
         return NO_ITEM
     child = child_of(execution, node, record.map.children, key)
-    return ItemStanding(child, is_open(record.status), ended)
+    return ItemStanding(child, is_open(record.status), ended, record.map.over)
 
 
 def tend_item(run: Run, node: str, child: AwaitedChild, index: int) -> TendChild:
@@ -51,6 +53,13 @@ def tend_item(run: Run, node: str, child: AwaitedChild, index: int) -> TendChild
 def runs_as_children(record: NodeRecord) -> bool:
     """Whether the items of a node run as children now."""
     return is_open(record.status) and record.map is not None and record.map.children is not None
+
+
+def was_overruled(record: NodeRecord) -> bool:
+    """Whether a map has ended whose items ran as children, and may run still: an operator has ended it. One
+    that is stopped waits for them."""
+    said = record.map
+    return said is not None and said.children is not None and not said.ended_by_itself
 
 
 def tend_items(run: Run) -> Send:
@@ -64,6 +73,6 @@ def note_child(node: str, record: NodeRecord, index: int, child: str, now: int) 
     return NoteChild(node, record.dispatch, index, child, now)
 
 
-def forget_child(node: str, record: NodeRecord, index: int) -> ForgetStart:
-    """The item does so no more."""
-    return ForgetStart(node, record.run, record.dispatch, ItemTry(index))
+def forget_child(node: str, record: NodeRecord, index: int, dispatch: int | None = None) -> ForgetStart:
+    """The item does so no more. `dispatch`: where that was noted in an earlier one."""
+    return ForgetStart(node, record.run, record.dispatch if dispatch is None else dispatch, ItemTry(index))

@@ -84,6 +84,7 @@ def record_of_chosen(record: MapRecord, chosen: ChosenItems) -> MapRecord:
         stays=chosen.stays,
         out=chosen.out,
         until=0,
+        over=False,
     )
 
 

@@ -82,4 +82,5 @@ def reopened(record: MapRecord, left: Sequence[tuple[int, int]], now: int) -> Ma
         chosen=False,
         until=until,
         children=children,
+        over=False,
     )

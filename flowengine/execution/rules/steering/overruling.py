@@ -45,6 +45,7 @@ from flowengine.execution.rules.failing import tolerates
 from flowengine.execution.rules.finishing import Decision, end_of_node
 from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.maps.children import runs_as_children, tend_items
+from flowengine.execution.rules.maps.time_over import drop_time
 from flowengine.execution.rules.readiness import Records, ends_of
 from flowengine.execution.rules.repeating import forget, redone
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
@@ -231,9 +232,9 @@ def _let_go(run: Run, node: str, before: NodeRecord, now: int) -> tuple[Change, 
     if is_in_flight(before.status):
         return (ForgetStart(node, before.run, before.dispatch), AskWorkers(now))
     if runs_as_children(before):
-        return (tend_items(run),)
+        return (tend_items(run), *drop_time(execution, node, before))
     if is_open(before.status):
-        return (AskWorkers(now),)
+        return (AskWorkers(now), *drop_time(execution, node, before))
     return ()
 
 
