@@ -244,6 +244,11 @@ CONCLUDING: Final = (
         '"failed" if counts.failed else "completed"',
         '"failed" if counts.failed > 1 else "completed"',
     ),
+    _concluding(
+        "no execution ends before it has begun",
+        "at = max(now, control.started_at or 0)",
+        "at = now",
+    ),
 )
 
 STARTING: Final = (
