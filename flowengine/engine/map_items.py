@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
+
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from flowengine.engine.history import no_such_node
 from flowengine.engine.node_store import NodeStore
-from flowengine.engine.queries import known
+from flowengine.engine.queries import known, waits_apart
 from flowengine.errors import BadCursorError
 from flowengine.execution.status import is_final, is_over
 from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView, item_view, without_result
+from flowengine.workflow.plan import Plan
 
 AT_ONCE: Final = 100
 LOOKED_AT: Final = 1000
@@ -44,13 +48,27 @@ def items(
     last = max(first, min(total, first + LOOKED_AT))
     for start in range(first, last, AT_ONCE):
         indexes = range(start, min(start + AT_ONCE, last))
-        for index, stored in zip(indexes, store.item_states(execution, node, record, indexes), strict=False):
-            view = item_view(index, stored, is_over=is_ended)
+        states = store.item_states(execution, node, record, indexes)
+        views = [item_view(at, stored, is_over=is_ended) for at, stored in zip(indexes, states, strict=False)]
+        for view in _with_waits(store, plan, plan.index[node], views):
             if not statuses or view.status in statuses:
                 found.append(view if with_results else without_result(view))
             if len(found) == limit:
-                return ItemPage(items=tuple(found), next_cursor=_next(index + 1, total))
+                return ItemPage(items=tuple(found), next_cursor=_next(view.index + 1, total))
     return ItemPage(items=tuple(found), next_cursor=_next(last, total))
+
+
+def _with_waits(store: NodeStore, plan: Plan, position: int, items: Sequence[ItemView]) -> Sequence[ItemView]:
+    """The same; those that wait, of items that run apart, with what they wait for."""
+    group = plan.policy(position).group
+    if group is None or not group.sole:
+        return items
+    running = [str(item.child) for item in items if item.status == "running" and item.child is not UNSET]
+    waits = waits_apart(store, plan, position, running)
+    return [
+        replace(item, status="waiting", waiting_for=waits[item.child]) if item.child in waits else item
+        for item in items
+    ]
 
 
 def _index_of(cursor: str) -> int:

@@ -15,7 +15,7 @@ from flowengine import jsonvalue
 from flowengine.engine.history import no_such_node
 from flowengine.engine.node_store import NodeStore, Readable, StoredNode
 from flowengine.engine.ports import Given, Start
-from flowengine.engine.queries import known, node_view, shown_inputs, shown_status
+from flowengine.engine.queries import known, node_view, shown_inputs, shown_status, with_wait
 from flowengine.engine.running.rendering.node_scope import node_scope
 from flowengine.execution.messages import OUTCOME, RunNode
 from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of
@@ -59,6 +59,7 @@ def show(store: NodeStore, execution: str, node: str, limits: Limits) -> NodeDet
         raise no_such_node(node, plan.index)
     stored = store.stored_node(execution, node)
     view = node_view(execution_record, plan, plan.nodes[position], stored.state)
+    view = with_wait(store, plan, position, view)
     asked = _Asked(execution, execution_record, plan, position, stored.state.record, stored.previous)
     config, error, is_cut = _config(store, asked, limits)
     return NodeDetailView(

@@ -606,6 +606,9 @@ class QueryStore(ResultsStore, Protocol):
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
 
+    def read_records(self, nodes: Sequence[NodeKey]) -> list[NodeRecord]:
+        """The records of nodes of any executions, in one round trip."""
+
     def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
         """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
 

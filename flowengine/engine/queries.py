@@ -26,6 +26,7 @@ from flowengine.execution.status import (
     counts_as_success,
     is_final,
     is_in_flight,
+    is_open,
     is_over,
     shown,
 )
@@ -65,6 +66,8 @@ def status(store: QueryStore, execution: str, patterns: Sequence[str] = ()) -> E
     record, plan = known(store, execution)
     states, inputs = store.node_states(execution, [node.id for node in plan.nodes])
     views = [node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)]
+    if plan.nests:
+        views = [with_wait(store, plan, position, view) for position, view in enumerate(views)]
     nodes = tuple(views[: len(plan.main)])
     hooks = [position for stage in HOOKS for position in plan.positions(stage)]
     outputs = outputs_of(store, execution, plan, record) if is_over(record.status) else None
@@ -339,6 +342,36 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         map=map_view(record, state.map.sent, state.map.ended, state.map.failures),
         child=msgspec.UNSET if record.child is None else record.child.execution,
     )
+
+
+def with_wait(store: QueryStore, plan: Plan, position: int, view: NodeView) -> NodeView:
+    """The same; of a node whose iterations run apart, with what the one that is there waits for."""
+    policy = plan.policy(position)
+    apart = policy.group is not None and policy.group.sole and policy.map is None
+    if not apart or view.status != "running" or not isinstance(view.child, str):
+        return view
+    waits = waits_apart(store, plan, position, [view.child])
+    return replace(view, status="waiting", waiting_for=waits[view.child]) if waits else view
+
+
+def waits_apart(
+    store: QueryStore, plan: Plan, position: int, children: Sequence[str]
+) -> dict[str, WaitingForView]:
+    """What those of these children wait for in which a node waits. `position`: the node that they are items
+    or iterations of, which runs in them alone."""
+    name, found = plan.nodes[position].id, dict[str, WaitingForView]()
+    asked = {child: child for child in children}
+    while asked and (group := plan.policy(position).group) is not None and group.sole:
+        plan, position = plan.group_at((position,)), 0
+        inside: dict[str, str] = {}
+        records = store.read_records([(execution, name) for execution in asked])
+        for outer, record in zip(asked.values(), records, strict=True):
+            if record.status == "waiting":
+                found[outer] = waiting_for(record)
+            elif is_open(record.status) and record.child is not None:
+                inside[record.child.execution] = outer
+        asked = inside
+    return found
 
 
 def waiting_for(record: NodeRecord) -> WaitingForView:

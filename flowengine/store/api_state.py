@@ -131,6 +131,10 @@ class RedisApiState:
         """The records of nodes that have one."""
         return self._state.read_nodes(execution, nodes)
 
+    def read_records(self, nodes: Sequence[NodeKey]) -> list[NodeRecord]:
+        """The records of nodes of any executions, in one round trip."""
+        return self._state.read_records(nodes)
+
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
         return self._state.read_given(execution)

@@ -17,6 +17,8 @@ from flowengine.execution.times import Moment as Moment
 from flowengine.execution.times import moment as moment
 from flowengine.execution.times import moment_or_none as moment_or_none
 from flowengine.execution.views.maps import MapView
+from flowengine.execution.views.waits import WaitingForView as WaitingForView
+from flowengine.execution.views.waits import WaitingKind as WaitingKind
 from flowengine.workflow.chains.declared import EndStatus
 from flowengine.workflow.priority import NORMAL, Priority
 from flowengine.workflow.problems import Problem
@@ -292,12 +294,6 @@ class FollowerView(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None
 
 
-WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "callback", "turn"]
-"""`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
-handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `callback`: a POST to its
-`callback_url`; `turn`: its turn among the nodes of a key."""
-
-
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution in a list waits for, `until` that time at the longest: `retry`, the next try of
     `node` after a failure; `repeat`, its next iteration; what else a node may wait for; or its `turn` to
@@ -423,18 +419,6 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     previous: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     config_error: str | msgspec.UnsetType = msgspec.UNSET
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
-    what is no retry and no iteration. `prompt`: what a person is asked. `key`: of the limit under which it
-    waits for its turn."""
-
-    kind: WaitingKind
-    until: Moment | None
-    since: Moment | msgspec.UnsetType = msgspec.UNSET
-    prompt: str | msgspec.UnsetType = msgspec.UNSET
-    key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class TurnView(msgspec.Struct, frozen=True, kw_only=True):

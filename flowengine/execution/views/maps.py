@@ -10,10 +10,11 @@ import msgspec
 from flowengine.execution.records import ItemRecord, MapRecord, NodeError, NodeRecord
 from flowengine.execution.status import is_final, is_open
 from flowengine.execution.times import Moment, moment_or_none
+from flowengine.execution.views.waits import WaitingForView
 
 ItemStatus: TypeAlias = Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
-"""`running`: its task has been sent; `waiting`: for its next try. What an ended map has not come to was
-cancelled."""
+"""`running`: its task has been sent; `waiting`: for its next try, or for what its node waits for. What an
+ended map has not come to was cancelled."""
 ITEM_STATUSES: Final[tuple[ItemStatus, ...]] = get_args(ItemStatus)
 
 _NULL: Final = msgspec.Raw(b"null")
@@ -43,7 +44,8 @@ class MapView(msgspec.Struct, frozen=True, kw_only=True):
 class ItemView(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a map. `tries`: how often it was tried in the run in which it ended. `result`: the output
     of its handler; null where it has none, and where it is over 64 KiB: then `result_truncated` is true.
-    `child`: of a map of a group, the execution that the item runs as, or ran as."""
+    `child`: of a map of a group, the execution that the item runs as, or ran as. `waiting_for`: what an item
+    waits for that runs as an execution of its node alone."""
 
     index: int
     key: str
@@ -55,6 +57,7 @@ class ItemView(msgspec.Struct, frozen=True, kw_only=True):
     result: msgspec.Raw
     result_truncated: bool | msgspec.UnsetType = msgspec.UNSET
     child: str | msgspec.UnsetType = msgspec.UNSET
+    waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
 
 
 class ItemPage(msgspec.Struct, frozen=True, kw_only=True):

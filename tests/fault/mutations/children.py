@@ -71,6 +71,20 @@ MUTANTS: Final = (
         "    if True:\n        return node\n    fields",
     ),
     _in(
+        "an item that runs apart and waits is shown so",
+        "engine/map_items",
+        "    if group is None or not group.sole:\n",
+        "    if True:\n",
+        ITEMS_APART,
+    ),
+    _in(
+        "a node is shown to wait while its iteration does, which runs apart",
+        "engine/queries",
+        "    if not apart or view.status",
+        "    if True or view.status",
+        ITERATIONS_APART,
+    ),
+    _in(
         "an iteration that runs apart gives all that its node gives",
         "engine/advancing/steps/child_step",
         "        if lineage is not None and lineage.sole and lineage.item is None:\n",

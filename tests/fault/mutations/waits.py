@@ -157,7 +157,7 @@ MUTANTS: Final = (
     Mutant(
         "an item keeps signals for its groups",
         "flowengine/engine/commands/answering/send_signal.py",
-        "if holder.left.says_nothing and name in holder.plan.signals_kept:",
+        "if name in holder.plan.signals_kept and _is_picked(holder, way[place:]):",
         "if False:",
         ADDRESSES,
     ),

@@ -148,7 +148,9 @@ def test_a_wait_for_each_item(harness: Harness) -> None:
     """For as long as its item says; none holds a worker."""
     execution = begin(harness, plan(each((60, 120, 180), handler="wait", config={"seconds": "{{ item }}"})))
     assert not harness.tasks()
-    assert [item.status for item in shown_items(harness, execution)] == ["running"] * 3
+    shown = shown_items(harness, execution)
+    assert [item.status for item in shown] == ["waiting"] * 3
+    assert all(item.waiting_for is not msgspec.UNSET and item.waiting_for.kind == "wait" for item in shown)
     harness.drain()
     assert result(harness, execution)["counts"] == COUNTS
     check_everything(harness.client)

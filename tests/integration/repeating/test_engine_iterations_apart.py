@@ -25,6 +25,14 @@ from tests.support.rigs.harness import Harness, registry
 
 pytestmark = pytest.mark.usefixtures("no_logs")
 
+WAITING: dict[str, Any] = {
+    "statuses": frozenset({"waiting"}),
+    "begin": 0,
+    "with_results": False,
+    "limit": 10,
+    "cursor": None,
+}
+"""The items of a map that wait, as the API takes it."""
 YES, NO = Answer(approved=True), Answer(approved=False, comment="again")
 
 
@@ -85,6 +93,11 @@ def test_each_iteration_asks_anew(harness: Harness) -> None:
     assert prompts(harness) == ["1: first?"]
     decide(harness, execution, NO)
     assert prompts(harness) == ["2: again?"]
+    view = harness.api.executions.status(execution)
+    for shown in (view.nodes[0], harness.api.executions.node(execution, "ask")):
+        assert (shown.status, shown.iteration, view.counts.waiting) == ("waiting", 2, 1)
+        assert shown.waiting_for is not msgspec.UNSET
+        assert (shown.waiting_for.kind, shown.waiting_for.prompt) == ("approval", "2: again?")
     with pytest.raises(WrongStateError, match="is in iteration 2, not in iteration 1"):
         harness.api.executions.decide(execution, "ask", msgspec.structs.replace(YES, iteration=1))
     decide(harness, execution, msgspec.structs.replace(YES, iteration=2))
@@ -155,6 +168,8 @@ def test_a_map_is_outside_and_the_repetition_inside(harness: Harness) -> None:
     config = {"prompt": "{{ item }}/{{ iteration }}", "on_reject": "continue"}
     node = loop("{{ ask.result.approved }}", "approval", config=config, map={"items": [7, 8]})
     execution = begin(harness, plan_from(nodes=[node]))
+    page = harness.api.executions.items(execution, "ask", **WAITING)
+    assert [each.waiting_for and each.waiting_for.prompt for each in page.items] == ["7/1", "8/1"]
     for key, answer in (("0", NO), ("1", YES), ("0", YES)):
         decide(harness, execution, msgspec.structs.replace(answer, item=key))
     harness.drain()

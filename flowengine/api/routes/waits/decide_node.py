@@ -42,7 +42,7 @@ DECIDE_NODE: Final = Operation(
     "`on_reject: continue`. A decision counts once: another one is answered 409 (`already_decided`) with the "
     "first. `data` matches the node's `schema` where it is approved. `run` and `attempt`: refused unless "
     "these are the execution's run and the node's attempt. A node in a group is `group.node`; `item` is the "
-    "key of the item of a map, `iteration` that of a group which repeats. `execution_id` in the answer names "
+    "key of the item of a map, `iteration` that of the nearest loop. `execution_id` in the answer names "
     "the child that holds it.",
     parameters=(EXECUTION_ID_PARAMETER, NODE_PARAMETER),
     body=RequestBody(

@@ -7,6 +7,7 @@ import { get, withQuery } from "../../../app/api.js";
  * @property {number} index
  * @property {string} key
  * @property {string} status
+ * @property {{kind: string, until: string | null}} [waiting_for]
  * @property {number} tries
  * @property {string | null} started_at
  * @property {string | null} finished_at
