@@ -40,6 +40,7 @@ from flowengine.broker.leases.process_notice import ProcessNotice, consumer_name
 from flowengine.broker.policy import KnownHandlers, Policies
 from flowengine.broker.set_aside.handler_lines import HandlerLines
 from flowengine.broker.set_aside.put_off import PutOffMessages
+from flowengine.broker.signals import QuietSignals
 from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
 from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
@@ -66,7 +67,7 @@ BeginAsync: TypeAlias = Callable[[Sequence[Delivery]], Sequence[Delivery]]
 log = structlog.stdlib.get_logger(__name__)
 
 
-class StreamsBroker(dramatiq.Broker):
+class StreamsBroker(QuietSignals):
     """A Dramatiq broker whose queues are streams. Opens no connection before it is used.
 
     `connect` makes clients that do not retry by themselves. `policies` names the engine's actors, whose

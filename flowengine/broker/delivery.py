@@ -58,6 +58,12 @@ class Delivery(MessageProxy):
         pass_on: Callable[[Delivery, Sequence[int]], None] | None = None,
     ) -> None:
         super().__init__(message)
+        # Dramatiq asks for each of these several times, and its proxy looks them up in the message.
+        self.queue_name = message.queue_name
+        self.actor_name = message.actor_name
+        self.message_id = message.message_id
+        self.args = message.args
+        self.kwargs = message.kwargs
         self.queue = queue
         self.line = line or queue
         self.entries = entries

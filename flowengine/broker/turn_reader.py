@@ -158,8 +158,7 @@ class TurnReader:
     def stay_seen(self) -> None:
         """Nothing is read now. Raises redis.RedisError."""
         self._sign.give(self._queue)
-        for line in self._beside:
-            self._sign_beside.give(line)
+        self._sign_beside.give_all(self._beside)
 
     def read(self, most: int, block_ms: int) -> Found:
         """What is new, up to `most` entries of a line. Waits for the first. Raises redis.RedisError."""
@@ -169,8 +168,7 @@ class TurnReader:
             self._sign.after_read(self._queue, found=bool(found))
             return [(self._queue, found)] if found else []
         # A read that finds something in one line is no sign of life in the others.
-        for line in self._beside:
-            self._sign_beside.give(line)
+        self._sign_beside.give_all(self._beside)
         if ready := self._read_at_once(most):
             return ready
         if not self._full:
@@ -205,7 +203,8 @@ class TurnReader:
         """What is new in these lines, to begin in their order."""
         count = max(1, most // 2) if self._exact else most
         read = self._group.read_lines(lines, count, block_ms)
-        for line in lines:
+        # Of the others there is nothing to note: they had less than was asked for before as well.
+        for line in read if read and not self._full else lines:
             self._note(line, read.get(line, []), count, nothing=not read)
         found = [(line, read[line]) for line in lines if read.get(line)]
         return self._within(found, most) if self._exact else found

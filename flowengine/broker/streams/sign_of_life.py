@@ -8,6 +8,7 @@ consumers that read and get something never send one.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.timing import TIMING, Timing
@@ -20,6 +21,8 @@ class SignOfLife:
         self._group = group
         self._every_s = timing.sign_every_s
         self._due: dict[str, float] = {}
+        self._none_due_until = 0.0
+        """Before that, `give_all` need not ask for any line."""
         self.reads_suffice = False
         """Whether the server notes a read that finds nothing."""
 
@@ -36,6 +39,14 @@ class SignOfLife:
         """A read has ended."""
         if found or self.reads_suffice:
             self.noted(line)
+
+    def give_all(self, lines: Sequence[str]) -> None:
+        """Give those signs that are due: always of the same lines. Raises redis.RedisError."""
+        if time.monotonic() < self._none_due_until:
+            return
+        for line in lines:
+            self.give(line)
+        self._none_due_until = min((self._due[line] for line in lines), default=0.0)
 
     def give(self, line: str) -> None:
         """Give a sign if one is due. Raises redis.RedisError."""

@@ -90,3 +90,22 @@ def test_reads_are_signs_where_the_server_notes_them() -> None:
     sign.after_read("q", found=False)
     sign.give("q")
     assert group.signed == []
+
+
+def test_several_lines_are_given_their_signs_once_a_period() -> None:
+    """They are asked about together: what was noted of one of them counts."""
+    group = Group()
+    sign = SignOfLife(cast(ConsumerGroup, group), Timing(sign_every_s=3600.0))
+    sign.after_read("noted", found=True)
+    for _ in range(3):
+        sign.give_all(("noted", "high", "low"))
+    assert group.signed == ["high", "low"]
+
+
+def test_several_lines_are_given_their_signs_again_when_they_are_due() -> None:
+    """Each time here: the period is over at once."""
+    group = Group()
+    sign = SignOfLife(cast(ConsumerGroup, group), Timing(sign_every_s=0.0))
+    for _ in range(2):
+        sign.give_all(("high", "low"))
+    assert group.signed == ["high", "low"] * 2

@@ -1,0 +1,49 @@
+"""Dramatiq's signals to its middleware, of which there are six for each message and most are heard by nobody.
+
+Dramatiq calls every middleware at each of them. Here one that no middleware does anything at costs a look-up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dramatiq
+from dramatiq.middleware import Middleware
+
+
+class QuietSignals(dramatiq.Broker):
+    """A broker whose middleware are asked only about what some of them listens to."""
+
+    def __init__(self, middleware: list[Middleware]) -> None:
+        self._heard: dict[str, bool] = {}
+        super().__init__(middleware=middleware)
+
+    def add_middleware(
+        self,
+        middleware: Middleware,
+        *,
+        before: type[Middleware] | None = None,
+        after: type[Middleware] | None = None,
+    ) -> None:
+        """Add it behind the others, or beside one of them."""
+        super().add_middleware(middleware, before=before, after=after)
+        self._heard.clear()
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """Tell the middleware what is about to happen."""
+        if self._is_heard(f"before_{signal}"):
+            super().emit_before(signal, *args, **kwargs)
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """Tell the middleware what has happened."""
+        if self._is_heard(f"after_{signal}"):
+            super().emit_after(signal, *args, **kwargs)
+
+    def _is_heard(self, signal: str) -> bool:
+        """Whether some middleware does anything at this."""
+        found = self._heard.get(signal)
+        if found is None:
+            nothing = getattr(Middleware, signal, None)
+            found = any(getattr(type(each), signal, None) is not nothing for each in self.middleware)
+            self._heard[signal] = found
+        return found
