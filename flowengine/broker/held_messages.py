@@ -366,7 +366,7 @@ class HeldMessages:
 
     def _wake(self) -> None:
         """Wake every sleeper if one has what it waits for: nobody knows whose queue has a message."""
-        if any(enough() for enough in self._sleepers):
+        if self._sleepers and any(enough() for enough in self._sleepers):
             self._changed.notify_all()
 
     def _idle(self) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.limits.lines import Pace
 from flowengine.execution.records import Repeated, WaitKind
-from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Outcome, Reporter
+from flowengine.execution.reports import ByChild, ByDelivery, ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 from flowengine.workflow.children.group import Outer
@@ -483,6 +483,8 @@ def format_of(payload: Payload) -> int:
     match payload:
         case RunNode() as task:  # what comes most often comes first
             return CORE_FORMAT if _is_of_the_core(task) else FORMAT
+        case Callback(item=None, by=ByDelivery(), outcome=Completed()):
+            return CORE_FORMAT
         case Callback(item=ItemTry()) | Deadline(item=ItemTry()):
             return FORMAT
         case Callback(by=ByEvent() | ByChild()):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import httpx
 import msgspec
-import structlog
 
 from flowengine.engine.ports import Given
 from flowengine.engine.running.node_identity import traceparent_of
@@ -15,7 +14,7 @@ from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
 from flowengine.observability.tracing.trace_text import without_trace
 from flowengine.plugin import Cancellation, Context
-from flowengine.plugin.context import Unheard
+from flowengine.plugin.context import Log, Unheard
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -33,8 +32,10 @@ def node_context(
     deadline: float,
     environment: Environment,
     hand: TaskInHand | None,
+    logger: Log,
 ) -> Context:
-    """The context of a delivery. Without a `hand`, nobody asks the handler to stop or hears what it says."""
+    """The context of a delivery. `logger`: its handler's. Without a `hand`, nobody asks the handler to stop
+    or hears what it says."""
     return Context(
         execution_id=task.execution,
         run=task.run,
@@ -46,7 +47,7 @@ def node_context(
         correlation_id=without_trace(task.correlation_id),
         traceparent=traceparent_of(task, delivery),
         tries_once=task.tries_once,
-        logger=structlog.stdlib.get_logger("flowengine.handler", handler=task.handler),
+        logger=logger,
         http=environment.http,
         async_http=environment.async_http,
         environment=environment.setting,

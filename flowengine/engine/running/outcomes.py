@@ -42,6 +42,7 @@ from flowengine.execution.rules.repeating import NOT_BEGUN, counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
+from flowengine.plugin.context import Log
 from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
 from flowengine.plugin.waiting import RunWorkflow, Wait, WaitAsSaid
 from flowengine.settings import Limits
@@ -104,6 +105,7 @@ class Outcomes:
         self._environment = environment
         self._clock = clock
         self._iterations = Iterations(store, limits, clock)
+        self._loggers: dict[str, Log] = {}
 
     def handler(self, name: str) -> Handler | None:
         """The handler of this name, if this process knows it."""
@@ -136,9 +138,18 @@ class Outcomes:
             known = self._kept_result(task, task.cache, start, handler, scope, config, hand)
             if known is not None:
                 return known
-        context = node_context(task, start.given, delivery, deadline, self._environment, hand)
+        logger = self._logger(task.handler)
+        context = node_context(task, start.given, delivery, deadline, self._environment, hand, logger)
         keeps = hand if task.cache is not None and task.repeat is not None else None
         return Call(handler, config, context, scope, keeps)
+
+    def _logger(self, handler: str) -> Log:
+        """What a handler logs with: the same each time, as to make one takes longer than a quick handler."""
+        found = self._loggers.get(handler)
+        if found is None:
+            found = structlog.stdlib.get_logger("flowengine.handler", handler=handler)
+            self._loggers[handler] = found
+        return found
 
     def expanded(self, task: RunNode, start: Start) -> Outcome:
         """The outcome of the task that says what the items of a map are. Raises what `failed` takes."""

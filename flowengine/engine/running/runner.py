@@ -136,7 +136,7 @@ class Runner:
             with self._secrets.hiding(secret) if secret else _NOTHING_TO_HIDE:
                 outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
                 self.outputs.gather(hand)
-            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:
+            if hand.cancellation.requested and isinstance(outcome, Failed | Waiting):
                 return Cancelled()
             return outcome
         finally:

@@ -46,6 +46,8 @@ _NETWORK_FIRST_SECONDS: Final = 0.05
 Ended: TypeAlias = tuple[object, BaseException | None]
 """What a handler has returned, or what it has raised."""
 
+_NEVER_AWAITED: Final = frozenset((dict, list, str, int, float, bool, type(None)))
+
 log = structlog.stdlib.get_logger()
 
 
@@ -127,7 +129,8 @@ class Invoker:
         try:
             with network_deadline.until(context.deadline):
                 output = self._call(handler, typed, context)
-            waits = inspect.isawaitable(output)
+            # Asked first: to ask of a plain value whether it can be awaited takes longer than to make it.
+            waits = type(output) not in _NEVER_AWAITED and inspect.isawaitable(output)
         except Later:
             raise
         except BaseException as error:

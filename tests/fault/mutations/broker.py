@@ -59,10 +59,10 @@ MUTANTS: Final = (
     _broker(
         "every consumer looks when a thread becomes free",
         "held_messages",
-        """        if any(enough() for enough in self._sleepers):
+        """        if self._sleepers and any(enough() for enough in self._sleepers):
             self._changed.notify_all()
 """,
-        """        if any(enough() for enough in self._sleepers):
+        """        if self._sleepers and any(enough() for enough in self._sleepers):
             self._changed.notify()
 """,
     ),

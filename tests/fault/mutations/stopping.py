@@ -244,13 +244,13 @@ WORKERS: Final = (
     _in(
         "a failure after a request to stop is a cancelled node",
         "engine/running/runner",
-        "            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:\n",
+        "            if hand.cancellation.requested and isinstance(outcome, Failed | Waiting):\n",
         "            if False:\n",
     ),
     _in(
         "a completion after a request to stop is kept",
         "engine/running/runner",
-        "            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:\n",
+        "            if hand.cancellation.requested and isinstance(outcome, Failed | Waiting):\n",
         "            if hand.cancellation.requested:\n",
     ),
     _in(

@@ -34,8 +34,9 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
     Raises TemplateError: one of these cannot be made.
     """
     primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
-    for item in (*task.held, *(() if task.item is None else (task.item,))):
-        primaries |= dict.fromkeys(names_of(item.name))
+    if task.held or task.item is not None:
+        for item in (*task.held, *(() if task.item is None else (task.item,))):
+            primaries |= dict.fromkeys(names_of(item.name))
     if task.outer:
         primaries |= {read.node: read.primary for read in task.outer}
     scope = Scope(
@@ -119,6 +120,8 @@ def callback_url(task: RunNode, given: Given) -> str | None:
 
 def texts_to_hide(task: RunNode, given: Given) -> list[str]:
     """The texts that must not be shown while the node runs: secret inputs, and its callback URL."""
+    if task.calls_back is None and not given.secret:
+        return []
     token = callback_token(task, given)
     hidden = (
         [] if token is None or task.calls_back is None else [url_of(task.calls_back.base, token), str(token)]
