@@ -120,18 +120,16 @@ class MapStep:
             self._finish([held.of(internal_error(held.payload, error))])
 
     def _finish(self, held: Sequence[Held[Callback]]) -> None:
-        callbacks = [each.payload for each in held]
-        plans = {callback.execution: self._store.plan(callback.execution) for callback in callbacks}
+        executions = dict.fromkeys([each.payload.execution for each in held])
+        plans = {execution: self._store.plan(execution) for execution in executions}
         maps = self._write(held, plans)
         ends: dict[NodeKey, Callback] = {}
         for (execution, node), run in maps.items():
             end = self.look(run, node)
             if end is not None:
                 ends[execution, node] = end
-        carriers: dict[NodeKey, Held[Callback]] = {}
-        for each in held:
-            carriers.setdefault((each.payload.execution, each.payload.node), each)
-        kept = [carriers[key] for key in ends]
+        carriers = {key: _carrier_of(key, held) for key in ends}
+        kept = [*carriers.values()]
         together = HeldTogether([each for each in held if each not in kept])
         if together:
             self._store.acknowledge(together.acknowledge)
@@ -143,7 +141,7 @@ class MapStep:
         """Write what these reports change; the maps to look at."""
         callbacks = [each.payload for each in held]
         keys = dict.fromkeys([(callback.execution, callback.node) for callback in callbacks])
-        executions = tuple(dict.fromkeys([callback.execution for callback in callbacks]))
+        executions = tuple(plans)
         items = tuple(
             [
                 (callback.execution, callback.node, callback.item.index)
@@ -152,7 +150,8 @@ class MapStep:
             ]
         )
         items = tuple(dict.fromkeys(items))
-        tries = tuple([item for item in items if _is_tried_again(plans[item[0]], item[1])])
+        again = {key for key in keys if _is_tried_again(plans[key[0]], key[1])}
+        tries = tuple([item for item in items if item[:2] in again]) if again else ()
         reading = Reading(tuple(keys), executions, items=items, tries=tries)
         for _ in range(TRIES):
             unit = self._store.begin(reading)
@@ -445,6 +444,11 @@ def _is_tried_again(plan: Plan | None, node: str) -> bool:
 def _name(plan: Plan, position: int) -> str:
     said = plan.policy(position).map
     return "item" if said is None else said.name
+
+
+def _carrier_of(key: NodeKey, held: Sequence[Held[Callback]]) -> Held[Callback]:
+    """The first message of those of a map."""
+    return next(each for each in held if (each.payload.execution, each.payload.node) == key)
 
 
 def _run_of(key: NodeKey, callbacks: Sequence[Callback]) -> Run:
