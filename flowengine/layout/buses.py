@@ -38,7 +38,11 @@ class Bus(NamedTuple):
 
 
 def buses_below(placed: Middles, row: Sequence[int]) -> list[Bus]:
-    """The buses that lead down from a row, from left to right."""
+    """The buses that lead down from a row, from left to right.
+
+    Without those between two turning points, and nothing else, that are straight: nothing has to make room
+    for them.
+    """
     ends = _ends(placed, row)
     ports = _Ports(placed, ends)
     cards, middles = placed.graph.cards, placed.middles
@@ -65,15 +69,18 @@ def _ends(placed: Middles, row: Sequence[int]) -> list[_Ends]:
             shared.setdefault(below[0], []).append(vertex)
         elif below:
             found.append(((vertex,), below))
-    found.extend([(tuple(tops), (bottom,)) for bottom, tops in shared.items()])
-    middles = placed.middles
+    middles, cards = placed.middles, placed.graph.cards
+    for bottom, tops in shared.items():
+        top = tops[0]
+        if bottom < cards or top < cards or len(tops) > 1 or middles[top] != middles[bottom]:
+            found.append((tuple(tops), (bottom,)))
     return found if len(found) < 2 else sorted(found, key=lambda ends: middles[ends[0][0]])
 
 
 def _single(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tuple[int, ...], at: int) -> Bus:
     """From one to one: straight, if there is a line on which it touches both."""
     top, bottom = tops[0], bottoms[0]
-    above, below = placed.middles[top], ports.of(at, bottoms)[0]
+    above, below = placed.middles[top], ports.on(at, bottom)
     if above != below:
         halves = placed.halves
         upper, lower = halves[top], halves[bottom] if ports.is_alone(bottom) else 0
@@ -113,15 +120,16 @@ class _Ports:
     def __init__(self, placed: Middles, ends: Sequence[_Ends]) -> None:
         self._middles = placed.middles
         self._coming: defaultdict[int, list[int]] = defaultdict(list)
-        coming = self._coming
+        """What leads to each card. Turning points are touched in their middle."""
+        cards, coming = placed.graph.cards, self._coming
         for number, (_, bottoms) in enumerate(ends):
             for bottom in bottoms:
-                coming[bottom].append(number)
+                if bottom < cards:
+                    coming[bottom].append(number)
         self._beside: dict[int, dict[int, int]] = {}
         """For each bus those that others lead to as well, and where it touches these."""
-        cards = placed.graph.cards
         for bottom, numbers in coming.items():
-            if len(numbers) > 1 and bottom < cards:
+            if len(numbers) > 1:
                 self._spread(placed, ends, bottom, numbers)
 
     def of(self, number: int, bottoms: tuple[int, ...]) -> tuple[int, ...]:
@@ -131,8 +139,13 @@ class _Ports:
             return tuple([beside.get(bottom, middles[bottom]) for bottom in bottoms])
         return tuple([middles[bottom] for bottom in bottoms])
 
+    def on(self, number: int, bottom: int) -> int:
+        """Where this bus touches one of them."""
+        beside = self._beside.get(number)
+        return beside[bottom] if beside and bottom in beside else self._middles[bottom]
+
     def is_alone(self, bottom: int) -> bool:
-        """Whether one bus only leads to it."""
+        """Whether one bus only leads to this card."""
         return len(self._coming[bottom]) == 1
 
     def _spread(self, placed: Middles, ends: Sequence[_Ends], bottom: int, numbers: Sequence[int]) -> None:

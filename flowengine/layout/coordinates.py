@@ -54,9 +54,11 @@ def middles_of(
     row_gaps = [_gaps(graph, sizes, row) for row in rows]
     offsets = [list(accumulate(gaps, initial=0.0)) for gaps in row_gaps]
     places = [0.0] * len(graph.above)
-    for row, offset in zip(rows, offsets, strict=True):
-        _put(row, spaced_from([0.0] * len(row), [1.0] * len(row), offset), places)
     down = [_Alignment(graph, graph.above, row, offset) for row, offset in zip(rows, offsets, strict=True)]
+    for aligned, row, offset in zip(down, rows, offsets, strict=True):
+        # Where a row begins matters to those only that nothing above draws.
+        if aligned.has_idle:
+            _put(row, spaced_from([0.0] * len(row), [1.0] * len(row), offset), places)
     up = [_Alignment(graph, graph.below, row, offset) for row, offset in zip(rows, offsets, strict=True)]
     free_from = max([number for number, row in enumerate(down) if row.has_idle], default=0)
     for _ in range(SWEEPS):

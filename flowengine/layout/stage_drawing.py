@@ -120,8 +120,8 @@ def _from_corner(
     elif lines:
         top, bottom = min(top, laid_out.first), max(bottom, laid_out.last)
     edges = [
-        Edge(cards[path.source].id, cards[path.target].id, line)
-        for path, line in zip(graph.paths, lines, strict=True)
+        Edge(cards[source].id, cards[target].id, line)
+        for (source, _, target), line in zip(graph.paths, lines, strict=True)
     ]
     if left or top:
         cards = [moved_card(card, -left, -top) for card in cards]

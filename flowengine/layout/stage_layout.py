@@ -62,8 +62,9 @@ class _Rows:
     def __init__(self, placed: Middles, depths: Sequence[int], before: Sequence[int]) -> None:
         self.bends: _Bends = {}
         self.begins: list[tuple[int, int]] = []
-        self.first, self.last = _UNBOUNDED, -_UNBOUNDED
         cards, along = placed.graph.cards, 0
+        turns = placed.middles[cards:]
+        self.first, self.last = min(turns, default=_UNBOUNDED), max(turns, default=-_UNBOUNDED)
         for row in placed.rows:
             along += max([before[vertex] for vertex in row if vertex < cards], default=0)
             deepest = max([depths[vertex] for vertex in row if vertex < cards], default=0)
@@ -104,7 +105,7 @@ def stage_layout(placed: Middles, depths: Sequence[int], before: Sequence[int]) 
     has_lines = bool(rows.bends)
     return StageLayout(
         boxes=tuple(boxes),
-        lines=tuple(map(lines.of, placed.graph.paths)),
+        lines=tuple(lines.of(placed.graph.paths)),
         first=rows.first - left if has_lines else 0,
         last=rows.last - left if has_lines else 0,
     )
@@ -132,32 +133,38 @@ class _Lines:
         self._points: list[Point] = []
         self._count = count = len(placed.middles)
         self._begin = [0] * count
+        middles = placed.middles
         for trunk in placed.graph.trunks:
             for upper, lower in pairwise(trunk):
                 self._begin[upper] = len(self._points)
-                above, below, height = bends[upper * count + lower]
-                if above != below:
+                if middles[upper] != middles[lower]:
+                    above, below, height = bends[upper * count + lower]
                     self._points += ((above - left, height), (below - left, height))
             self._begin[trunk[-1]] = len(self._points)
 
-    def of(self, path: Path) -> tuple[Point, ...]:
-        """An edge, from card to card."""
-        source, turns, target = path
-        bends, count, left = self._bends, self._count, self._left
-        _, along, _, depth = self._boxes[source]
-        _, end, _, _ = self._boxes[target]
-        if not turns:
+    def of(self, paths: Sequence[Path]) -> list[tuple[Point, ...]]:
+        """Edges, each from card to card."""
+        bends, boxes, count, left = self._bends, self._boxes, self._count, self._left
+        points, begin = self._points, self._begin
+        lines: list[tuple[Point, ...]] = []
+        for source, turns, target in paths:
+            _, along, _, depth = boxes[source]
+            _, end, _, _ = boxes[target]
+            along += depth
+            if turns:
+                first, last = turns.start, turns.stop - 1
+                above, below, height = bends[source * count + first]
+                x, to = above - left, below - left
+                line = [(x, along)] if x == to else [(x, along), (x, height), (to, height)]
+                line += points[begin[first] : begin[last]]
+                above, below, height = bends[last * count + target]
+                x, to = above - left, below - left
+                line += ((to, end),) if x == to else ((x, height), (to, height), (to, end))
+                lines.append(tuple(line))
+                continue
             above, below, height = bends[source * count + target]
             x, to = above - left, below - left
-            if x == to:
-                return (x, along + depth), (x, end)
-            return (x, along + depth), (x, height), (to, height), (to, end)
-        first, last = turns.start, turns.stop - 1
-        above, below, height = bends[source * count + first]
-        x, to = above - left, below - left
-        line = [(x, along + depth)] if x == to else [(x, along + depth), (x, height), (to, height)]
-        line += self._points[self._begin[first] : self._begin[last]]
-        above, below, height = bends[last * count + target]
-        x, to = above - left, below - left
-        line += ((to, end),) if x == to else ((x, height), (to, height), (to, end))
-        return tuple(line)
+            lines.append(
+                ((x, along), (x, end)) if x == to else ((x, along), (x, height), (to, height), (to, end))
+            )
+        return lines
