@@ -1,7 +1,7 @@
 """Writes a test from an execution that has run: what its services and people have answered become mocks.
 
-What is not kept cannot be recorded: the outputs of earlier iterations, and the failures of items that were
-tried again.
+What is not kept cannot be recorded: the outputs of earlier iterations of a plain node, and the failures of
+items that were tried again. Iterations that are executions are kept, the newest ones.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def _mocks(executions: RecordedExecutions, execution: str, before: str) -> Itera
     for node in _nodes(executions.status(execution)):
         address = f"{before}{node.id}"
         if node.handler == GROUP:
-            if node.child is not UNSET:
-                yield from _mocks(executions, node.child, f"{address}.")
+            children = _iterations(executions, execution, node)
+            yield from _together([dict(_mocks(executions, child, f"{address}.")) for child in children])
             continue
         if node.map is UNSET:
             said = _of_node(executions, execution, node)
@@ -119,12 +119,55 @@ def _mocks(executions: RecordedExecutions, execution: str, before: str) -> Itera
 
 def _of_node(executions: RecordedExecutions, execution: str, node: NodeView) -> JsonValue:
     """What has answered for a node; None: nothing has to."""
+    if node.iteration is not UNSET and node.child is not UNSET:
+        return _of_iterations(executions, _iterations(executions, execution, node), node.id)
     if node.handler in _WAITING:
         return _answer(node, executions.node(execution, node.id))
     if node.handler in COMPUTING or not node.attempt:
         return None
     found = list(_replies(executions.node(execution, node.id)))
     return found[0] if len(found) == 1 else found or None
+
+
+def _iterations(executions: RecordedExecutions, execution: str, node: NodeView) -> list[str]:
+    """The executions that a node has run as, of its iterations that are kept, the oldest first."""
+    if node.child is UNSET:
+        return []
+    attempts = () if node.iteration is UNSET else executions.node(execution, node.id).attempts
+    return list(dict.fromkeys([*[each.child for each in attempts if each.child is not UNSET], node.child]))
+
+
+def _together(found: list[dict[str, JsonValue]]) -> Iterator[tuple[str, JsonValue]]:
+    """What has answered in several iterations, one after the other."""
+    for address in dict.fromkeys([address for mocks in found for address in mocks]):
+        yield address, _in_turn([mocks[address] for mocks in found if address in mocks])
+
+
+def _in_turn(said: list[JsonValue]) -> JsonValue:
+    """One mock that says these, one after the other; of items, each by its key."""
+    if len(said) == 1:
+        return said[0]
+    items = [one["items"] for one in said if isinstance(one, dict) and isinstance(one.get("items"), dict)]
+    if items:
+        return {"items": dict(_together([each for each in items if isinstance(each, dict)]))}
+    return [reply for one in said for reply in (one if isinstance(one, list) else [one])]
+
+
+def _of_iterations(executions: RecordedExecutions, children: list[str], node: str) -> JsonValue:
+    """What has answered for iterations that run apart. One to which nothing came is answered too late."""
+    said: list[JsonValue] = []
+    late: list[JsonValue] = []
+    for child in children:
+        for each in _nodes(executions.status(child)):
+            found = _of_node(executions, child, each) if each.id == node else None
+            if found is not None:
+                said += [*late, found]
+                late = []
+            elif each.handler in _WAITING:
+                took_s = _seconds_between(each.started_at or each.queued_at, each.finished_at)
+                never = {"approved": False} if each.handler == "approval" else {"payload": None}
+                late.append({**never, "after": took_s + 1})
+    return _in_turn(said) if said else None
 
 
 def _items_apart(

@@ -151,3 +151,51 @@ def test_what_is_recorded_is_safe_to_show_and_read_back_as_it_was(comment: str, 
     assert ("grün" in text) == (comment == "grün")
     (recorded,) = yaml.safe_load(text)["tests"]
     assert recorded["mocks"]["release"]["comment"] == comment
+
+
+LOOPS = """
+name: Loops
+nodes:
+  - id: loop
+    nodes:
+      - {id: price, handler: http_request, config: {url: "http://a.test/{{ iteration }}"}}
+      - {id: hear, handler: signal, timeout_seconds: 5, config: {on_timeout: continue}}
+    outputs: {price: "{{ price.data }}", heard: "{{ hear.result }}"}
+    repeat: {until: "{{ iteration == 3 }}", collect: true}
+  - id: told
+    handler: signal
+    config: {on_timeout: continue}
+    timeout_seconds: 5
+    repeat: {until: "{{ told.result == 2 }}"}
+outputs: {loop: "{{ loop.result }}", iterations: "{{ told.iterations }}"}
+"""
+TESTS = """
+workflow: loops.yaml
+tests:
+  - name: in turn
+    mocks:
+      loop.price: [{result: 1}, {result: 2}, {result: 3}]
+      loop.hear: {payload: x}
+      told: [{payload: 1}, {payload: 0, after: 9s}, {payload: 2, after: 2s}]
+"""
+
+
+def test_what_was_answered_in_each_iteration_is_recorded(tmp_path: Path) -> None:
+    """Of a group, and of a node that waits; one to which nothing came is answered too late."""
+    (tmp_path / "loops.yaml").write_text(LOOPS)
+    cases = tmp_path / "loops.test.yaml"
+    cases.write_text(TESTS)
+    loaded = load(cases, catalog(), Settings())
+    assert loaded.file is not None, loaded.problems
+    ended = Ended(loaded, loaded.file.tests[0])
+    text = record(ended, ended.id, "loops.yaml")
+    (recorded,) = yaml.safe_load(text)["tests"]
+    prices = [reply["output"]["data"] for reply in recorded["mocks"]["loop.price"]]
+    assert prices == [1, 2, 3]
+    told = [(reply["payload"], reply.get("after")) for reply in recorded["mocks"]["told"]]
+    assert told == [(1, None), (None, 6), (2, 2)]
+    cases.write_text(text)
+    again = load(cases, catalog(), Settings())
+    assert again.problems == (), text
+    (outcome,) = run_loaded(again, catalog(), Settings(), {})
+    assert outcome.differences == (), text
