@@ -15,8 +15,9 @@ from flowengine.workflow.children.called import WORKFLOW, Calls
 from flowengine.workflow.children.reading import NODES
 from flowengine.workflow.problems import Problem, quoted
 
-REFUSED: Final = ("repeat", "output_schema", "wait_for_callback", "cache")
-"""Fields that other nodes have, and these not yet."""
+REFUSED: Final = ("output_schema",)
+"""Fields that other nodes have, and these not yet. `cache` and `wait_for_callback` they never have: who reads
+these refuses them."""
 
 
 class NamedDefinition(Problem, frozen=True, kw_only=True):

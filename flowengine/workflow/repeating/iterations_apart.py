@@ -1,8 +1,8 @@
 """Which nodes that repeat have iterations that run as executions of one node.
 
-An iteration that waits needs a wait of its own: a token, a timer, a decision. So each becomes an execution of
-this one node, under the same id, as it would if it stood in a group that repeats. What it gives is the
-iteration's, and what it fails with too. Pure.
+An iteration that waits needs a wait of its own: a token, a timer, a decision. One that runs a definition
+needs a child of its own. So each becomes an execution of this one node, under the same id, as it would if it
+stood in a group that repeats. What it gives is the iteration's, and what it fails with too. Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from flowengine.workflow.kinds.task import TaskDraft
 def iterations_apart(node: DraftNode) -> DraftNode:
     """The node; in place of such a one, a group that repeats and holds its node alone."""
     fields, said = node.fields, node.fields.policy
-    if said.repeat is None or fields.waits is None or fields.map is not None:
+    apart = fields.waits is not None or fields.calls is not None
+    if said.repeat is None or not apart or fields.map is not None:
         return node
     if not isinstance(node.work, TaskDraft):
         return node

@@ -23,6 +23,13 @@ def _in(rule: str, path: str, old: str, new: str, tests: tuple[str, ...] = GROUP
 
 
 MUTANTS: Final = (
+    Mutant(
+        "an iteration that runs a definition is an execution of its own",
+        "flowengine/workflow/repeating/iterations_apart.py",
+        "fields.waits is not None or fields.calls is not None",
+        "fields.waits is not None",
+        ("tests/unit/workflow/test_calls.py",),
+    ),
     _in(
         "the items of a map that is opened again wait for the next run of their children",
         "execution/rules/maps/opening",

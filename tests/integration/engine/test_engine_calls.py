@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -366,3 +367,114 @@ def test_a_thousand_children_run_at_once(harness: Harness, no_logs: None) -> Non
     assert shown.status == "completed"
     assert not isinstance(shown.children, msgspec.UnsetType)
     assert shown.children.count == 1000
+
+
+COUNTS: dict[str, Any] = {
+    "nodes": [{"id": "count", "handler": "sum", "config": {"inputs": ["{{ inputs.size }}"]}}],
+    "inputs": {"size": {"type": "integer"}},
+    "outputs": {"sum": "{{ count.result }}"},
+}
+
+
+@pytest.mark.proves("call-repeats")
+@pytest.mark.parametrize("collect", [False, True])
+def test_a_definition_runs_again_and_again(harness: Harness, collect: bool) -> None:
+    """Each iteration is a child with inputs of its own, which read what the one before has given."""
+    apply(harness, "counting", **COUNTS)
+    repeat = {"until": "{{ call.result.sum >= 6 }}", "collect": collect, "delay_seconds": 1}
+    inputs = {"size": "{{ (previous.sum | default(0)) + iteration }}"}
+    again = calls("call", "counting", repeat=repeat, config={"inputs": inputs})
+    last = {
+        "id": "z",
+        "handler": "sum",
+        "config": {"inputs": ["{{ call.iterations }}"]},
+        "dependencies": ["call"],
+    }
+    execution = harness.begin(plan_from(nodes=[again, last]))
+    harness.drain()
+    found = harness.api.executions.results(execution)
+    assert found.status == "completed", found
+    # 1 and 1; 2 + 2 and 1; 5 + 3 and 1.
+    given = [{"sum": 2}, {"sum": 5}, {"sum": 9}]
+    said = msgspec.json.decode(found.results["call"])
+    assert said == {"result": given if collect else given[-1], "iterations": 3}
+    # The execution, three iterations, and what each of them runs.
+    assert len(check_everything(harness.client)) == 7
+
+
+@pytest.mark.proves("call-repeats", "call-goes-on")
+def test_a_trigger_goes_on_in_the_iteration_whose_definition_has_failed(harness: Harness) -> None:
+    """In the same execution of it, with its inputs; those before are not run again."""
+    apply(harness, "counting", **COUNTS)
+    ran: list[int] = []
+
+    def script(context: Context) -> None:
+        if context.node_id == "count":
+            ran.append(context.run)
+            if len(ran) == 2:
+                raise HandlerError("boom", "on purpose")
+
+    harness.script = script
+    again = calls(
+        "call",
+        "counting",
+        repeat={"until": "{{ iteration == 3 }}"},
+        config={"inputs": {"size": "{{ iteration }}"}},
+    )
+    execution = harness.begin(plan_from(nodes=[again]))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, error.caused_by) == ("child_failed", "count")
+    kept = len(check_everything(harness.client))
+    harness.trigger(execution)
+    harness.drain()
+    said = msgspec.json.decode(harness.api.executions.results(execution).results["call"])
+    assert said == {"result": {"sum": 4}, "iterations": 3}
+    assert ran == [1, 1, 2, 1]
+    assert len(check_everything(harness.client)) == kept + 2
+
+
+@pytest.mark.proves("call-repeats", "call-cancelled")
+def test_a_cancel_stops_the_definition_that_an_iteration_runs(harness: Harness) -> None:
+    """At all levels. The next run begins with that iteration."""
+    apply(harness, "counting", **COUNTS)
+    again = calls(
+        "call",
+        "counting",
+        repeat={"until": "{{ iteration == 2 }}"},
+        config={"inputs": {"size": "{{ iteration }}"}},
+    )
+    stopped: list[str] = []
+
+    def script(context: Context) -> None:
+        if context.node_id == "count" and not stopped:
+            stopped.append(context.execution_id)
+            harness.cancel(execution)
+
+    harness.script = script
+    execution = harness.begin(plan_from(nodes=[again]))
+    harness.drain()
+    assert harness.statuses(execution) == {"call": "cancelled"}
+    assert {one.status for one in check_everything(harness.client)} <= {"cancelled", "completed"}
+    harness.trigger(execution)
+    harness.drain()
+    assert harness.api.executions.status(execution).status == "completed"
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("call-repeats", "item-apart-call")
+def test_a_definition_runs_again_and_again_for_each_item(harness: Harness) -> None:
+    """The map is outside, the repetition inside."""
+    apply(harness, "counting", **COUNTS)
+    again = calls(
+        "call",
+        "counting",
+        map={"items": [10, 20]},
+        repeat={"until": "{{ iteration == 2 }}"},
+        config={"inputs": {"size": "{{ item + iteration }}"}},
+    )
+    execution = harness.begin(plan_from(nodes=[again]))
+    harness.drain()
+    said = msgspec.json.decode(harness.api.executions.results(execution).results["call"])
+    assert said["result"] == [{"sum": 13}, {"sum": 23}]
+    check_everything(harness.client)

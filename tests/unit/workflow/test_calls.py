@@ -41,6 +41,33 @@ def test_what_such_a_node_cannot_have_yet_is_refused(field: str) -> None:
     assert ("not_supported_yet", f"/nodes/1/{field}") in codes(checked(**{field: ASKED[field]}))
 
 
+@pytest.mark.parametrize(
+    ("field", "code"), [("wait_for_callback", "not_with_callback"), ("cache", "not_with_cache")]
+)
+def test_what_such_a_node_never_has_is_refused_for_good(field: str, code: str) -> None:
+    """It ends with its child, and what a child has done is done for its execution alone. Said once."""
+    assert codes(checked(**{field: ASKED[field]})) == [(code, f"/nodes/1/{field}")]
+
+
+def test_each_of_its_iterations_runs_as_an_execution_of_the_node() -> None:
+    """It has the time, the retry and the inputs; the node outside the repetition."""
+    call = {
+        "timeout_seconds": 60,
+        "retry": {"max_attempts": 2},
+        "config": {"inputs": {"n": "{{ iteration }}"}},
+    }
+    found = checked(repeat={"until": "{{ call.result.done }}"}, when="{{ a.result }}", **call)
+    assert found.plan is not None, found.problems
+    outside = found.plan.policy(1)
+    assert outside.repeat is not None
+    assert (outside.calls, outside.retry, outside.when) == (None, None, "{{ a.result }}")
+    assert outside.group is not None
+    (inside,) = found.plan.group_at((1,)).nodes
+    policy = found.plan.group_at((1,)).policy(0)
+    assert (inside.id, policy.calls, policy.repeat, policy.when) == ("call", Calls(60_000), None, None)
+    assert policy.retry is not None
+
+
 def test_it_may_have_limits() -> None:
     """With a key that reads nodes."""
     limits = {
