@@ -107,9 +107,11 @@ class Admission:
     to `decide`; `letting_in` asks by itself.
     """
 
-    def __init__(self, state: RedisState, *, memory_every_s: float = MEMORY_EVERY_S) -> None:
+    def __init__(self, state: RedisState, *, memory_every_s: float | None = None) -> None:
         self._state = state
-        self._memory_every_s = memory_every_s
+        looks_for_s = state.looks_for_s if memory_every_s is None else memory_every_s
+        self._memory_every_s = MEMORY_EVERY_S if looks_for_s is None else looks_for_s
+        self._counted_for_s = COUNTED_FOR_S if state.looks_for_s is None else state.looks_for_s
         self._asked = float("-inf")
         self._memory = Memory()
         self._may_ask: bool | None = None
@@ -180,7 +182,7 @@ class Admission:
     def _is_far(self, statuses: tuple[ExecutionStatus, ...], now: float) -> bool:
         """Whether one more may come in by the last count of these."""
         with self._lock:
-            if not self._uncounted[statuses] or now - self._counted_at[statuses] >= COUNTED_FOR_S:
+            if not self._uncounted[statuses] or now - self._counted_at[statuses] >= self._counted_for_s:
                 return False
             self._uncounted[statuses] -= 1
             return True

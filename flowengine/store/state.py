@@ -80,6 +80,8 @@ class RedisState:
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
         self.post = post
         self.on_armed: Callable[[int], None] = lambda due: None
+        self.looks_for_s: float | None = None
+        """So long what was seen is kept of how much is stored; None: as long as `Admission` says."""
 
     @property
     def owner(self) -> str:

@@ -316,7 +316,7 @@ MUTANTS: Final = (
     Mutant(
         "executions are counted again after a while",
         _in("admission"),
-        "now - self._counted_at[statuses] >= COUNTED_FOR_S",
+        "now - self._counted_at[statuses] >= self._counted_for_s",
         "False",
         tests=ADMISSION,
     ),

@@ -341,13 +341,6 @@ def test_quick_nodes_are_run_together(harness: Harness, monkeypatch: pytest.Monk
     assert len(harness.callbacks()) == 8
 
 
-@pytest.fixture
-def counts_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has been counted is far from its limit for the rest of the test."""
-    monkeypatch.setattr("flowengine.store.admission.COUNTED_FOR_S", 3600.0)
-    monkeypatch.setattr("flowengine.store.admission.MEMORY_EVERY_S", 3600.0)
-
-
 CREATE = Counter(
     {
         **dict.fromkeys(("multi", "set", "hset", "expireat", "xadd", "exec"), 1),
@@ -365,9 +358,7 @@ TRIGGER = Counter(
 """Read control and inputs under WATCH; write control, the counts, two lists, the change, the message."""
 
 
-def test_create_and_trigger_cost_three_round_trips(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch, counts_last: None
-) -> None:
+def test_create_and_trigger_cost_three_round_trips(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction; WATCH, and the transaction. What was counted a moment ago is not counted again."""
     executions = harness.api.executions
     executions.trigger(
@@ -389,9 +380,7 @@ START = Counter(
 """The plan, control, its run, the counts, two lists and what it is found by, two changes, the message."""
 
 
-def test_a_start_costs_one_round_trip(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch, counts_last: None
-) -> None:
+def test_a_start_costs_one_round_trip(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes back nothing of what a pending execution would need."""
     executions = harness.api.executions
     executions.start(unread(chain(2)), correlation_id="test")
@@ -401,9 +390,7 @@ def test_a_start_costs_one_round_trip(
     assert found.commands == START
 
 
-def test_audit_costs_no_round_trip(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch, counts_last: None
-) -> None:
+def test_audit_costs_no_round_trip(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who creates and triggers is told of in the same transactions, by a command each."""
     executions = harness.api.executions
     executions.trigger(

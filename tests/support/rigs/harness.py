@@ -590,6 +590,7 @@ class Process:
             self.state.clock = self.harness.clock
         # Asked once: to ask again is a command, and what is struck must not go by how fast the machine is.
         self.state.lines_beside = LinesBeside(self.state.sessions, names, every_s=NO_HURRY_S)
+        self.state.looks_for_s = NO_HURRY_S
         self.assemble()
 
     def assemble(self) -> None:
