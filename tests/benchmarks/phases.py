@@ -22,7 +22,7 @@ MEMORY_AFTER_S = 1.0
 KILLED_AFTER_S = 0.8
 RUNNING = "two orchestrators"
 KILLED = "one of two orchestrators killed"
-SOON_OVER = frozenset({"chain", "wide_100"})
+SOON_OVER = frozenset({"chain", "wide_100", "wide_1000", "map_1000"})
 Say = Callable[[str], None]
 
 
