@@ -60,7 +60,9 @@ class Reading(msgspec.Struct, frozen=True):
     reads. `lines`: of which it reads the starts, and WATCHes them; so many at most of each. `maps`: nodes of
     which it WATCHes how many items have been sent, and reads how many have ended. `items`: of these it reads
     whether they have ended, and of their maps how many have been sent. `tries`: items of which it WATCHes
-    how they stand between their tries."""
+    how they stand between their tries. `ending`: executions that may end with what is decided, of which it
+    reads whether they have any of the keys that few have: never ahead, as a node that runs may come to have
+    some."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
@@ -72,6 +74,12 @@ class Reading(msgspec.Struct, frozen=True):
     maps: tuple[NodeKey, ...] = ()
     items: tuple[ItemKey, ...] = ()
     tries: tuple[ItemKey, ...] = ()
+    ending: tuple[str, ...] = ()
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether it asks for what few readings do."""
+        return bool(self.starts or self.signals or self.lines or self.maps or self.items or self.tries)
 
 
 class ItemToSend(msgspec.Struct, frozen=True):

@@ -323,6 +323,12 @@ class Keys:
         )
         return [name(execution) for name in names]
 
+    def seldom(self, execution: str) -> list[str]:
+        """The keys that few executions have of those that expire with them: what their nodes say, and what
+        they were given. Each lives no longer than it may even where nobody lets it expire, or is written only
+        where control is WATCHed."""
+        return [self.live(execution), *self.said(execution), self.inputs(execution)]
+
     def children(self, root: str) -> str:
         """Sorted set: all executions below one at the top, each behind its parent."""
         return f"{self._executions}{root}:children"

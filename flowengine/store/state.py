@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 import structlog
+from msgspec.structs import replace
 
 from flowengine.engine.ports import Acknowledge, Begun, ItemToSend, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch, SendItems
@@ -153,7 +154,9 @@ class RedisState:
         """
         replies = None
         if commits and not exact_time and not self.clock.is_old:
-            replies = self.sessions.current().watched_ahead(reading)
+            asked = replace(reading, ending=()) if reading.ending else reading
+            replies = self.sessions.current().watched_ahead(asked)
+            reading = reading if replies is None else asked
         if replies is None:
             wanted = commands_of(self.keys, reading)
             replies = self.timed_watch(wanted.names, wanted.reads, exact_time=exact_time)

@@ -6,6 +6,7 @@ next is taken, or the same callback twice in one batch would count twice.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -34,8 +35,9 @@ from flowengine.execution.reports import (
     delivery_of,
 )
 from flowengine.execution.rules.concluding import conclude
+from flowengine.execution.rules.decision import Decision, Verdict
 from flowengine.execution.rules.dispatching import Run, Sizes
-from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start
+from flowengine.execution.rules.finishing import finish, forget_start
 from flowengine.execution.rules.readiness import Records
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
@@ -135,8 +137,11 @@ class CallbackBatch:
         Where something may follow the main nodes, that is left to the follow-up.
         """
         execution = callback.execution
-        control, counts = self._controls.get(execution), self._counts.get(execution)
-        if control is None or counts is None or control.run != callback.run or plan.stages.count:
+        counts = self._counts.get(execution)
+        if counts is None or plan.stages.count:
+            return False
+        control = self._controls.get(execution)
+        if control is None or control.run != callback.run:
             return False
         run = Run(execution, callback.run, callback.correlation_id)
         end = conclude(plan, run, control, counts, self._unit.now)
@@ -165,7 +170,10 @@ class CallbackBatch:
 
     def log(self) -> None:
         """Tell what became of each callback, once it is true."""
+        says_all = log.is_enabled_for(logging.DEBUG)
         for callback, verdict in self._verdicts:
+            if verdict == "accepted" and type(callback.outcome) is Completed and not says_all:
+                continue  # most are, and to say so takes its time even where nobody hears it
             _log_verdict(callback, verdict)
 
     def follows(self, counters: Mapping[NodeKey, int]) -> list[Follow]:

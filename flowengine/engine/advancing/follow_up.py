@@ -244,7 +244,8 @@ def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
     controls = dict.fromkeys([follow.run.execution for follow in follows]) | dict.fromkeys(ends)
     unwatched = tuple([key for key in parents if key not in nodes])
     opened = [follow.run.execution for follow in follows if follow.opening is not None]
-    return Reading(tuple(nodes), tuple(controls), tuple(dict.fromkeys((*ends, *opened))), unwatched)
+    counts = tuple(dict.fromkeys((*ends, *opened)))
+    return Reading(tuple(nodes), tuple(controls), counts, unwatched, ending=ends)
 
 
 def _entered(

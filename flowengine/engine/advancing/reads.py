@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from flowengine.engine.ports import AdvancingStore, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
 from flowengine.execution.messages import Callback, RunNode
@@ -46,7 +48,8 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
         plan = plans[callback.execution]
         position = None if plan is None else plan.index.get(callback.node)
         if plan is not None and position is not None:
-            return reading_of_completion(plan, callback.execution, position, sizes)
+            found = reading_of_completion(plan, callback.execution, position, sizes)
+            return replace(found, ending=found.counts) if found.counts else found
     nodes: dict[NodeKey, None] = {}
     counts: dict[str, None] = {}
     for callback in callbacks:
@@ -59,11 +62,12 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
         if not plan.children[position]:
             counts[callback.execution] = None
     controls = dict.fromkeys(callback.execution for callback in callbacks)
-    return Reading(tuple(nodes), tuple(controls), tuple(counts))
+    ending = tuple(counts)
+    return Reading(tuple(nodes), tuple(controls), ending, ending=ending)
 
 
 def reading_of_completion(plan: Plan, execution: str, position: int, sizes: Sizes) -> Reading:
-    """The same, of one node's completion alone."""
+    """The same, of one node's completion alone, as far as it may be read before the node has run."""
     with_it = children_with_it(plan, position, sizes, sizes.transaction_bytes)
     nodes = tuple([(execution, plan.nodes[found].id) for found in (position, *with_it)])
     return Reading(nodes, (execution,), () if plan.children[position] else (execution,))

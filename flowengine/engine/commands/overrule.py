@@ -22,9 +22,9 @@ from flowengine.errors import (
 )
 from flowengine.execution.events import Event
 from flowengine.execution.records import COUNTED_RESULT_BYTES, UNTOUCHED, Control, ExecutionRecord
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run
-from flowengine.execution.rules.finishing import Decision
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.steering.overruling import (

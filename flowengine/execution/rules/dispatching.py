@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.messages import CallsBack, Read, RunNode
-from flowengine.execution.records import NodeRecord, awaits_judgement, first_sent
+from flowengine.execution.records import UNTOUCHED, NodeRecord, awaits_judgement, first_sent
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.repeating import awaits_iteration, sent
@@ -121,6 +121,11 @@ def _send(
 ) -> tuple[Change, ...]:
     """Put a node in flight: its task is sent, or it is opened, where nothing is to be rendered for that."""
     policy = plan.policy(position)
+    if policy is PLAIN and record is UNTOUCHED:
+        queued = NodeRecord(
+            after(record.status, step), attempt, record.dispatch + 1, queued_at=now, unseen=unseen
+        )
+        return _send_task(plan, position, queued, run, now)
     queued = _queued(plan, position, record, now, step, attempt, unseen)
     rendered = _condition_of(policy, queued) is None and policy.keys_to_make(queued.keys) is None
     if rendered and _opens_at_once(policy, queued):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any, Literal, TypeAlias, assert_never
+from typing import Any, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -60,12 +60,14 @@ from flowengine.execution.reports import (
 from flowengine.execution.rules import repeating
 from flowengine.execution.rules.children.ending import UNMADE
 from flowengine.execution.rules.children.opening import open_child
+from flowengine.execution.rules.decision import Decision, Verdict
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate, judge
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn, line_up_with
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.maps.time_over import arm_time, drop_time
+from flowengine.execution.rules.plain_ends import is_plain, plain_end
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
@@ -76,35 +78,12 @@ from flowengine.execution.status import (
     after,
     counts_as_success,
     is_final,
+    is_in_flight,
     is_open,
     may,
     takes_reports,
 )
 from flowengine.workflow.plan import Plan
-
-Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """What one callback means.
-
-    `joins`: children with several parents whose counters must be looked at once the changes are
-    applied. `later`: children to dispatch afterwards, in chunks, too many for this transaction.
-    `continues`: the changes put a child in flight, so that the execution cannot end here.
-    `again`: it was applied before; its follow-up may be missing, so do it again.
-    `tally`: what the changes add to the execution's numbers. `unread`: nodes that must be read before this
-    decision holds, nearest first. `open`: it is a map that is open, whose items must be looked at.
-    """
-
-    verdict: Verdict
-    changes: tuple[Change, ...] = ()
-    joins: tuple[str, ...] = ()
-    later: tuple[int, ...] = ()
-    continues: bool = False
-    again: bool = False
-    tally: Tally = Tally()
-    unread: tuple[str, ...] = ()
-    open: bool = False
 
 
 def finish(
@@ -134,27 +113,18 @@ def finish(
     record = records(callback.node)
     if record.dispatch != callback.dispatch:
         return Decision("stale", forget)
-    awaited = _is_awaited(record, callback)
-    if record.status == "waiting" and not awaited:
-        return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
-    if not (is_final(record.status) or may(record.status, "complete")):
+    if not is_in_flight(record.status):
+        if (refused := _refused(plan, position, record, callback, forget)) is not None:
+            return refused
+    elif type(callback.by) is ByChild:
         return Decision("stale", forget)
-    stands_for_child = is_open(record.status) and not is_open_map(record)
-    if stands_for_child != (type(callback.by) is ByChild) and not is_final(record.status):
-        # Its task has ended by opening it: from then on its child alone ends it.
-        return Decision("repeated" if stands_for_child else "stale", forget)
-    if is_final(record.status):
-        verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
-        if plan.policies or callback.run > 1 or not counts_as_success(record.status):
-            return Decision(verdict, forget, again=True)
-        joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
-        return Decision(verdict, forget, joins, plan.only_children[position], again=True)
-    if is_open_map(record) and not isinstance(callback.outcome, ItemsEnded):
-        # Its task has ended before; its items may not have been sent.
-        repeated = record.delivery == delivery_of(callback.by)
-        return Decision("repeated" if repeated else "stale", forget, open=True)
     if not takes_reports(control.status):
         return Decision("stale", forget)
+    if dispatches and is_plain(plan, control, record, callback):
+        told = (plan, position, record, callback, forget)
+        plain = plain_end(*told, now, sizes, bytes_left, records, read)
+        if plain is not None:
+            return plain
     if record.status == "waiting":
         forget = (DropTimer(waiting_timer(callback.execution, callback.node, record)),)
     run = Run(callback.execution, callback.run, callback.correlation_id)
@@ -189,6 +159,31 @@ def finish(
             return _open(report, prepared) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
+
+
+def _refused(
+    plan: Plan, position: int, record: NodeRecord, callback: Callback, forget: tuple[Change, ...]
+) -> Decision | None:
+    """What a report means of a node of which no worker has a task; None where the node takes it."""
+    if record.status == "waiting" and not _is_awaited(record, callback):
+        return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
+    if not (is_final(record.status) or may(record.status, "complete")):
+        return Decision("stale", forget)
+    stands_for_child = is_open(record.status) and not is_open_map(record)
+    if stands_for_child != (type(callback.by) is ByChild) and not is_final(record.status):
+        # Its task has ended by opening it: from then on its child alone ends it.
+        return Decision("repeated" if stands_for_child else "stale", forget)
+    if is_final(record.status):
+        verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
+        if plan.policies or callback.run > 1 or not counts_as_success(record.status):
+            return Decision(verdict, forget, again=True)
+        joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
+        return Decision(verdict, forget, joins, plan.only_children[position], again=True)
+    if is_open_map(record) and not isinstance(callback.outcome, ItemsEnded):
+        # Its task has ended before; its items may not have been sent.
+        repeated = record.delivery == delivery_of(callback.by)
+        return Decision("repeated" if repeated else "stale", forget, open=True)
+    return None
 
 
 def _is_awaited(record: NodeRecord, callback: Callback) -> bool:
@@ -626,6 +621,8 @@ def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str 
 
 def stop_by(plan: Plan, position: int, record: NodeRecord, now: int) -> Stop | None:
     """The mark that this end of a node sets: that of an `end`, or of a failure that stops the execution."""
+    if not plan.policies and record.status == "completed":
+        return None  # what every end asks, and most often can be told at once
     if position not in plan.main:
         return None
     node = plan.nodes[position].id

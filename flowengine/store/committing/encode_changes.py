@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, Protocol, assert_never
 
 import msgspec
@@ -168,9 +168,11 @@ class ChangeEncoder:
         self._timers: dict[str, list[int | str]] = {}
         self._made: set[str] = set()
         """Executions that are created here, and begin."""
+        self._bare: Container[str] = ()
 
-    def encode(self, changes: Mapping[str, Sequence[Change]]) -> Commands:
-        """All commands of all changes."""
+    def encode(self, changes: Mapping[str, Sequence[Change]], bare: Container[str] = ()) -> Commands:
+        """All commands of all changes. `bare`: executions without any of the keys that few have."""
+        self._bare = bare
         for execution, listed in changes.items():
             self._add(execution, listed)
         if self._dropped:
@@ -718,7 +720,12 @@ class ChangeEncoder:
         ended_at, run = change.at, change.run
         usual = ended_at // 1000 + self._lifetimes.retention_s
         at = usual if change.kept_s is None else min(usual, ended_at // 1000 + change.kept_s)
-        names = [*self._keys.own(execution), *self._keys.said(execution)]
+        bare = execution in self._bare
+        names = self._keys.own(execution)
+        if bare:
+            names.remove(self._keys.inputs(execution))
+        else:
+            names += self._keys.said(execution)
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
             names += self._signals(execution, plan)
@@ -735,10 +742,11 @@ class ChangeEncoder:
         if change.notifies:
             names += self._keys.sent(execution)
         later = at + CONTROL_LEAD_S
+        live = ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later))
         return [
-            *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),
-            ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
-            *(("EXPIREAT", name, later) for name in names),
+            *[("EXPIREAT", name, at) for name in self._keys.with_control(execution)],
+            *(() if bare else (live,)),
+            *[("EXPIREAT", name, later) for name in names],
         ]
 
 

@@ -3,7 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -30,6 +30,11 @@ from flowengine.store.connection.sessions import Command, Session, WatchedReads
 class Found:
     """What a reading's replies say."""
 
+    begun: frozenset[tuple[str, str, int]] = frozenset()
+    bare: frozenset[str] = frozenset()
+    """Executions that have none of the keys that few have."""
+    ended: frozenset[ItemKey] = frozenset()
+
     def __init__(self, reading: Reading, replies: Sequence[Any]) -> None:
         left = iter(replies)
         self.nodes: dict[NodeKey, NodeRecord] = {
@@ -41,42 +46,47 @@ class Found:
             if (control := parse_control(values)) is not None
         }
         self.counts: dict[str, Counts] = {}
-        self.begun: frozenset[tuple[str, str, int]] = frozenset()
+        self.signals: dict[str, KeptSignals] = {}
+        self.starts_of: dict[str, Starts] = {}
+        self.maps: dict[NodeKey, MapNumbers] = {}
+        self.sent: dict[NodeKey, int] = {}
+        self.tries: dict[ItemKey, NodeRecord] = {}
         if reading.counts:
             self.counts = {
                 execution: parse_counts(values)
                 for execution, values in zip(reading.counts, left, strict=False)
             }
+        if reading.ending:
+            self.bare = frozenset([at for at, found in zip(reading.ending, left, strict=False) if not found])
         if reading.unwatched:
             self.nodes |= {
                 key: decode_record(state)
                 for key, state in zip(reading.unwatched, left, strict=False)
                 if state
             }
+        if reading.reads_more:
+            self._take_more(reading, left)
+
+    def _take_more(self, reading: Reading, left: Iterator[Any]) -> None:
+        """What few readings ask for."""
         if reading.starts:
             self.begun = frozenset(
                 [start for start, found in zip(reading.starts, left, strict=False) if found]
             )
-        self.signals: dict[str, KeptSignals] = {}
         if reading.signals:
             self.signals = {
                 execution: parse_signals(names, values)
                 for (execution, names), values in zip(reading.signals, left, strict=False)
             }
-        self.starts_of: dict[str, Starts] = {}
         if reading.lines:
             pairs_of = zip(reading.lines, left, strict=False)
             self.starts_of = {line: parse_starts(pairs) for (line, _), pairs in pairs_of}
-        self.maps: dict[NodeKey, MapNumbers] = {}
         for key in reading.maps:
             fields, sent, ended, counted = next(left), next(left), next(left), next(left)
             self.maps[key] = MapNumbers(int(sent or 0), ended, max(0, fields - 1), int(counted or 0))
-        self.ended: frozenset[ItemKey] = frozenset()
-        self.sent: dict[NodeKey, int] = {}
         if reading.items:
             self.ended = frozenset([item for item, found in zip(reading.items, left, strict=False) if found])
             self.sent = {key: int(sent or 0) for key, sent in zip(_maps_of(reading), left, strict=False)}
-        self.tries: dict[ItemKey, NodeRecord] = {}
         if reading.tries:
             found = zip(reading.tries, left, strict=False)
             self.tries = {item: decode_record(state) for item, state in found if state}
@@ -84,32 +94,40 @@ class Found:
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     """What is sent for a reading: the names to WATCH, and the reads whose replies `Found` takes."""
-    nodes = [names.node(execution, node) for execution, node in reading.nodes]
-    controls = [names.control(execution) for execution in reading.controls]
-    reads: list[Command] = [("HGET", name, keys.STATE) for name in nodes]
-    reads += [("HMGET", name, *DECISION_FIELDS) for name in controls]
+    watched = [names.node(execution, node) for execution, node in reading.nodes]
+    reads: list[Command] = [("HGET", name, keys.STATE) for name in watched]
+    for execution in reading.controls:
+        control = names.control(execution)
+        watched.append(control)
+        reads.append(("HMGET", control, *DECISION_FIELDS))
     if reading.counts:
         reads += [("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts]
+    if reading.ending:
+        reads += [("EXISTS", *names.seldom(execution)) for execution in reading.ending]
     if reading.unwatched:
         reads += [("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched]
-    if reading.starts:
-        reads += [
-            ("HGET", names.started(execution), keys.start_field(node, dispatch))
-            for execution, node, dispatch in reading.starts
-        ]
-    kept = [names.signals(execution) for execution, _ in reading.signals]
+    if reading.reads_more:
+        _read_more(names, reading, watched, reads)
+    return WatchedReads(tuple(watched), tuple(reads), reading)
+
+
+def _read_more(names: keys.Keys, reading: Reading, watched: list[str], reads: list[Command]) -> None:
+    """What few readings ask for."""
     reads += [
-        ("HMGET", name, *keys.SIGNAL_NUMBERS, *map(keys.signal_queue, wanted))
-        for name, (_, wanted) in zip(kept, reading.signals, strict=True)
+        ("HGET", names.started(execution), keys.start_field(node, dispatch))
+        for execution, node, dispatch in reading.starts
     ]
-    names_of_starts = [names.starts(line) for line, _ in reading.lines]
-    if reading.lines:
-        pairs = zip(names_of_starts, reading.lines, strict=True)
-        reads += [("ZRANGE", name, -most, -1, "WITHSCORES") for name, (_, most) in pairs]
-    if not (reading.maps or reading.items or reading.tries):
-        return WatchedReads((*nodes, *controls, *kept, *names_of_starts), tuple(reads), reading)
-    maps = [names.map(execution, node) for execution, node in reading.maps]
-    for name, (execution, node) in zip(maps, reading.maps, strict=True):
+    for execution, wanted in reading.signals:
+        kept = names.signals(execution)
+        watched.append(kept)
+        reads.append(("HMGET", kept, *keys.SIGNAL_NUMBERS, *map(keys.signal_queue, wanted)))
+    for line, most in reading.lines:
+        starts = names.starts(line)
+        watched.append(starts)
+        reads.append(("ZRANGE", starts, -most, -1, "WITHSCORES"))
+    for execution, node in reading.maps:
+        name = names.map(execution, node)
+        watched.append(name)
         # Once more have failed than may, nothing is sent: so what has been sent is read after that.
         reads += [("HLEN", name), ("HGET", name, keys.SENT), ("HLEN", names.items_ended(execution, node))]
         reads.append(("HGET", names.counts(execution), keys.map_bytes_field(node)))
@@ -117,8 +135,8 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
         reads += [("HEXISTS", names.items_ended(*item[:2]), item[2]) for item in reading.items]
         reads += [("HGET", names.map(*key), keys.SENT) for key in _maps_of(reading)]
     tries = [names.item_try(*item) for item in reading.tries]
+    watched += tries
     reads += [("HGET", name, keys.STATE) for name in tries]
-    return WatchedReads((*nodes, *controls, *kept, *maps, *names_of_starts, *tries), tuple(reads), reading)
 
 
 def _maps_of(reading: Reading) -> list[NodeKey]:
@@ -150,6 +168,7 @@ class RedisUnit:
         self.controls = found.controls
         self._watched_controls = frozenset(reading.controls)
         self.counts = found.counts
+        self._bare = found.bare
         self.begun = found.begun
         self.signals = found.signals
         self.maps = found.maps
@@ -195,7 +214,7 @@ class RedisUnit:
         Raises StoreUnavailableError.
         """
         encoder = self._encoder()
-        commands = encoder.encode(changes)
+        commands = encoder.encode(changes, self._bare)
         self._refuse_unwatched(changes, encoder.nodes)
         if acknowledge is not None:
             acknowledge(commands)

@@ -10,7 +10,8 @@ import pytest
 from flowengine.execution.changes import CountDown, Dispatch, Tally
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, NodeError, NodeRecord
-from flowengine.execution.rules.finishing import Decision, finish
+from flowengine.execution.rules.decision import Decision
+from flowengine.execution.rules.finishing import finish
 from flowengine.execution.rules.readiness import Records, count_of, counter_of, records_of, step_of_counter
 from flowengine.execution.status import StoredNodeStatus
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS

@@ -18,9 +18,9 @@ from flowengine.execution.reports import (
     Reporter,
     Skipped,
 )
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import (
-    Decision,
     children_with_it,
     finish,
     internal_error,

@@ -28,9 +28,10 @@ from flowengine.execution.messages import Callback, NextTry, RunNode
 from flowengine.execution.records import UNTOUCHED, Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
 from flowengine.execution.rules.concluding import conclude
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, chunks, readable, try_again
-from flowengine.execution.rules.finishing import Decision, children_with_it, finish
+from flowengine.execution.rules.finishing import children_with_it, finish
 from flowengine.execution.rules.readiness import (
     count_of,
     counter_of,

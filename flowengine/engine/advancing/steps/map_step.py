@@ -22,8 +22,9 @@ from flowengine.execution.changes import ArmTimer, Change, CountItems, Send, Sen
 from flowengine.execution.messages import Callback, ItemTry, MapOver, NextTry, RunNode
 from flowengine.execution.records import UNTOUCHED, ItemChildren, ItemRecord, NodeRecord
 from flowengine.execution.reports import ByDeadline, Completed, Failed, ItemsEnded, delivery_of
+from flowengine.execution.rules.decision import Verdict
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
-from flowengine.execution.rules.finishing import Verdict, internal_error
+from flowengine.execution.rules.finishing import internal_error
 from flowengine.execution.rules.maps.children import child_of, tend_item
 from flowengine.execution.rules.maps.ending import (
     NAMED,

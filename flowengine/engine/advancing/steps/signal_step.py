@@ -20,8 +20,9 @@ from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import SignalKept
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.dispatching import Run, Sizes
-from flowengine.execution.rules.finishing import Decision, finish
+from flowengine.execution.rules.finishing import finish
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.waits.signalling import Match, groups_to_tell, keepers, match, take, taken

@@ -21,8 +21,8 @@ from flowengine.errors import (
 from flowengine.execution.changes import Change, Send, Write
 from flowengine.execution.messages import NodeOverruled
 from flowengine.execution.records import COUNTED_RESULT_BYTES, UNTOUCHED, Control, Decided, ExecutionRecord
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.rules.finishing import Decision
 from flowengine.execution.rules.waits.deciding import Answer, decided, first_decision, refusal
 from flowengine.execution.status import NodeStatus, shown
 from flowengine.execution.views.executions import DecidedView, DecisionView, decision_view

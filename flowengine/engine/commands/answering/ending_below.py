@@ -5,8 +5,9 @@ from __future__ import annotations
 from flowengine.engine.ports import DecidingUnit
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import UNTOUCHED, Control
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.dispatching import SIZES
-from flowengine.execution.rules.finishing import Decision, finish
+from flowengine.execution.rules.finishing import finish
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 

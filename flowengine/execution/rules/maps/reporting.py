@@ -27,8 +27,8 @@ from flowengine.execution.reports import (
     may_be_noted,
     started_at_of,
 )
+from flowengine.execution.rules.decision import Verdict
 from flowengine.execution.rules.failing import Pause, is_answered, next_try
-from flowengine.execution.rules.finishing import Verdict
 from flowengine.execution.status import is_open, takes_reports
 from flowengine.workflow.policy import Policy
 

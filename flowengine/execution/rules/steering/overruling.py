@@ -39,10 +39,11 @@ from flowengine.execution.records import (
     is_open_map,
 )
 from flowengine.execution.rules.children.opening import tend_open
+from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import tolerates
-from flowengine.execution.rules.finishing import Decision, end_of_node
+from flowengine.execution.rules.finishing import end_of_node
 from flowengine.execution.rules.limits.node_turns import leave_turn
 from flowengine.execution.rules.maps.children import runs_as_children, tend_items
 from flowengine.execution.rules.maps.time_over import drop_time
