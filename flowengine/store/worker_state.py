@@ -240,12 +240,14 @@ class RedisWorkerState:
         to be read."""
         found: dict[str, bytes] = {}
         size = 0
-        for read in task.reads:
-            if read.node in task.maps:
-                output = read_map_output(self._state, task.execution, read.node, read.primary, left - size)
-                size += output.size
-                if output.data is not None:
-                    found[read.node] = output.data
+        maps = [(task.execution, read.node, read.primary) for read in task.reads if read.node in task.maps]
+        around = [each for each in task.outer if each.is_map and each.is_read]
+        maps += [(task.around(read.up), read.node, read.primary) for read in around]
+        for execution, node, primary in maps:
+            output = read_map_output(self._state, execution, node, primary, left - size)
+            size += output.size
+            if output.data is not None:
+                found[node] = output.data
         return found, size
 
     def result_reads(self, task: RunNode, command: str) -> list[Command]:
@@ -376,7 +378,7 @@ class _Asked:
         storable_bytes = self._state.max_execution_result_bytes - int(used or 0)
         size = sum(values) if self._many else sum(len(value or b"") for value in values)
         of_maps: dict[str, bytes] = {}
-        if self._task.maps and wanted:
+        if (self._task.maps or self._task.outer) and wanted:
             of_maps, more = self._state.map_outputs(self._task, self._state.max_read_bytes - size)
             size += more
         if size > self._state.max_read_bytes:

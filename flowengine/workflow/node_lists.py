@@ -79,8 +79,11 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
     fields = [node.fields for node in nodes]
     links = link(fields, report, around)
     own = [_known_output(node, registry) for node in nodes]
+    of_items: dict[int, str | None] = {}
     for node in nodes:
         if (mapped := node.fields.map) is not None:
+            item = own[node.fields.place]
+            of_items[node.fields.place] = None if item is None else item.primary
             own[node.fields.place] = MAP_OUTPUT
             inside_it = ids_inside(node.work) if isinstance(node.work, GroupDraft) else ()
             refuse_hiding(mapped, {*links.index, *inside_it}, report)
@@ -104,6 +107,7 @@ def compile_list(nodes: Sequence[DraftNode], whole: Whole, around: Around = NOTH
                 bool(links.readable(group.place) >> place & 1),
                 is_certain(place, group.place),
                 own[place],
+                of_items.get(place),
             )
             for place, name in links.names.items()
             if place < len(nodes)

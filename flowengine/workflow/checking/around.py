@@ -13,18 +13,20 @@ from flowengine.workflow.stages import Stage
 
 class OuterNode(msgspec.Struct, frozen=True):
     """A node outside of a group. `up`: how many lists outside. `readable`: it is upstream of the group, or
-    otherwise readable there; `certain`: it has completed whenever the group runs."""
+    otherwise readable there; `certain`: it has completed whenever the group runs. `of_items`: of a map, the
+    field of an item's output that `X.result` lists."""
 
     name: str
     up: int
     readable: bool = False
     certain: bool = False
     output: DeclaredOutput | None = None
+    of_items: str | None = None
 
     @property
     def primary(self) -> str | None:
-        """The field of its output that `X.result` means."""
-        return None if self.output is None else self.output.primary
+        """The field of its output that `X.result` means, or of the outputs of its items."""
+        return self.of_items or (None if self.output is None else self.output.primary)
 
 
 class Around(msgspec.Struct, frozen=True):

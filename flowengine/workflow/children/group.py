@@ -27,7 +27,8 @@ class Outer(msgspec.Struct, frozen=True, array_like=True):
     """A node that is read, of an execution around the reader's own.
 
     `up`: how many executions around; 1 is the parent. `primary`: the field that `X.result` means there.
-    `is_read`: its output is. `is_seen`: what became of it is, or its output may be missing.
+    `is_read`: its output is. `is_seen`: what became of it is, or its output may be missing. `is_map`: it is a
+    map, whose output is that of its items.
     """
 
     up: int
@@ -35,3 +36,4 @@ class Outer(msgspec.Struct, frozen=True, array_like=True):
     primary: str | None
     is_read: bool
     is_seen: bool
+    is_map: bool = False

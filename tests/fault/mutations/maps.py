@@ -64,6 +64,12 @@ MUTANTS: Final = (
         '(b"-")[0]) < 0 for',
     ),
     _children(
+        "nodes of a group read a map outside",
+        "store/worker_state",
+        "if each.is_map and each.is_read]",
+        "if False]",
+    ),
+    _children(
         "the time of a map stops its children",
         "execution/rules/children/tending",
         "    stops = over or parent.stop is not None\n",

@@ -531,3 +531,47 @@ def test_the_children_of_an_overruled_map_are_stopped_though_a_new_run_has_begun
     harness.drain()
     assert status(harness, execution) == "completed"
     check_everything(harness.client)
+
+
+@pytest.mark.proves("group-reads-map")
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_nodes_of_a_group_read_a_map_outside(harness: Harness, apart: bool, depth: int) -> None:
+    """Its results, its items and its numbers, from any depth; whether its items are tasks or children."""
+    add = {"id": "n", "handler": "sum", "config": {"inputs": ["{{ item }}"]}, "map": {"items": [1, 2, 3]}}
+    each: dict[str, Any] = {**add, "repeat": {"until": "{{ true }}"}} if apart else add
+    value = ["{{ n.result | sum }}", "{{ n.counts.completed }}", "{{ n['items'] | map('key') | first }}"]
+    inside: dict[str, Any] = {"id": "reader", "handler": "sum", "config": {"inputs": value[:2]}}
+    for level in range(depth):
+        inside = group(f"g{level}", inside, after=("n",) if level == depth - 1 else ())
+    inside["outputs"] = {"keys": "{{ n.result }}", "first": value[2]}
+    execution = harness.begin(plan_from(nodes=[each, inside]))
+    harness.drain()
+    assert status(harness, execution) == "completed"
+    found = result(harness, execution, f"g{depth - 1}")["result"]
+    given = [2, 3, 4] if not apart else found["keys"]
+    assert found == {"keys": given, "first": "0"}
+    assert len(given) == 3
+    ran = next(context for context in harness.workers[0].invoker.calls if context.node_id == "reader")
+    assert ran.execution_id != execution
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-reads-map")
+def test_a_map_that_ends_after_a_group_began_stays_undefined_in_it(harness: Harness) -> None:
+    """As any node outside: what is read is as it was when the group began, also by a later node."""
+    slow = {"id": "n", "handler": "sum", "config": {"inputs": ["{{ item }}"]}, "map": {"items": [1]}}
+    seen = {"id": "reader", "handler": "sum", "config": {"inputs": ["{{ n.result | default([7]) | sum }}"]}}
+    early = group("g", adds("wait"), {**seen, "dependencies": ["wait"]}, after=("a", "n"))
+    early["trigger_rule"] = "one_success"
+    execution = harness.begin(plan_from(nodes=[adds("a"), slow, early]))
+    deliver_orchestrators(harness)
+    for _ in range(6):
+        for entry in harness.waiting(WORKER_QUEUE):
+            if msgspec.json.decode(entry.payload, type=RunNode).node in ("a", "g"):
+                harness.deliver(harness.workers[0], entry)
+        deliver_orchestrators(harness)
+    (child,) = children_of(harness, execution)
+    harness.drain()
+    assert msgspec.json.decode(harness.api.executions.results(child).results["reader"]) == {"result": 8}
+    check_everything(harness.client)

@@ -9,6 +9,7 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.maps.policy import MapPolicy
 from tests.support.documents import accepted, checked, node, reading, workflow
 
@@ -129,14 +130,29 @@ def test_the_condition_for_another_try_knows_the_item() -> None:
     accepted(document)
 
 
-def test_a_node_of_a_group_does_not_read_a_map_outside_yet() -> None:
-    """A node before the group does, and the group reads that."""
-    inner = reading("i", "{{ n.result }}")
+@pytest.mark.parametrize("handler", ["transform", "http_request"])
+def test_a_node_of_a_group_reads_a_map_outside(handler: str) -> None:
+    """As a map, and by the field that the output of its items has for a primary value."""
+    inner: JsonObject = {"id": "i", "handler": "set", "config": {"value": "{{ n.result }}"}}
+    config: JsonObject = (
+        {"url": "https://x.test/{{ item }}"} if handler == "http_request" else {"input": "{{ item }}"}
+    )
+    config |= {} if handler == "http_request" else {"transform_type": "trim"}
+    each: JsonObject = {"id": "n", "handler": handler, "config": config, "map": {"items": ["a"]}}
+    found = accepted(workflow(each, {"id": "g", "nodes": [inner], "dependencies": ["n"]})).plan
+    assert found is not None
+    primary = "data" if handler == "http_request" else "result"
+    assert found.group_at((1,)).policy(0).outer == (Outer(1, "n", primary, True, False, True),)
+
+
+def test_a_field_that_a_map_outside_has_not_is_refused_in_a_group() -> None:
+    """It has what any map has."""
+    inner: JsonObject = {"id": "i", "handler": "set", "config": {"value": "{{ n.nope }}"}}
     document = mapped()
     nodes = document["nodes"]
     assert isinstance(nodes, list)
     nodes.append({"id": "g", "nodes": [inner], "dependencies": ["n"]})
-    assert codes(document) == [("not_supported_yet", "/nodes/2/nodes/0/config/input")]
+    assert codes(document) == [("unknown_field", "/nodes/2/nodes/0/config/value")]
 
 
 def test_the_node_that_ends_an_execution_is_no_map() -> None:

@@ -201,7 +201,6 @@ class TemplateCheck:
                 previous |= PREVIOUS in read.analysis.nodes
                 iteration |= ITERATION in read.analysis.nodes
                 self._warn_of_missing(read, node, places[text])
-                self._refuse_outer_maps(read, places[text])
                 self._refuse_cached_secret(read, node, places[text])
         late = any(self._is_late(fine.get(ruled.text)) for ruled in keys)
         found.discard(node.place)
@@ -239,18 +238,10 @@ class TemplateCheck:
         in_group = self._links.around != NOTHING_AROUND
         return reads_nodes or in_group or OUTCOME in self._given.roots(analysis)
 
-    def _refuse_outer_maps(self, read: _Read, where: Where) -> None:
-        """Report what this version cannot read yet."""
-        for source in read.sources:
-            outer = source - len(self._links.stages)
-            if outer >= 0 and self._links.around.nodes[outer].output is MAP_OUTPUT:
-                name = quoted(self._links.around.nodes[outer].name)
-                message = f"{name} is a map outside of the group, which this version cannot read here yet"
-                self._refuse("not_supported_yet", where, f"{message}: read it in a node before the group")
-
     def _outer(self, place: int, found: set[int], sees: set[int]) -> Outer:
         node = self._links.around.nodes[place - len(self._links.stages)]
-        return Outer(node.up, node.name, node.primary, place in found, place in sees)
+        is_map = node.output is MAP_OUTPUT
+        return Outer(node.up, node.name, node.primary, place in found, place in sees, is_map)
 
     def _stage_of(self, node: NodeFields) -> Stage:
         """The list of the document that the node stands in, or its group."""
