@@ -151,30 +151,30 @@ class _Ports:
     def _spread(self, placed: Middles, ends: Sequence[_Ends], bottom: int, numbers: Sequence[int]) -> None:
         middles = placed.middles
         middle, half = middles[bottom], placed.halves[bottom]
-        order: list[tuple[float, int]] = []
-        straight: set[int] = set()
+        order: list[tuple[float, int, bool]] = []
+        has_straight = False
         for number in numbers:
             tops, bottoms = ends[number]
             if len(tops) > 1:
-                order.append((sum([middles[top] for top in tops]) / len(tops), number))
+                order.append((sum([middles[top] for top in tops]) / len(tops), number, False))
                 continue
             above = middles[tops[0]]
-            order.append((above, number))
-            if len(bottoms) == 1 and -half <= above - middle <= half:
-                straight.add(number)
+            straight = len(bottoms) == 1 and -half <= above - middle <= half
+            has_straight = has_straight or straight
+            order.append((above, number, straight))
         order.sort()
         last = len(order) - 1
         gap = min(PORT_GAP, 2 * half // last)
         first = middle - gap * last / 2
         found = [first + gap * place for place in range(last + 1)]
-        if straight:
+        if has_straight:
             weights = [1.0] * len(order)
-            for place, (coming, number) in enumerate(order):
-                if number in straight:
+            for place, (coming, _, straight) in enumerate(order):
+                if straight:
                     found[place], weights[place] = coming, _STRAIGHT_WEIGHT
             found = spaced(found, weights, [gap] * last)
         least, most = middle - half, middle + half
-        for (_, number), wanted in zip(order, found, strict=True):
+        for (_, number, _), wanted in zip(order, found, strict=True):
             port = round(wanted)
-            beside = self._beside.setdefault(number, {})
-            beside[bottom] = least if port < least else most if port > most else port
+            touched = least if port < least else most if port > most else port
+            self._beside.setdefault(number, {})[bottom] = touched

@@ -65,20 +65,36 @@ def figures_of(plan: Plan, stage: Stage) -> Figures:
 
 
 def _folded(plan: Plan, positions: Sequence[int]) -> list[Figure]:
-    equal: dict[tuple[str, frozenset[int], tuple[int, ...], str, bool], list[int]] = {}
+    nodes, children = plan.nodes, plan.children
+    alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for position in positions:
-        node = plan.nodes[position]
-        policy = plan.policy(position)
-        condition, is_map = condition_of(policy), policy.map is not None
-        key = (node.work.handler, frozenset(node.parents), plan.children[position], condition, is_map)
+        alike.setdefault((nodes[position].work.handler, children[position]), []).append(position)
+    figures: list[Figure] = []
+    for found in alike.values():
+        if len(found) < FOLDS_FROM:
+            figures += [Figure((position,), *_runs(plan, position)) for position in found]
+        else:
+            figures += _folded_alike(plan, found)
+    return sorted(figures, key=lambda figure: figure.positions[0])
+
+
+def _folded_alike(plan: Plan, positions: Sequence[int]) -> list[Figure]:
+    """Of one handler, with the same nodes below them: those as one that depend on the same and run alike."""
+    equal: dict[tuple[frozenset[int], str, bool], list[int]] = {}
+    for position in positions:
+        key = (frozenset(plan.nodes[position].parents), *_runs(plan, position))
         equal.setdefault(key, []).append(position)
     figures: list[Figure] = []
-    for (_, _, _, condition, is_map), found in equal.items():
-        if len(found) >= FOLDS_FROM:
-            figures.append(Figure(tuple(found), condition, is_map))
-        else:
-            figures.extend([Figure((position,), condition, is_map) for position in found])
-    return sorted(figures, key=lambda figure: figure.positions[0])
+    for (_, condition, is_map), found in equal.items():
+        parts = [tuple(found)] if len(found) >= FOLDS_FROM else [(position,) for position in found]
+        figures += [Figure(part, condition, is_map) for part in parts]
+    return figures
+
+
+def _runs(plan: Plan, position: int) -> tuple[str, bool]:
+    """The condition that a node runs under, and whether it runs once for each item of a list."""
+    policy = plan.policy(position)
+    return condition_of(policy), policy.map is not None
 
 
 def condition_of(policy: Policy) -> str:

@@ -80,18 +80,19 @@ def _turned(line: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def _card(plan: Plan, stage: Stage, figure: Figure, corner: Point) -> Card:
-    nodes = [plan.nodes[position] for position in figure.positions]
+    nodes, positions = plan.nodes, figure.positions
+    first = nodes[positions[0]]
     x, y = corner
     return Card(
-        id=nodes[0].id,
-        handler=nodes[0].work.handler,
+        id=first.id,
+        handler=first.work.handler,
         stage=stage,
         x=x,
         y=y,
         width=CARD_WIDTH,
         height=height_of(figure),
         condition=_condition(figure, corner) if figure.condition else msgspec.UNSET,
-        members=tuple([node.id for node in nodes]) if figure.is_stack else msgspec.UNSET,
+        members=tuple([nodes[position].id for position in positions]) if figure.is_stack else msgspec.UNSET,
         map=figure.is_map or msgspec.UNSET,
     )
 
