@@ -143,7 +143,7 @@ MUTANTS: Final = (
     _in(
         "an operator who ends a map has its children stopped",
         "execution/rules/steering/overruling",
-        "return (tend_items(run),)",
+        "return (tend_items(run), *drop_time(execution, node, before))",
         "return ()",
         GROUP_MAPS,
     ),
@@ -234,13 +234,13 @@ MUTANTS: Final = (
     _in(
         "the end of a child's earlier run ends nothing",
         "execution/rules/children/tending",
-        "    if child.run < run:\n        return _of_earlier_run(parent, child)\n",
+        "    if child.run < run:\n        return _of_earlier_run(parent, child, stops=stops)\n",
         "",
     ),
     _in(
         "a child whose node is stopped before it was made is not made",
         "execution/rules/children/tending",
-        '        if parent.stop is not None:\n            return "report"\n        return "make"',
+        '        if stops:\n            return "report"\n        return "make"',
         '        return "make"',
         CRASHES,
     ),
@@ -335,8 +335,8 @@ MUTANTS: Final = (
     _in(
         "a node that repeats and waits runs its iterations apart",
         "workflow/node_lists",
-        "iterations_apart(items_apart(_with_signals(node, whole), report))",
-        "items_apart(_with_signals(node, whole), report)",
+        "iterations_apart(items_apart(_with_signals(node, whole)))",
+        "items_apart(_with_signals(node, whole))",
         ITERATIONS_APART,
     ),
     _in(
