@@ -12,7 +12,7 @@ import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.limits.lines import Pace
-from flowengine.execution.records import Repeated, WaitKind
+from flowengine.execution.records import NodeError, Repeated, WaitKind
 from flowengine.execution.reports import ByChild, ByDelivery, ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
@@ -242,6 +242,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     within: HeldIteration | None = None
     looks_back: bool = False
     keys: KeyTemplates | None = None
+    asks: NodeError | None = None
 
     @property
     def item_try(self) -> ItemTry | None:

@@ -248,6 +248,7 @@ class NodeRecord(
         "called": "B",
         "cached": "g",
         "keys": "K",
+        "asks": "A",
     },
 ):
     """One node: the field `state` of its key.
@@ -275,7 +276,8 @@ class NodeRecord(
     waits to start, and, in flight, as what its start is counted. `called`: the callback that has come while
     its task is on its way or runs. `cached`: its result was given at another time; False: it is not to be,
     nor that of a node below it, as a rerun has asked for a new one. `keys`: those of its limits that were
-    made, when the execution was triggered or by a task of the node.
+    made, when the execution was triggered or by a task of the node. `asks`: what its child has failed with,
+    while a worker is to say whether it is tried again (`retry.when`).
     """
 
     status: StoredNodeStatus = "pending"
@@ -307,6 +309,7 @@ class NodeRecord(
     called: CalledBack | None = None
     cached: bool | None = None
     keys: MadeKeys | None = None
+    asks: NodeError | None = None
 
     @property
     def in_line(self) -> bool:

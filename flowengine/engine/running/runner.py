@@ -255,6 +255,8 @@ class Runner:
         try:
             if task.expands:
                 return outcomes.expanded(task, start)
+            if task.asks is not None:
+                return Failed(task.asks)
             if task.keys is not None:
                 return outcomes.keys_made(task, task.keys, start)
             call = outcomes.call_of(task, start, delivery, deadline, hand)

@@ -15,7 +15,7 @@ from flowengine.execution.records import UNTOUCHED, NodeRecord, awaits_judgement
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.repeating import awaits_iteration, sent
-from flowengine.execution.status import NodeStep, after, is_final
+from flowengine.execution.status import NodeStep, after, is_final, is_open
 from flowengine.execution.work import primary_of, reads_of
 from flowengine.workflow.children.group import GROUP, Outer
 from flowengine.workflow.children.lineage import HeldItem, Lineage
@@ -91,8 +91,18 @@ def judge(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> 
     return _send_task(plan, position, queued, run, now)
 
 
+def ask(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
+    """Let a worker say whether a node is tried again whose child has failed: the same try."""
+    step: NodeStep = "judge" if is_open(record.status) else "try_again"
+    queued = _queued(plan, position, record, now, step, record.attempt, record.unseen)
+    queued = replace(queued, tried=record.tried, asks=record.asks)
+    return _send_task(plan, position, queued, run, now)
+
+
 def go_on(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
     """Put a node in flight whose wait is over."""
+    if record.asks is not None:
+        return ask(plan, position, record, run, now)
     if awaits_iteration(record):
         return iterate(plan, position, record, run, now)
     return try_again(plan, position, record, run, now)
@@ -138,7 +148,7 @@ def _opens_at_once(policy: Policy, queued: NodeRecord) -> bool:
     has."""
     if policy.repeat is not None and (queued.repeated is None or not queued.repeated.number):
         return False  # The wait before its first iteration is to be rendered.
-    if awaits_judgement(queued):
+    if awaits_judgement(queued) or queued.asks is not None:
         return False
     if policy.group is not None:
         return policy.map is None
@@ -177,6 +187,7 @@ def _queued(
         called=record.called,
         cached=record.cached,
         keys=record.keys,
+        asks=record.asks if step in _SAME_TRY else None,
     )
 
 
@@ -279,6 +290,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         held=() if lineage is None or not policy.items else _held(policy.items, lineage),
         within=None if lineage is None or not policy.within else lineage.iteration,
         looks_back=policy.within == PREVIOUS,
+        asks=queued.asks,
     )
     if (keys := policy.keys_to_make(queued.keys)) is not None:
         return _making_keys(full, keys)

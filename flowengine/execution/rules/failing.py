@@ -20,7 +20,7 @@ from flowengine.execution.error_codes import (
 )
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import NodeError, NodeRecord
-from flowengine.execution.reports import Failed
+from flowengine.execution.reports import ByChild, Failed
 from flowengine.workflow.policy import ANY_CODE, Policy, Retry
 
 _STATUS_CLASS: Final = re.compile(r"http_([45])xx")
@@ -62,6 +62,12 @@ def next_try(
         why = f"that takes a pause of {pause_s:g} s, and retry.max_seconds leaves {left_s:g} s"
         return replace(failed.error, message=f"{failed.error.message}; not tried again: {why}")
     return Pause(now + pause_ms)
+
+
+def is_to_be_asked(policy: Policy, callback: Callback, failed: Failed) -> bool:
+    """Whether a worker is to say by `retry.when` whether a node is tried again: its child has failed."""
+    asks = policy.retry is not None and policy.retry.when is not None
+    return asks and isinstance(callback.by, ByChild) and failed.again is None
 
 
 def is_answered(error: NodeError) -> bool:

@@ -62,8 +62,17 @@ from flowengine.execution.rules.children.ending import UNMADE
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.decision import Decision, Verdict
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate, judge
-from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
+from flowengine.execution.rules.dispatching import (
+    SIZES,
+    Run,
+    Sizes,
+    ask,
+    dispatch_again,
+    fits,
+    iterate,
+    judge,
+)
+from flowengine.execution.rules.failing import Pause, is_answered, is_to_be_asked, next_try, tolerates
 from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn, line_up_with
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.maps.time_over import arm_time, drop_time
@@ -327,7 +336,7 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     policy = report.grounds.plan.policy(report.position)
     answered = is_answered(failed.error)
     moment = None if answered else first_sent(before)
-    ended = replace(_ended(report), answered=before.answered + answered, moment=moment)
+    ended = replace(_ended(report), answered=before.answered + answered, moment=moment, asks=None)
     freed = before.counted if holds_response(before) else before.counted - repeating.redone(before).counted
     ended = replace(repeating.redone(ended), counted=ended.counted - freed)
     if failed.error.code in UNMADE:
@@ -335,6 +344,8 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     # While it is being stopped, nothing is tried again, nor where a callback tells of the failure.
     decides = report.control.lets_decide and not report.is_called_back
     again = next_try(policy, before, callback, failed, report.grounds.now) if decides else None
+    if isinstance(again, Pause) and is_to_be_asked(policy, callback, failed):
+        return _ask(report, failed)
     if isinstance(again, Pause):
         status = after(before.status, "wait")
         tried = replace(ended, status=status, error=failed.error, until=again.until, waits=None)
@@ -348,6 +359,21 @@ def _fail(report: _Report, failed: Failed) -> Decision:
         result = msgspec.Raw(msgspec.json.encode({"result": failed.outputs}))
     written = Write(callback.node, record, result, anew=_keeps_response(before))
     return _decided(report, written, "node_failed", error.code, tally)
+
+
+def _ask(report: _Report, failed: Failed) -> Decision:
+    """A worker is to say whether a node is tried again whose child has failed: now, or when the execution
+    goes on."""
+    grounds, node = report.grounds, report.callback.node
+    record = replace(_ended(report), asks=failed.error)
+    if not report.control.lets_dispatch:
+        waiting = replace(record, status=after(record.status, "wait"), error=failed.error, until=grounds.now)
+        timer = waiting_timer(report.callback.execution, node, waiting)
+        told = _happened(report, waiting, "node_waiting", BY_REPEAT)
+        changes = (Write(node, waiting), *report.forget, ArmTimer(timer, grounds.now), told)
+        return Decision("accepted", changes, continues=True)
+    sent, queued = ask(grounds.plan, report.position, record, grounds.run, grounds.now)
+    return Decision("accepted", (sent, *report.forget, queued), continues=True)
 
 
 def _keeps_response(before: NodeRecord) -> bool:

@@ -209,6 +209,8 @@ def group_again_and_again() -> Plan:
     one = {"id": "one", "handler": "sum", "config": {"inputs": reads}}
     loop = group("loop", one, adds("two", "one"))
     loop["repeat"] = {"until": "{{ iteration == 2 }}", "collect": True, "delay_seconds": 1}
+    # Its failure is asked about, and is not tried again.
+    loop["retry"] = {"max_attempts": 2, "delay_seconds": 1, "when": "{{ error.code != 'group_failed' }}"}
     last = {"inputs": "{{ loop.result | map('two') }}"}
     return plan_from(nodes=[loop, {"id": "z", "handler": "sum", "config": last, "dependencies": ["loop"]}])
 

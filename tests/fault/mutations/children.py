@@ -92,6 +92,24 @@ MUTANTS: Final = (
         ITERATIONS_APART,
     ),
     _in(
+        "a worker is asked whether a group is tried again",
+        "execution/rules/finishing",
+        "    if isinstance(again, Pause) and is_to_be_asked(policy, callback, failed):\n",
+        "    if False:\n",
+    ),
+    _in(
+        "to ask whether a group is tried again is no try",
+        "execution/rules/dispatching",
+        "    queued = replace(queued, tried=record.tried, asks=record.asks)\n",
+        "    queued = replace(queued, asks=record.asks)\n",
+    ),
+    _in(
+        "what was to be asked in a pause is asked afterwards",
+        "execution/rules/dispatching",
+        "    if record.asks is not None:\n        return ask(",
+        "    if False:\n        return ask(",
+    ),
+    _in(
         "an iteration that runs apart gives all that its node gives",
         "engine/advancing/steps/child_step",
         "        if lineage is not None and lineage.sole and lineage.item is None:\n",

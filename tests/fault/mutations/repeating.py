@@ -52,8 +52,8 @@ MUTANTS: Final = (
     _group(
         "while an execution is paused nothing is judged",
         "execution/rules/finishing",
-        "    if not report.control.lets_dispatch:\n        waiting = replace(",
-        "    if False:\n        waiting = replace(",
+        "if counted else ()\n    if not report.control.lets_dispatch:\n",
+        "if counted else ()\n    if False:\n",
     ),
     _group(
         "an iteration whose condition has failed is done again",

@@ -16,6 +16,7 @@ from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import ExecutionView
 from flowengine.plugin import Context, HandlerError
+from flowengine.queues import GROUP
 from flowengine.workflow.plan import Plan
 from tests.support.checks.invariants import check_everything
 from tests.support.group_plans import adds, group, plan_from
@@ -448,4 +449,89 @@ def test_each_item_and_iteration_of_a_group_is_checked(harness: Harness) -> None
     assert [each["error"] and each["error"]["code"] for each in found["items"]] == [None, "output_invalid"]
     shown = harness.api.executions.node(execution, "h")
     assert (shown.error and shown.error.code, shown.iteration) == ("output_invalid", 2)
+    check_everything(harness.client)
+
+
+def _boom(context: Context) -> None:
+    raise HandlerError("boom", "boom")
+
+
+def tried_under(condition: str, **retry: Any) -> Plan:
+    """A group that is tried again under this condition."""
+    said: dict[str, Any] = {"retry": {"max_attempts": 3, "delay_seconds": 5, "when": condition, **retry}}
+    return plan_from(nodes=[group("g", adds("one", after=()), **said)])
+
+
+@pytest.mark.proves("group-retry-asked")
+@pytest.mark.parametrize(
+    ("condition", "tries"),
+    [
+        ("{{ error.code == 'group_failed' and 'boom' in error.message }}", 3),
+        ("{{ attempt < 2 }}", 2),
+        ("{{ false }}", 1),
+        ("{{ 'no' }}", 1),
+    ],
+)
+def test_a_group_is_tried_again_if_its_condition_says_so(
+    harness: Harness, condition: str, tries: int
+) -> None:
+    """A worker is asked once its child has failed, with the error of the group."""
+    harness.script = _boom
+    execution = harness.begin(tried_under(condition))
+    harness.drain()
+    node = harness.api.executions.node(execution, "g")
+    assert (node.status, node.attempt) == ("failed", tries)
+    assert [call.node_id for call in harness.workers[0].invoker.calls] == ["one"] * tries
+    expected = "when_not_boolean" if "no" in condition else "group_failed"
+    assert node.error is not None
+    assert node.error.code == expected
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-retry-asked")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_while_an_execution_is_paused_no_group_is_asked_about(harness: Harness, *, stopped: bool) -> None:
+    """It is asked when the execution goes on; one that is stopped before is cancelled."""
+    harness.script = _boom
+    execution = harness.begin(tried_under("{{ false }}"))
+    while not (tasks := harness.tasks()):
+        for entry in harness.waiting("orchestrator"):
+            harness.deliver(harness.orchestrators[0], entry)
+    harness.api.executions.pause(execution)
+    harness.deliver(harness.workers[0], *tasks)
+    harness.drain()
+    assert harness.statuses(execution)["g"] in ("waiting", "open")
+    if stopped:
+        harness.cancel(execution)
+    else:
+        harness.api.executions.resume(execution)
+    harness.drain()
+    assert harness.statuses(execution)["g"] == ("cancelled" if stopped else "failed")
+    assert len(harness.workers[0].invoker.calls) == 1
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-retry-asked")
+def test_a_question_that_was_lost_is_asked_again(harness: Harness) -> None:
+    """By the sweep; the child does not run meanwhile."""
+    harness.script = _boom
+    execution = harness.begin(tried_under("{{ false }}"))
+    for _ in range(20):
+        for entry in harness.waiting("orchestrator"):
+            harness.deliver(harness.orchestrators[0], entry)
+        asking = [task for task in harness.tasks() if msgspec.json.decode(task.payload, type=RunNode).asks]
+        if asking:
+            break
+        harness.run_tasks()
+    (entry,) = asking
+    harness.client.xack(harness.stream("worker"), GROUP, entry.id)
+    harness.client.xdel(harness.stream("worker"), entry.id)
+    sweep = harness.orchestrators[0].sweep
+    for _ in range(3):
+        sweep.run()
+    assert sweep.repaired == 1
+    harness.drain()
+    node = harness.api.executions.node(execution, "g")
+    assert (node.status, node.attempt) == ("failed", 1)
+    assert len(harness.workers[0].invoker.calls) == 1
     check_everything(harness.client)
