@@ -170,6 +170,17 @@ class ChainMachine(RuleBasedStateMachine):
             process = data.draw(st.sampled_from(self.harness.orchestrators))
             self._deal_with(entry, process, crash if left == 1 else None)
 
+    @rule(fails=st.booleans())
+    def end_all(self, fails: bool) -> None:
+        """All that runs ends, and nobody looks at the ends."""
+        self.fails = fails
+        for _ in range(200):
+            waiting = [*self.harness.waiting("orchestrator"), *self.harness.tasks()]
+            waiting = [entry for entry in waiting if entry.actor != "start_followers"]
+            if not waiting:
+                break
+            self._deal_with(waiting[0], self.harness.orchestrators[0], None)
+
     @rule(data=st.data(), process=st.integers(0, 1), crash=crashes(60))
     def tell(self, data: st.DataObject, process: int, crash: Crash) -> None:
         """Somebody looks at an end: one that waits for that, or once more at one of the past."""
@@ -321,9 +332,11 @@ class ChainMachine(RuleBasedStateMachine):
             self._note(ended, whole=delivered)
 
     def _ends(self) -> list[Entry]:
-        """The messages that tell of ends, those that wait and those of the past."""
+        """The messages that tell of ends which others are to follow, if there are such: those that wait and
+        those of the past; or else of any."""
         waiting = [one for one in self.harness.waiting("orchestrator") if one.actor == "start_followers"]
-        return waiting + [one for one in self.past if one.actor == "start_followers" and one not in waiting]
+        ends = waiting + [one for one in self.past if one.actor == "start_followers" and one not in waiting]
+        return [one for one in ends if self._ended(one)[1]] or ends
 
     def executions(self) -> list[str]:
         """The ids of all that there are."""

@@ -28,11 +28,30 @@ def _children(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, CHILDREN)
 
 
+MACHINE: Final = ("tests/property/test_map_machine.py",)
+
+
+def _of_any_order(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, MACHINE)
+
+
 def _rule(rule: str, module: str, old: str, new: str) -> Mutant:
     return _in(rule, f"execution/rules/maps/{module}", old, new)
 
 
 MUTANTS: Final = (
+    _of_any_order(
+        "a report of an item counts in its own dispatch of the map",
+        "execution/rules/maps/reporting",
+        "return is_open(record.status) and record.dispatch == dispatch",
+        "return is_open(record.status)",
+    ),
+    _of_any_order(
+        "a resume looks at the items of open maps",
+        "engine/advancing/steps/resume_step",
+        "for name in [name for name, found in stored.items() if is_open_map(found)]:",
+        "for name in [name for name, found in stored.items() if False and is_open_map(found)]:",
+    ),
     _rule(
         "nothing more starts once the time of a map is over",
         "progress",

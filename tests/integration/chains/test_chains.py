@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -264,6 +265,20 @@ def test_so_many_ends_start_one_another_and_no_more(rig: ChainRig) -> None:
     rig.harness.deliver(rig.harness.orchestrators[0], told)
     (found,) = rig.followers(first)
     assert (found.execution_id, found.code) == (None, "chain_too_long")
+
+
+@pytest.mark.proves("chain-depth")
+def test_a_circle_that_no_apply_could_see_ends_after_so_many_links(rig: ChainRig) -> None:
+    """Each `loop` follows an end of `extract`, and runs that again in a node that names it by a template."""
+    runs: JsonValue = [{"id": "n", "handler": "workflow", "config": {"name": "{{ inputs.name }}"}}]
+    after: JsonValue = {"workflow": "extract", "inputs": {"name": "{{ trigger.workflow }}"}}
+    rig.apply("extract")
+    rig.apply("loop", after, inputs={"name": {"type": "string"}}, nodes=runs)
+    rig.run("extract")
+    assert sorted(one.links for one in rig.of("loop")) == list(range(1, MAX_LINKS + 1))
+    assert {one.status for one in rig.of("loop")} == {"completed"}
+    codes = [follower.code for one in rig.of("extract") for follower in one.followers]
+    assert Counter(codes) == {None: MAX_LINKS, "chain_too_long": 1}
 
 
 @pytest.mark.proves("chain-circle")

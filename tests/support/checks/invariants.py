@@ -384,6 +384,7 @@ def check(client: Client, execution: str, *, settled: bool = True) -> Stored:
 
 def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
     stored = read(found, execution)
+    kept_later = not settled and _is_to_be_kept(found, stored)
     breaches = [
         *_numbers(stored),
         *_counters(stored),
@@ -394,12 +395,12 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_fork(found, stored),
         *_stages(stored),
         *_maps(stored),
-        *(() if not settled and _is_to_be_kept(found, stored) else _lifetimes(stored, settled=settled)),
+        *(() if kept_later else _lifetimes(stored, settled=settled)),
         *_lines(found, stored),
         *_index(found, stored),
         *_lists(found, stored),
         *(() if stored.is_being_made else _blamed(stored)),
-        *_children(found, stored),
+        *(() if kept_later else _children(found, stored)),
     ]
     if stored.root_status in OPEN and stored.status in ENDED:
         pass  # the message of its end may wait for its parent
@@ -884,7 +885,7 @@ def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
 
 
 def _is_to_be_kept(found: Snapshot, stored: Stored) -> bool:
-    """Whether a message waits that makes a child live as long as its root."""
+    """Whether a message waits that makes a child live as long as its root, or removes it with that."""
     lineage = stored.plan.lineage
     if lineage is None:
         return False
