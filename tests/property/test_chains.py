@@ -200,8 +200,11 @@ class ChainMachine(RuleBasedStateMachine):
         entry = data.draw(st.sampled_from(ends))
         first, second = self.harness.orchestrators
         ended, execution = self._ended(entry), _end_of(entry).execution
+        before: set[str] | None = None
 
         def happens() -> None:
+            nonlocal before
+            before = set(self._followed(check_moment(self.harness.client)))
             with contextlib.suppress(FlowEngineError):
                 if meanwhile == "tell":
                     self.harness.deliver(second, entry)
@@ -214,6 +217,9 @@ class ChainMachine(RuleBasedStateMachine):
         self.harness.deliver(first, entry)
         whole = meanwhile == "tell" or first.state.hooked
         first.state.between, first.state.skipped = None, 0
+        if before is not None and ended[1] and not self._ended(entry)[1] and meanwhile != "tell":
+            started = set(self._followed(check_moment(self.harness.client))) - before
+            assert not started, f"{execution} has started {started} when its end was overtaken"
         self._note(ended, whole=whole)
 
     @rule(data=st.data())

@@ -10,7 +10,6 @@ STORED: Final = ("tests/integration/chains/test_chains.py",)
 CUTS: Final = ("tests/integration/chains/test_chain_cuts.py",)
 TRIGGERS: Final = ("tests/integration/chains/test_triggers.py",)
 DOCUMENTS: Final = ("tests/unit/workflow/test_chains.py",)
-MACHINE: Final = ("tests/property/test_chains.py",)
 
 
 def _in(rule: str, path: str, old: str, new: str, tests: tuple[str, ...] = STORED) -> Mutant:
@@ -158,14 +157,6 @@ MUTANTS: Final = (
         "engine/chains/chain_step",
         "if record is None or not is_ended(record, ended.record.run) or is_decided(record, name):",
         "if record is None or is_decided(record, name):",
-        MACHINE,
-    ),
-    _in(
-        "what an earlier end has started is what follows that status",
-        "execution/chains/rules",
-        "(one.run == record.run or (one.execution is not None and record.status in one.statuses))",
-        "(one.run == record.run or one.execution is not None)",
-        MACHINE,
     ),
     _in(
         "a workflow cannot follow itself",

@@ -128,6 +128,22 @@ def test_an_end_that_a_rerun_has_overtaken_starts_nothing(rig: ChainRig) -> None
 
 
 @pytest.mark.proves("chain-overtaken")
+def test_a_rerun_while_somebody_looks_at_the_end_lets_nothing_start(rig: ChainRig) -> None:
+    """Between the reads and the writes: what has begun again is looked at once more, and has not ended."""
+    orchestrator = rig.harness.orchestrators[0]
+    rig.apply("extract")
+    rig.apply("load", AFTER)
+    first, told = rig.end("extract")
+    everything = RerunAsked(Wanted("all"))
+    orchestrator.state.between = lambda: rig.harness.api.executions.rerun(first, everything)
+    rig.harness.deliver(orchestrator, told)
+    assert not orchestrator.state.hooked
+    assert rig.of("load") == []
+    rig.harness.drain()
+    assert len(rig.of("load")) == 1
+
+
+@pytest.mark.proves("chain-overtaken")
 def test_an_execution_that_was_deleted_starts_nothing_any_more(rig: ChainRig) -> None:
     """Neither by its message nor by its timer."""
     rig.apply("extract")
