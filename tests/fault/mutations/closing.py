@@ -113,8 +113,8 @@ WHAT_IS_CUT: Final = (
     _in(
         "the main nodes are followed up, and not concluded at once",
         "engine/advancing/callback_batch",
-        "control.run != callback.run or plan.stages.count:",
-        "control.run != callback.run:",
+        "        if counts is None or plan.stages.count:\n",
+        "        if counts is None:\n",
     ),
     _in(
         "the sweep counts the nodes of the stage",

@@ -37,7 +37,7 @@ MUTANTS: Final = (
     _in(
         "what is kept of a creation expires with the execution",
         "store/committing/encode_changes",
-        '            *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),\n',
+        '            *[("EXPIREAT", name, at) for name in self._keys.with_control(execution)],\n',
         '            ("EXPIREAT", self._keys.control(execution), at),\n',
     ),
     _in(

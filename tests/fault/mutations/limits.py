@@ -360,8 +360,8 @@ MUTANTS: Final = (
     _of_starts(
         "the starts of a line are WATCHed",
         "store/committing/transaction",
-        "WatchedReads((*nodes, *controls, *kept, *names_of_starts), tuple(reads), reading)",
-        "WatchedReads((*nodes, *controls, *kept), tuple(reads), reading)",
+        "        watched.append(starts)\n",
+        "",
     ),
     _of_starts(
         "the earliest of what is told of a start counts",

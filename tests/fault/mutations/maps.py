@@ -235,8 +235,8 @@ MUTANTS: Final = (
     _in(
         "sending WATCHes how many have been sent",
         "store/committing/transaction",
-        "(*nodes, *controls, *kept, *maps, *names_of_starts, *tries)",
-        "(*nodes, *controls, *kept, *names_of_starts, *tries)",
+        "        name = names.map(execution, node)\n        watched.append(name)\n",
+        "        name = names.map(execution, node)\n",
     ),
     _in(
         "a paused map sends nothing",

@@ -145,15 +145,15 @@ MUTANTS: Final = (
     Mutant(
         "a trigger clears what workers began before",
         _in("committing/encode_changes"),
-        "stale = [self._keys.deps(execution), self._keys.started(execution)]",
+        "stale = [self._keys.deps(execution), *starts]",
         "stale = [self._keys.deps(execution)]",
         tests=EXECUTIONS,
     ),
     Mutant(
         "a trigger clears the counters of before",
         _in("committing/encode_changes"),
-        "stale = [self._keys.deps(execution), self._keys.started(execution)]",
-        "stale = [self._keys.started(execution)]",
+        "stale = [self._keys.deps(execution), *starts]",
+        "stale = [*starts]",
         tests=EXECUTIONS,
     ),
     Mutant(
@@ -165,8 +165,8 @@ MUTANTS: Final = (
     Mutant(
         "a decision WATCHes control",
         _in("committing/transaction"),
-        "WatchedReads((*nodes, *controls, *kept, *names_of_starts), ",
-        "WatchedReads((*nodes, *kept, *names_of_starts), ",
+        "        watched.append(control)\n",
+        "",
         tests=(*TRANSACTION, *ENGINE),
     ),
     Mutant(

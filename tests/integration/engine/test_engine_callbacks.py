@@ -10,9 +10,10 @@ from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.errors import WrongStateError
+from flowengine.execution.changes import Change
 from flowengine.execution.events import decode_events
 from flowengine.execution.messages import Callback
-from flowengine.execution.reports import delivery_of
+from flowengine.execution.reports import Failed, delivery_of
 from flowengine.execution.rules import finishing
 from flowengine.plugin import Context
 from flowengine.store import keys
@@ -458,18 +459,20 @@ def test_a_callback_that_can_never_be_applied_fails_its_node(
     """It is tried again a few times, and then its node fails instead of holding up the execution."""
     execution = begun(harness, {"a": (), "b": ("a",)})
     harness.run_tasks()
-    complete = finishing._complete
+    forget = finishing.forget_start
 
-    def broken(*anything: object) -> finishing.Decision:
+    def broken(callback: Callback) -> tuple[Change, ...]:
+        if isinstance(callback.outcome, Failed):
+            return forget(callback)
         raise RuntimeError("a bug in the rules")
 
-    monkeypatch.setattr(finishing, "_complete", broken)
+    monkeypatch.setattr(finishing, "forget_start", broken)
     entry = harness.callback_of("a")
     for delivery in range(1, LAST_DELIVERY):
         with pytest.raises(RuntimeError):
             harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=delivery))
     assert harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=LAST_DELIVERY))
-    monkeypatch.setattr(finishing, "_complete", complete)
+    monkeypatch.setattr(finishing, "forget_start", forget)
     errors = harness.api.executions.results(execution).errors
     assert (errors["a"].code, errors["b"].caused_by) == ("internal_error", "a")
     check_invariants()

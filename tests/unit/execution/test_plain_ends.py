@@ -16,6 +16,7 @@ from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.finishing import finish
 from flowengine.execution.rules.plain_ends import is_plain, plain_end
 from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.status import StoredNodeStatus
 from tests.support.checks.reference_model import Graph
 from tests.support.rigs.harness import plan_of
 from tests.unit.execution.rule_cases import COMPLETED, FAILED, NOW, RUNNING, being, callback
@@ -35,8 +36,11 @@ def graphs(draw: st.DrawFn) -> Graph:
     return graph
 
 
+STATUSES: tuple[StoredNodeStatus, ...] = ("pending", "pending", "queued", "completed", "skipped")
+
+
 def _record(draw: st.DrawFn) -> NodeRecord:
-    status = draw(st.sampled_from(["pending", "pending", "queued", "completed", "skipped"]))
+    status = draw(st.sampled_from(STATUSES))
     if status == "pending" and draw(st.booleans()):
         return UNTOUCHED
     return NodeRecord(
