@@ -239,6 +239,8 @@ def test_a_map_whose_time_is_over_waits_for_what_runs_and_for_its_reports(harnes
     harness.deliver(harness.workers[0], first)
     assert at_work == ["noted", "queued"]
     (report,) = harness.callbacks()
+    state, sent_at = harness.orchestrators[0].state, int(report.id.partition(b"-")[0])
+    assert (state.may_hold_reports(sent_at + 1), state.may_hold_reports(1)) == (True, False)
     harness.end_maps()
     for entry in harness.waiting(ORCHESTRATOR_QUEUE):
         if entry.actor == "timer_fired":
