@@ -890,7 +890,8 @@ def _is_to_be_kept(found: Snapshot, stored: Stored) -> bool:
     if lineage is None:
         return False
     return any(
-        fields.get(b"a") == b"keep_children" and lineage.root.encode() in _payload(fields)
+        fields.get(b"a") in (b"keep_children", b"delete_execution")
+        and {lineage.root.encode(), stored.id.encode()} & set(_payload(fields).split(b'"'))
         for queue in _queues(found)
         for _, fields in found.xrange(queue)
     )
