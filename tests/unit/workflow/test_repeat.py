@@ -179,6 +179,8 @@ def test_the_output_has_the_number_of_iterations(text: str, fields: JsonObject) 
         ("{{ poll.data.done }}", {"collect": True}, "has no field 'data'"),
         ("{{ poll.result.done }}", {"collect": True}, "the list of what all iterations"),
         ("{{ poll.dta }}", {}, "did you mean 'data'"),
+        ("{{ poll.iteratons }}", {}, "did you mean 'iterations'"),
+        ("{{ poll.nothing }}", {}, ", iterations"),
     ],
 )
 def test_a_field_that_the_output_cannot_have_is_refused(text: str, fields: JsonObject, said: str) -> None:

@@ -152,6 +152,8 @@ def _missing(annotation: Any, key: str | int, label: str, output: DeclaredOutput
             return None
         is_whole = options[0] is output.struct and output.handler
         whose = f"the output of {label} ({output.handler})" if is_whole else label
+        if is_whole and output.repeats is not None:
+            known = (*known, ITERATIONS)
         return MissingField(key, f"{whose} has no field {key!r}", known)
     if all(option in _SCALARS for option in options) and not (str in options and isinstance(key, int)):
         kinds = " or ".join(dict.fromkeys(_SCALARS[option] for option in options))
