@@ -345,6 +345,10 @@ class Keys:
         """Sorted set: the executions in one status."""
         return f"{self._prefix}index:{status}"
 
+    def listed(self, execution: str) -> str:
+        """String: what one is found by that an earlier version has stored. Nobody reads it."""
+        return f"{self._executions}{execution}:listed"
+
     def document(self, execution: str) -> str:
         """String: the document as it was posted."""
         return f"{self._executions}{execution}:document"

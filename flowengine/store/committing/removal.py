@@ -63,7 +63,7 @@ def rest_of(
     nodes += [name for at in maps if plan is not None for name in names.of_map(execution, plan.nodes[at].id)]
     nodes += [] if plan is None else [names.collected(execution, node) for node in plan.collecting]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
-    own += [names.signals(execution), names.fork(execution)]
+    own += [names.signals(execution), names.fork(execution), names.listed(execution)]
     last = (names.plan(execution), names.children(execution))
     gone = [*nodes, *names.sent(execution), *[name for name in own if name not in last]]
     for first in range(0, len(gone), AT_ONCE):

@@ -91,6 +91,8 @@ class ExpiredEntries:
             ]
             if entries:
                 commands.append(("ZREM", self._keys.list_by, *entries))
+            # Where an earlier version has stored it, nothing lets it expire.
+            commands.append(("UNLINK", *map(self._keys.listed, ids)))
         self._state.sessions.retrying_write(commands)
 
     def _walk(self, lists: Sequence[str]) -> None:

@@ -178,6 +178,30 @@ def test_entries_whose_list_of_entries_has_gone_too_are_found_in_time(
 
 
 @pytest.mark.proves("list-leftovers")
+@pytest.mark.parametrize("way", ["expired", "deleted"])
+def test_what_an_earlier_version_kept_of_how_it_is_found_goes_with_it(harness: Harness, way: str) -> None:
+    """It stored that under a key of its own, and let that expire only as it ended the execution itself. The
+    execution is found as before, and its entries are walked to."""
+    execution = labelled(harness, team="data")
+    harness.trigger(execution)
+    harness.client.set(f"fe:x:{execution}:listed", b'["test","test",{"team":"data"}]')
+    harness.client.zremrangebylex("fe:list:by", f"[a\t{execution}\t", f"(a\t{execution}\n")
+    harness.drain()
+    assert the_only(harness, labels=[("team", "data")]).execution_id == execution
+    if way == "deleted":
+        harness.delete(execution)
+        harness.drain()
+    else:
+        kept = harness.client.dump(f"fe:x:{execution}:listed")
+        expire(harness, execution)
+        harness.client.restore(f"fe:x:{execution}:listed", 0, kept)
+    for _ in range(2):
+        harness.orchestrators[0].sweep.run()
+    assert not harness.client.keys(f"fe:x:{execution}:*")
+    assert not harness.client.exists(*LISTS, "fe:list:by")
+
+
+@pytest.mark.proves("list-leftovers")
 def test_many_that_stay_do_not_keep_the_sweep_from_what_has_expired(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
