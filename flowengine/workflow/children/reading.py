@@ -29,8 +29,8 @@ OWN_FIELDS: Final = (NODES, "outputs", "on_node_failure")
 FIELDS: Final = (
     *("id", "description", *OWN_FIELDS, "dependencies", "timeout_seconds"),
     *POLICY_FIELDS,
-    MAP,
     OUTPUT_SCHEMA,
+    MAP,
 )
 MAX_NESTING: Final = 5
 

@@ -34,7 +34,7 @@ def test_it_knows_the_fields_of_a_node_that_the_validator_knows() -> None:
     known = [field for field in fields if field not in OWN_FIELDS]
     assert problem.message.endswith(f"Known fields: {', '.join(known)}")
     problem = only(checked(workflow({"id": "g", "nodes": [node("a")], "zz": 1})))
-    of_tasks = ("handler", "config", "output_schema", "wait_for_callback", "cache")
+    of_tasks = ("handler", "config", "wait_for_callback", "cache")
     known = [field for field in fields if field not in of_tasks]
     assert problem.message.endswith(f"Known fields: {', '.join(known)}")
 
