@@ -7,7 +7,7 @@ here. Type checking fails until `compile_node` has its case.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -51,6 +51,12 @@ WORK_FIELDS: Final = task.FIELDS
 def read_work(node: JsonObject, pointer: str, report: Report, defaults: ConfigDefaults) -> DraftWork:
     """What the node at `pointer` does. Wrong types of its fields are reported."""
     return task.read_task(node, pointer, report, defaults)
+
+
+class GroupOutput(msgspec.Struct):
+    """The output of a group: what it gives, and nothing beside it."""
+
+    result: Any
 
 
 class CompiledNode(msgspec.Struct, frozen=True):
@@ -159,7 +165,7 @@ def repeated(known: DeclaredOutput | None, repeat: Repeat | None) -> DeclaredOut
 def _output_of_group(group: GroupDraft, said: OutputSchema | None) -> DeclaredOutput:
     """What a group gives, by the names of its outputs. `said`: what these are."""
     if group.outputs is None:
-        return DeclaredOutput(GROUP, None, PRIMARY)
+        return DeclaredOutput(GROUP, GroupOutput, PRIMARY)
     whole: JsonObject = {} if said is None else said.schema
     parts = whole.get("properties")
     known: JsonValue = {
@@ -167,7 +173,7 @@ def _output_of_group(group: GroupDraft, said: OutputSchema | None) -> DeclaredOu
     }
     named: JsonObject = {name: part for name, part in whole.items() if name in ("$defs", "definitions")}
     schema: JsonObject = {**named, "type": "object", "properties": known, "additionalProperties": False}
-    return DeclaredOutput(GROUP, None, PRIMARY, schema)
+    return DeclaredOutput(GROUP, GroupOutput, PRIMARY, schema)
 
 
 def work_schema(registry: Registry) -> WorkSchema:

@@ -128,6 +128,18 @@ def test_what_is_given_reaches_the_group_itself() -> None:
             "/nodes/1/config/value",
             "'z'",
         ),
+        (
+            [group("g", node("a"), outputs={"x": 1}), says("c", "{{ g.x }}", "g")],
+            "unknown_field",
+            "/nodes/1/config/value",
+            "the output of 'g' (group) has no field 'x'. Its fields: result",
+        ),
+        (
+            [group("g", node("a"), repeat={"until": "{{ g.iterations > 2 }}"})],
+            "unknown_field",
+            "/nodes/0/repeat/until",
+            "has no field 'iterations'",
+        ),
         ([group("g", node("a"), timeout_seconds=0)], "out_of_range", "/nodes/0/timeout_seconds", "is 1 to"),
         (
             [group("g", node("a"), on_node_failure="x")],

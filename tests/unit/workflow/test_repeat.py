@@ -203,7 +203,7 @@ def test_a_number_of_iterations_is_no_object() -> None:
 
 def looping(*nodes: JsonObject, **fields: JsonValue) -> JsonObject:
     """A group of these nodes that repeats."""
-    return {"id": "g", "nodes": list(nodes), "repeat": {"until": "{{ g.iterations > 2 }}"}, **fields}
+    return {"id": "g", "nodes": list(nodes), "repeat": {"until": "{{ g.result.a > 2 }}"}, **fields}
 
 
 def says(name: str, value: str, **fields: JsonValue) -> JsonObject:
@@ -236,7 +236,7 @@ def test_what_repeats_in_a_group_that_repeats_reads_its_own_iteration() -> None:
     inner = says("a", "{{ previous | default(0) }}", repeat={"until": "{{ iteration > 2 }}"})
     plan = accepted(workflow(looping(inner))).plan
     assert plan is not None
-    assert plan.policy(0).repeat == Repeat("{{ g.iterations > 2 }}")
+    assert plan.policy(0).repeat == Repeat("{{ g.result.a > 2 }}")
     assert plan.group_at((0,)).policy(0).within == ""
     problem = only_of(workflow(looping({**inner, "when": "{{ iteration > 1 }}"})))
     assert (problem.code, problem.pointer) == ("unknown_node_reference", "/nodes/0/nodes/0/when")
