@@ -95,7 +95,7 @@ def ask(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tu
     """Let a worker say whether a node is tried again whose child has failed: the same try."""
     step: NodeStep = "judge" if is_open(record.status) else "try_again"
     queued = _queued(plan, position, record, now, step, record.attempt, record.unseen)
-    queued = replace(queued, tried=record.tried, asks=record.asks)
+    queued = replace(queued, tried=record.tried, asks=record.asks, started_at=record.started_at)
     return _send_task(plan, position, queued, run, now)
 
 
@@ -166,6 +166,7 @@ def _queued(
 ) -> NodeRecord:
     policy = plan.policy(position)
     retries = policy.retry is not None
+    asks = record.asks if step in _SAME_TRY else None
     return NodeRecord(
         status=after(record.status, step),
         attempt=attempt,
@@ -187,7 +188,8 @@ def _queued(
         called=record.called,
         cached=record.cached,
         keys=record.keys,
-        asks=record.asks if step in _SAME_TRY else None,
+        asks=asks,
+        started_at=None if asks is None else record.started_at,
     )
 
 

@@ -264,6 +264,8 @@ def _ended(report: _Report, **also: Any) -> NodeRecord:
     started = None if reported is None else min(max(reported, queued), now)
     if awaits_judgement(record) and record.repeated is not None:
         started = record.repeated.given  # What is told of is the iteration, and not what judges it.
+    if record.asks is not None:
+        started = record.started_at  # Nor is it the task that says whether the try was the last.
     finished = min(max(callback.finished_at, started or queued), now)
     return replace(
         record,

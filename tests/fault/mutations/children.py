@@ -100,8 +100,8 @@ MUTANTS: Final = (
     _in(
         "to ask whether a group is tried again is no try",
         "execution/rules/dispatching",
-        "    queued = replace(queued, tried=record.tried, asks=record.asks)\n",
-        "    queued = replace(queued, asks=record.asks)\n",
+        "    queued = replace(queued, tried=record.tried, asks=record.asks, started_at=record.started_at)\n",
+        "    queued = replace(queued, asks=record.asks, started_at=record.started_at)\n",
     ),
     _in(
         "what was to be asked in a pause is asked afterwards",

@@ -14,6 +14,7 @@ from flowengine.execution.messages import RunNode
 from flowengine.execution.requests.listing import Wanted as ListWanted
 from flowengine.execution.rules.steering.overruling import Skip
 from flowengine.execution.rules.steering.rerunning import Wanted
+from flowengine.execution.times import moment
 from flowengine.execution.views.executions import ExecutionView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP
@@ -534,4 +535,45 @@ def test_a_question_that_was_lost_is_asked_again(harness: Harness) -> None:
     node = harness.api.executions.node(execution, "g")
     assert (node.status, node.attempt) == ("failed", 1)
     assert len(harness.workers[0].invoker.calls) == 1
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-retry-asked")
+def test_a_try_that_is_asked_about_keeps_the_time_at_which_it_began(harness: Harness) -> None:
+    """Its times are those of the child, and not those of the question."""
+    began: list[int] = []
+
+    def script(context: Context) -> None:
+        began.append(harness.orchestrators[0].state.now())
+        _boom(context)
+
+    harness.script = script
+    execution = harness.begin(tried_under("{{ true }}", max_attempts=2))
+    harness.drain()
+    tries = harness.api.executions.node(execution, "g").attempts
+    assert len(tries) == 2
+    for each, called in zip(tries, began, strict=True):
+        assert each.started_at is not None
+        assert each.started_at <= moment(called)
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("group-retry-asked")
+def test_a_question_takes_no_turn_and_is_no_start(harness: Harness) -> None:
+    """Though its execution was paused as the child failed."""
+    harness.script = _boom
+    said: dict[str, Any] = {"retry": {"max_attempts": 2, "delay_seconds": 5, "when": "{{ true }}"}}
+    limit = {"limit": 100, "per_seconds": 600}
+    execution = harness.begin(plan_from(nodes=[group("g", adds("one", after=()), rate_limit=limit, **said)]))
+    while not (tasks := harness.tasks()):
+        for entry in harness.waiting("orchestrator"):
+            harness.deliver(harness.orchestrators[0], entry)
+    harness.api.executions.pause(execution)
+    harness.deliver(harness.workers[0], *tasks)
+    harness.drain()
+    harness.api.executions.resume(execution)
+    harness.drain()
+    assert len(harness.workers[0].invoker.calls) == 2
+    (line,) = harness.client.scan_iter("fe:starts:*")
+    assert harness.client.zcard(line) == 2
     check_everything(harness.client)

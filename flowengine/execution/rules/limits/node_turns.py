@@ -136,7 +136,7 @@ def go_on_in_turn(plan: Plan, position: int, record: NodeRecord, run: Run, now: 
     """The pause before another try or iteration is over: the node is put in flight, or waits for its turn
     first."""
     policy = plan.policy(position)
-    judged = awaits_judgement(record)
+    judged = awaits_judgement(record) or record.asks is not None
     if judged or not is_limited(policy) or policy.keys_to_make(record.keys) is not None:
         return go_on(plan, position, record, run, now)
     return line_up(plan, position, record, run, now, record.unseen)
