@@ -89,7 +89,7 @@ def test_an_item_that_has_failed_goes_on_in_its_group(harness: Harness) -> None:
     harness.script = failing("two", 2, 1)
     execution = harness.begin(each_of([0, 1, 2], {"max_attempts": 3}, max_concurrent=1))
     until_quiet(harness)
-    assert [item.status for item in items_of(harness, execution)] == ["completed", "running", "pending"]
+    assert [item.status for item in items_of(harness, execution)] == ["completed", "waiting", "pending"]
     harness.drain()
     assert harness.statuses(execution)["each"] == "completed"
     assert [each["sum"] for each in result(harness, execution)["result"]] == [2, 3, 4]
