@@ -36,6 +36,7 @@ from flowengine.workflow.document import (
     WORKFLOW_SPELLINGS,
 )
 from flowengine.workflow.inputs.reading import Inputs, read_inputs
+from flowengine.workflow.inputs.subschemas import both
 from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_vars
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, gives_outputs, read_work
@@ -260,7 +261,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     elif ends:
         check_end(node, pointer, report)
     waits = read_waiting(node, node_id, pointer, report, reading.schemas)
-    runs = read_call(node, pointer, report) if calls(node) else None
+    runs = read_call(node, work, pointer, report) if calls(node) else None
     plain = ends or waits is not None or runs is not None
     timeout_s = float(DEFAULT_TIMEOUT_S)
     if waits is None and runs is None:
@@ -313,7 +314,8 @@ def _checked(node: DraftNode, schema: OutputSchema) -> DraftNode:
     """A node of a group; one that gives what the group gives fails if that is not what this schema says."""
     if not gives_outputs(node.work):
         return node
-    fields = msgspec.structs.replace(node.fields, output_schema=schema.encoded.decode())
+    whole = both(node.fields.output_schema, schema.encoded.decode())
+    fields = msgspec.structs.replace(node.fields, output_schema=whole)
     return msgspec.structs.replace(node, fields=fields)
 
 

@@ -14,6 +14,7 @@ from flowengine.template import RESERVED_NAMES
 from flowengine.workflow import policy_schema
 from flowengine.workflow.chains.declared import FIELD as AFTER
 from flowengine.workflow.chains.schema import after_schema
+from flowengine.workflow.children import call_reading
 from flowengine.workflow.document import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_NAME_CHARS, NODE_ID
 from flowengine.workflow.inputs.reading import MAX_INPUTS
 from flowengine.workflow.inputs.variables import MAX_VARS
@@ -180,5 +181,5 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
             CALLBACK: callback_schema(),
             CACHE_FIELD: cache_schema(),
         },
-        "allOf": [*work.conditions, *policy_schema.conditions()],
+        "allOf": [*work.conditions, *policy_schema.conditions(), *call_reading.conditions()],
     }

@@ -39,7 +39,7 @@ def prepared_call(
     """What the execution begins with. `secret`: what is given to the task and is secret.
 
     Raises HandlerError: `unknown_definition`, `definition_not_allowed`, `secret_not_allowed`,
-    `child_inputs_invalid`.
+    `child_inputs_invalid`, `output_invalid`.
     """
     written = jsonvalue.decode(bytes(task.config))
     said = written if isinstance(written, dict) else {}
@@ -49,6 +49,8 @@ def prepared_call(
         what = "" if asked.version is None else f"version {asked.version} of "
         text = f"there is no {what}definition '{asked.name}': apply it first"
         raise HandlerError(codes.UNKNOWN_DEFINITION.code, text, permanent=True)
+    if task.output_schema is not None:
+        _refuse_without_outputs(found, waits=asked.waits)
     _refuse_secrets(found, said.get("inputs"), secret)
     named = child_id if asked.waits else id_apart
     execution = named(task.execution, task.node, task.dispatch, now)
@@ -78,6 +80,20 @@ def _refuse_unallowed(store: CallStore, task: RunNode, name: str, *, is_literal:
         "applied definition may name it without a template"
     )
     raise HandlerError(codes.DEFINITION_NOT_ALLOWED.code, text, permanent=True)
+
+
+def _refuse_without_outputs(found: Definition, *, waits: bool) -> None:
+    """What outputs must be can be said only where there are any: said before anything runs."""
+    if not waits:
+        text = "with 'wait: false' it gives an id, and output_schema says what outputs are: take that out"
+    elif not found.plan.stages.outputs:
+        text = (
+            f"version {found.version} of definition '{found.name}' has no 'outputs', and output_schema says "
+            "what they are: add them there"
+        )
+    else:
+        return
+    raise HandlerError(codes.OUTPUT_INVALID.code, text, permanent=True)
 
 
 def _refuse_secrets(found: Definition, inputs: JsonValue, secret: Container[tuple[str, str]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Any
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import is_template
@@ -13,11 +13,11 @@ from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.children.called import WORKFLOW, Calls
 from flowengine.workflow.children.reading import NODES
+from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.problems import Problem, quoted
 
-REFUSED: Final = ("output_schema",)
-"""Fields that other nodes have, and these not yet. `cache` and `wait_for_callback` they never have: who reads
-these refuses them."""
+if TYPE_CHECKING:
+    from flowengine.workflow.kinds.task import TaskDraft
 
 
 class NamedDefinition(Problem, frozen=True, kw_only=True):
@@ -45,18 +45,30 @@ def calls(node: JsonObject) -> bool:
     return node.get("handler") == WORKFLOW
 
 
-def read_call(node: JsonObject, pointer: str, report: Report) -> Calls:
-    """What it says of itself. What it cannot be as well is reported."""
-    for field in REFUSED:
-        if node.get(field) is not None:
-            message = (
-                f"a node of the handler '{WORKFLOW}' with '{field}' is a part of the language that this "
-                "version does not have yet"
-            )
-            report.add("not_supported_yet", pointer_to(pointer, field), f"{message}: take '{field}' out")
+def read_call(node: JsonObject, work: TaskDraft, pointer: str, report: Report) -> Calls:
+    """What it says of itself. What it cannot be as well is reported: `cache` and `wait_for_callback` by who
+    reads these. `work`: what it does, its config merged with that of the defaults."""
+    if node.get(OUTPUT_SCHEMA) is not None and (work.config or {}).get("wait") is False:
+        message = (
+            f"'{OUTPUT_SCHEMA}' says what the outputs of the execution are, and with 'wait: false' the node "
+            f"gives its id: take '{OUTPUT_SCHEMA}' out"
+        )
+        report.add("not_without_wait", pointer_to(pointer, OUTPUT_SCHEMA), message)
     if node.get("timeout_seconds") is None:
         return Calls()
     return Calls(round(read_timeout(node, pointer, report, MAX_S, (MIN_S, MAX_S)) * 1000))
+
+
+def conditions() -> list[dict[str, Any]]:
+    """What an editor may know of fields that exclude each other."""
+    apart = {"type": "object", "properties": {"wait": {"const": False}}, "required": ["wait"]}
+    of_call = {"properties": {"handler": {"const": WORKFLOW}, "config": apart}}
+    return [
+        {
+            "if": {**of_call, "required": ["handler", "config"]},
+            "then": {"properties": {OUTPUT_SCHEMA: {"type": "null"}}},
+        }
+    ]
 
 
 def definitions_named(lists: Iterable[tuple[JsonValue, str]]) -> Iterator[NamedDefinition]:

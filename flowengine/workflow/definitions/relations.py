@@ -18,6 +18,7 @@ from flowengine.template import is_template
 from flowengine.workflow.chains.circles import Lead, endless, shown, told
 from flowengine.workflow.inputs.declared import Declared
 from flowengine.workflow.inputs.values import InputsInvalidError, check_given
+from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 
 CALLING: Final = "workflow"
@@ -36,7 +37,8 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """One definition names another. `pointer` is where; `given` the inputs at `given_pointer`."""
+    """One definition names another. `pointer` is where; `given` the inputs at `given_pointer`; `checked_at`
+    the schema of its outputs, or nothing."""
 
     kind: Kind
     name: str
@@ -44,6 +46,7 @@ class Relation(msgspec.Struct, frozen=True):
     version: JsonValue
     given: Mapping[str, JsonValue]
     given_pointer: str
+    checked_at: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -61,7 +64,9 @@ def relations(document: JsonValue) -> Iterator[Relation]:
     for node, place in nodes_of(document):
         config = node.get("config")
         if node.get("handler") == CALLING and isinstance(config, dict):
-            yield from _relation("runs", config, config.get("name"), f"{place}/config", "name")
+            checked_at = "" if node.get(OUTPUT_SCHEMA) is None else pointer_to(place, OUTPUT_SCHEMA)
+            for found in _relation("runs", config, config.get("name"), f"{place}/config", "name"):
+                yield msgspec.structs.replace(found, checked_at=checked_at)
     followed = document.get(AFTER)
     for number, each in enumerate(followed if isinstance(followed, list) else ()):
         if isinstance(each, dict):
@@ -80,6 +85,7 @@ def findings(members: Sequence[Member]) -> Iterator[Finding]:
             started = member if relation.kind == "follows" else other
             if started is not None and relation.version is None:
                 yield from (Finding(number, problem) for problem in _misfits(relation, started))
+                yield from (Finding(number, problem) for problem in _unchecked(relation, started))
     yield from _endless(members, by_name)
     yield from _circles(members, by_name)
 
@@ -123,6 +129,14 @@ def _misfits(relation: Relation, other: Member) -> Iterator[Problem]:
         if one.must_be_given and name not in relation.given:
             message = f"{quoted(other.name)} needs the input {quoted(name)}: give it here"
             yield Problem(code="inputs_do_not_fit", pointer=relation.given_pointer, message=message)
+
+
+def _unchecked(relation: Relation, other: Member) -> Iterator[Problem]:
+    """That there are no outputs, where a schema says what they are."""
+    has = isinstance(other.document, dict) and other.document.get("outputs") is not None
+    if relation.checked_at and not has:
+        message = f"{quoted(other.name)} has no 'outputs', and this says what they are: add them there"
+        yield Problem(code="no_outputs", pointer=relation.checked_at, message=message)
 
 
 def nodes_of(document: JsonValue) -> Iterator[tuple[Mapping[str, JsonValue], str]]:

@@ -7,9 +7,9 @@ value is checked, up to a bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.jsonvalue import JsonValue, decode, encode, pointer_to
 
 Schema: TypeAlias = "bool | dict[str, JsonValue]"
 
@@ -91,6 +91,22 @@ def parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
                     pending.extend((f"{place}/{word}/{at}", item) for at, item in enumerate(held))
                 elif word in _MAPS and isinstance(held, dict):
                     pending.extend((pointer_to(f"{place}/{word}", key), item) for key, item in held.items())
+
+
+def both(first: str | None, second: str) -> str:
+    """One schema, as JSON, for what must match the first, if there is one, and the second."""
+    if first is None:
+        return second
+    held = [_moved(decode(said.encode()), f"#/allOf/{at}") for at, said in enumerate((first, second))]
+    return encode({"allOf": held}).decode()
+
+
+def _moved(schema: Any, root: str) -> Any:
+    """The same schema for another place, which `root` leads to: its references lead there."""
+    for _, part in parts(schema):
+        if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
+            part["$ref"] = root + reference.removeprefix("#")
+    return schema
 
 
 def count_patterns(schema: JsonValue) -> int:

@@ -48,7 +48,7 @@ WORK_FIELDS: Final = task.FIELDS
 """The fields of a node that say what it does."""
 
 
-def read_work(node: JsonObject, pointer: str, report: Report, defaults: ConfigDefaults) -> DraftWork:
+def read_work(node: JsonObject, pointer: str, report: Report, defaults: ConfigDefaults) -> TaskDraft:
     """What the node at `pointer` does. Wrong types of its fields are reported."""
     return task.read_task(node, pointer, report, defaults)
 

@@ -478,3 +478,105 @@ def test_a_definition_runs_again_and_again_for_each_item(harness: Harness) -> No
     said = msgspec.json.decode(harness.api.executions.results(execution).results["call"])
     assert said["result"] == [{"sum": 13}, {"sum": 23}]
     check_everything(harness.client)
+
+
+# -- what the outputs must be
+
+NUMBERS: dict[str, Any] = {
+    "$defs": {"few": {"type": "number", "maximum": 5}},
+    "type": "object",
+    "properties": {"sum": {"$ref": "#/$defs/few"}},
+    "required": ["sum"],
+}
+
+
+def limited(size: Any, **more: Any) -> Plan:
+    """A node that runs `counting` with this; what that gives may be 5 at most."""
+    fields = {"config": {"inputs": {"size": size}}, "output_schema": NUMBERS, **more}
+    return plan_from(nodes=[calls("call", "counting", **fields), adds("after", after=("call",))])
+
+
+@pytest.mark.proves("call-outputs-checked")
+def test_the_outputs_of_a_definition_are_what_its_node_says(harness: Harness) -> None:
+    """Else the node fails as any does, for good: it is not tried again."""
+    counting(harness)
+    fine = harness.begin(limited(4))
+    wrong = harness.begin(limited(5, retry={"max_attempts": 3, "delay_seconds": 1}))
+    harness.drain()
+    assert harness.statuses(fine) == {"call": "completed", "after": "completed"}
+    assert harness.statuses(wrong) == {"call": "failed", "after": "failed"}
+    error = harness.api.executions.results(wrong).errors["call"]
+    assert (error.code, error.caused_by) == ("output_invalid", None)
+    assert "/sum" in error.message
+    assert harness.api.executions.node(wrong, "call").attempt == 1
+    assert status(harness, child_of(harness, wrong, "call")).status == "failed"
+    # The definition is as it was: who says no schema is given anything.
+    plain = harness.begin(limited(5, output_schema=None))
+    harness.drain()
+    assert raw_results(harness, plain)["call"] == {"result": {"sum": 6}}
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("call-outputs-checked")
+@pytest.mark.parametrize(("size", "code"), [(2, "output_invalid"), (4, None), (6, "output_invalid")])
+def test_an_end_of_a_definition_is_checked_by_its_own_schema_as_well(
+    harness: Harness, size: int, code: str | None
+) -> None:
+    """What it gives must be what both say, each with its own definitions."""
+    own = {"$defs": {"few": {"minimum": 3}}, "properties": {"sum": {"$ref": "#/$defs/few"}}}
+    config = {"status": "completed", "outputs": {"sum": size}}
+    end = {"id": "e", "handler": "end", "config": config, "dependencies": ["a"], "output_schema": own}
+    apply(harness, "ending", nodes=[adds("a"), end], outputs={"sum": 0})
+    execution = harness.begin(plan_from(nodes=[calls("call", "ending", output_schema=NUMBERS)]))
+    harness.drain()
+    errors = harness.api.executions.results(execution).errors
+    assert (errors["call"].code if errors else None) == code
+    check_everything(harness.client)
+
+
+@pytest.mark.proves("call-outputs-checked")
+def test_a_definition_without_outputs_is_not_run_for_a_schema_of_them(harness: Harness) -> None:
+    """Once it has some, a trigger runs it."""
+    apply(harness, "silent", nodes=[adds("a")])
+    execution = harness.begin(plan_from(nodes=[calls("call", "silent", output_schema=NUMBERS)]))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, "version 1 of definition 'silent' has no 'outputs'" in error.message) == (
+        "output_invalid",
+        True,
+    )
+    assert len(check_everything(harness.client)) == 1
+    apply(harness, "silent", nodes=[adds("a")], outputs={"sum": "{{ a.result }}"})
+    harness.trigger(execution)
+    harness.drain()
+    assert raw_results(harness, execution)["call"] == {"result": {"sum": 1}}
+
+
+def test_an_id_is_not_checked_as_outputs_are(harness: Harness) -> None:
+    """Where a template says that nobody waits for the end, nothing is begun."""
+    counting(harness)
+    config = {"wait": "{{ false }}", "inputs": {"size": 1}}
+    execution = harness.begin(limited(1, config=config))
+    harness.drain()
+    error = harness.api.executions.results(execution).errors["call"]
+    assert (error.code, "'wait: false'" in error.message) == ("output_invalid", True)
+    assert len(check_everything(harness.client)) == 1
+
+
+@pytest.mark.proves("call-outputs-checked", "item-apart-call", "call-repeats")
+def test_the_outputs_of_each_item_and_iteration_are_checked(harness: Harness) -> None:
+    """It fails by itself."""
+    counting(harness)
+    each = limited("{{ item }}", map={"items": [1, 7], "tolerated_failures": 1})
+    again = limited("{{ 3 * iteration }}", repeat={"until": "{{ iteration == 3 }}"})
+    mapped, repeated = harness.begin(each), harness.begin(again)
+    harness.drain()
+    found = msgspec.json.decode(harness.api.executions.results(mapped).results["call"])
+    assert (found["result"], found["counts"]["failed"]) == ([{"sum": 2}, None], 1)
+    items = harness.api.executions.items(
+        mapped, "call", statuses=frozenset(), begin=0, with_results=False, limit=10, cursor=None
+    ).items
+    assert [item.error and item.error.code for item in items] == [None, "output_invalid"]
+    shown = harness.api.executions.node(repeated, "call")
+    assert (shown.error and shown.error.code, shown.iteration) == ("output_invalid", 2)
+    check_everything(harness.client)

@@ -60,6 +60,19 @@ def test_call_of_a_named_version_is_not_compared() -> None:
     assert told(member("report", inputs=INPUTS), member("caller", calling("report", version=1))) == []
 
 
+def test_a_schema_of_outputs_needs_some() -> None:
+    """Of what the file says: another version may have them."""
+    silent, telling = member("silent"), member("telling", outputs={"x": 1})
+    checked: JsonValue = {**calling("silent"), "output_schema": {}}
+    assert told(silent, member("caller", checked)) == [(1, "no_outputs", "/nodes/0/output_schema")]
+    fine: list[JsonValue] = [
+        {**calling("silent"), "output_schema": None},
+        {**calling("telling"), "output_schema": {}},
+        {**calling("silent", version=1), "output_schema": {}},
+    ]
+    assert told(silent, telling, member("caller", *fine)) == []
+
+
 def test_nodes_of_groups_and_hooks_are_looked_at() -> None:
     """With their places."""
     group: JsonValue = {"id": "g", "nodes": [calling("gone")]}

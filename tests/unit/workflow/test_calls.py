@@ -8,14 +8,12 @@ import pytest
 
 from flowengine.handlers.loading import load_registry
 from flowengine.settings import Limits
-from flowengine.workflow.children.call_reading import REFUSED
 from flowengine.workflow.children.called import Calls
 from flowengine.workflow.validation import Checked, check_document
 
 ASKED: dict[str, Any] = {
     "map": {"items": [1]},
     "repeat": {"until": "{{ true }}"},
-    "output_schema": {"type": "object"},
     "wait_for_callback": {},
     "cache": {"ttl_seconds": 60},
 }
@@ -35,10 +33,38 @@ def codes(found: Checked) -> list[tuple[str, str]]:
     return [(problem.code, problem.pointer) for problem in found.problems]
 
 
-@pytest.mark.parametrize("field", REFUSED)
-def test_what_such_a_node_cannot_have_yet_is_refused(field: str) -> None:
-    """It must not be accepted and passed over."""
-    assert ("not_supported_yet", f"/nodes/1/{field}") in codes(checked(**{field: ASKED[field]}))
+def test_its_output_schema_is_of_the_outputs() -> None:
+    """What reads the node is checked by it."""
+    schema = {"type": "object", "properties": {"sum": {}}, "additionalProperties": False}
+    plan = checked(output_schema=schema).plan
+    assert plan
+    assert plan.policy(1).output_schema
+    found = checked(output_schema=schema, repeat={"until": "{{ call.result.some }}"})
+    assert codes(found) == [("unknown_field", "/nodes/1/repeat/until")]
+
+
+@pytest.mark.parametrize("more", [{}, {"map": {"items": [1]}}, {"repeat": {"until": "{{ true }}"}}])
+def test_without_outputs_there_is_no_output_schema(more: dict[str, Any]) -> None:
+    """With `wait: false` the node gives an id, whether the node says so or the defaults."""
+    said: dict[str, Any] = {"output_schema": {}, **more}
+    wanted = [("not_without_wait", "/nodes/1/output_schema")]
+    assert codes(checked(config={"wait": False}, **said)) == wanted
+    assert not codes(checked(config={"wait": True}, **said))
+    assert not codes(checked(config={"wait": "{{ a.result == 1 }}"}, **said))
+    assert not codes(checked(config={"wait": False}, **{**said, "output_schema": None}))
+    defaults = {"config": {"workflow": {"wait": False}}}
+    node = {"id": "call", "handler": "workflow", "config": {"name": "load"}, **said}
+    document: Any = {"name": "x", "defaults": defaults, "nodes": [{"id": "a", "handler": "set"}, node]}
+    assert codes(check_document(document, load_registry(()), Limits())) == wanted
+
+
+def test_in_a_map_or_a_repetition_the_schema_is_that_of_one_execution() -> None:
+    """It stands at the node that runs in each."""
+    for more in ({"map": {"items": [1]}}, {"repeat": {"until": "{{ true }}"}}):
+        plan = checked(output_schema={"type": "object"}, **more).plan
+        assert plan
+        assert plan.policy(1).output_schema is None
+        assert plan.group_at((1,)).policy(0).output_schema == '{"type":"object"}'
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,16 @@ def test_both_refuse_wrong_defaults(defaults: JsonValue) -> None:
     assert checked(document).problems
 
 
+def test_both_refuse_a_schema_of_outputs_that_nobody_waits_for() -> None:
+    """With `wait: false` there are none."""
+    call = node("a", handler="workflow", output_schema={}, config={"name": "x", "wait": False})
+    assert not is_valid(workflow(call))
+    assert only(checked(workflow(call))).code == "not_without_wait"
+    for fine in ({**call, "output_schema": None}, {**call, "config": {"name": "x"}}):
+        assert is_valid(workflow(fine))
+        assert not checked(workflow(fine)).problems
+
+
 def test_it_knows_the_fields_of_a_retry_that_the_validator_knows() -> None:
     """In the same order."""
     fields = document_schema(catalog())["$defs"]["Retry"]["properties"]

@@ -39,6 +39,7 @@ from flowengine.workflow.children.lineage import (
     Reference,
     encode_reference,
 )
+from flowengine.workflow.inputs.subschemas import both
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, encode_plan
 
@@ -195,6 +196,9 @@ class ChildMaker:
     ) -> Made | Outcome:
         message = opened.message
         own = _within(found.plan, parent.calls.timeout_ms)
+        schema = parent.plan.policy(parent.position).output_schema
+        if schema is not None:
+            own = _checked(own, schema)
         called = CalledPlan(self._lineage(opened, parent), msgspec.Raw(encode_plan(own)))
         plan = own.within(Reference(called.lineage, ()))
         made = MakeChild(
@@ -320,6 +324,17 @@ def _within(plan: Plan, timeout_ms: int) -> Plan:
     if not timeout_ms or 0 < own <= timeout_ms:
         return plan
     return replace(plan, overall=replace(plan.overall, timeout_ms=timeout_ms))
+
+
+def _checked(plan: Plan, schema: str) -> Plan:
+    """The plan of a definition, of which what gives the outputs fails if they are not what this schema
+    says."""
+    policies = dict(plan.policies)
+    for position in range(len(plan.nodes)):
+        policy = plan.policy(position)
+        if policy.gives_outputs or position in plan.positions("outputs"):
+            policies[position] = replace(policy, output_schema=both(policy.output_schema, schema))
+    return replace(plan, policies=policies)
 
 
 def _token(message: TendChild, run: int = 1) -> str:
