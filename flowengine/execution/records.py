@@ -372,6 +372,11 @@ def first_sent(record: NodeRecord) -> int | None:
     return record.queued_at if record.moment is None else record.moment
 
 
+def counted_bytes(size: int) -> int:
+    """How many bytes of a result of this size count towards the execution's limit."""
+    return size if size >= COUNTED_RESULT_BYTES else 0
+
+
 def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
     """A node in another status, of which no attempt is known: its numbers stay."""
     return NodeRecord(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from flowengine.engine.ports import ItemToSend, MapNumbers
-from flowengine.execution.records import ItemRecord, MapRecord, NodeRecord
+from flowengine.execution.records import ItemRecord, MapRecord, NodeRecord, counted_bytes
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.maps.children import child_of
 from flowengine.execution.rules.maps.choosing import EndedItem, KnownItems, choose
 from flowengine.execution.rules.maps.opening import key_of
-from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.execution.views.maps import MapOutput, StoredItemState, output_of
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.store import keys

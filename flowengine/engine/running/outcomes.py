@@ -25,7 +25,7 @@ from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
-from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError
+from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError, counted_bytes
 from flowengine.execution.reports import (
     Again,
     Child,
@@ -38,7 +38,7 @@ from flowengine.execution.reports import (
     Waiting,
 )
 from flowengine.execution.rules.deadlines import CUT_BY_MAP, TURN_TOO_LATE
-from flowengine.execution.rules.repeating import NOT_BEGUN, counted_bytes
+from flowengine.execution.rules.repeating import NOT_BEGUN
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry

@@ -26,7 +26,6 @@ from flowengine.execution.events import BY_REPEAT, WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
 from flowengine.execution.prepared import Prepared
 from flowengine.execution.records import (
-    COUNTED_RESULT_BYTES,
     Control,
     ItemChildren,
     NodeError,
@@ -35,6 +34,7 @@ from flowengine.execution.records import (
     Waits,
     attempt_of,
     awaits_judgement,
+    counted_bytes,
     first_sent,
     holds_response,
     is_open_map,
@@ -322,7 +322,7 @@ def _judge(report: _Report, result: msgspec.Raw) -> Decision:
 def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     outcome = report.callback.outcome
     cached = isinstance(outcome, Completed) and outcome.cached
-    counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
+    counted = counted_bytes(len(result))
     status = after(report.before.status, "complete")
     record = _ended(report, status=status, counted=counted, cached=cached or None)
     before = report.before
@@ -457,7 +457,7 @@ def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
         return _fail(report, record)
     timer = waiting_timer(callback.execution, callback.node, record)
     response = waiting.response if isinstance(waiting.response, msgspec.Raw) else None
-    counted = repeating.counted_bytes(0 if response is None else len(response))
+    counted = counted_bytes(0 if response is None else len(response))
     changes = (
         Write(callback.node, replace(record, counted=record.counted + counted), response=response),
         *report.forget,

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import Change, CountDown, Happened, Tally, Write
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback
-from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, NodeRecord
+from flowengine.execution.records import Control, NodeRecord, counted_bytes
 from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.execution.rules.decision import Decision
 from flowengine.execution.rules.dispatching import Run, Sizes, dispatch, fits
@@ -60,9 +60,7 @@ def plain_end(
             return None
     queued = record.queued_at or 0
     started = min(max(by.started_at, queued), now)
-    counted = len(outcome.result)
-    if counted < COUNTED_RESULT_BYTES:
-        counted = 0
+    counted = counted_bytes(len(outcome.result))
     ended = replace(
         record,
         status=after(record.status, "complete"),

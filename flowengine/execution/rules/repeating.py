@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import Change, ForgetIterations, Iteration
 from flowengine.execution.error_codes import REPEAT_EXHAUSTED
 from flowengine.execution.messages import RunNode
-from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError, NodeRecord, Repeated, attempt_of
+from flowengine.execution.records import NodeError, NodeRecord, Repeated, attempt_of, counted_bytes
 from flowengine.execution.reports import Again, Exhausted
 from flowengine.workflow.policy import Policy
 from flowengine.workflow.repeating.repeat import Repeat
@@ -89,11 +89,6 @@ def after_iteration(policy: Policy, record: NodeRecord, again: Again) -> tuple[N
         previous=value if repeat.reads_previous else None,
         collected=value if repeat.collects else None,
     )
-
-
-def counted_bytes(size: int) -> int:
-    """How many of so many bytes count towards the execution's limit."""
-    return size if size >= COUNTED_RESULT_BYTES else 0
 
 
 def completed(record: NodeRecord) -> Repeated | None:

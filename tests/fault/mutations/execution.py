@@ -104,16 +104,18 @@ FINISHING: Final = (
         EVERYTHING,
     ),
     # -- limits
-    _finishing(
+    Mutant(
         "large results count towards their execution's limit",
-        "counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0",
-        "counted = 0",
+        "flowengine/execution/records.py",
+        "return size if size >= COUNTED_RESULT_BYTES else 0",
+        "return 0",
         WORKER,
     ),
-    _finishing(
+    Mutant(
         "small results do not count",
-        "counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0",
-        "counted = len(result)",
+        "flowengine/execution/records.py",
+        "return size if size >= COUNTED_RESULT_BYTES else 0",
+        "return size",
         WORKER,
     ),
 )

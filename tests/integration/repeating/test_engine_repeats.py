@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution import records
 from flowengine.execution.events import Event
 from flowengine.execution.requests.listing import Wanted as Listed
-from flowengine.execution.rules import finishing, repeating
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.jsonvalue import JsonValue
@@ -430,7 +430,7 @@ def test_what_is_kept_of_iterations_counts_and_is_given_back(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It counts towards the execution's limit while the node repeats; then its result does."""
-    for module in (finishing, repeating, invariants):
+    for module in (records, invariants):
         monkeypatch.setattr(module, "COUNTED_RESULT_BYTES", 6)
     execution = harness.begin(looping(until="{{ iteration == 6 }}", collect=True))
     harness.start_executions()

@@ -16,8 +16,9 @@ from flowengine.engine.ports import RunningStore
 from flowengine.engine.running.rendering.conditions import holds
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
+from flowengine.execution.records import counted_bytes
 from flowengine.execution.reports import Again, Completed
-from flowengine.execution.rules.repeating import NOT_BEGUN, counted_bytes, exhausted, is_delayed
+from flowengine.execution.rules.repeating import NOT_BEGUN, exhausted, is_delayed
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
 from flowengine.settings import Limits

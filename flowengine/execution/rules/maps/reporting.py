@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from flowengine.execution.changes import ArmTimer, Change, EndItem, ForgetStart, Tally, WriteTry
 from flowengine.execution.error_codes import HANDLER_ERROR
 from flowengine.execution.messages import Callback, ItemTry, NextTry
-from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, ItemRecord, NodeError, NodeRecord
+from flowengine.execution.records import Control, ItemRecord, NodeError, NodeRecord, counted_bytes
 from flowengine.execution.reports import (
     Again,
     ByChild,
@@ -82,7 +82,7 @@ def end_item(
     report = _Report(record, callback, item, before, now)
     match callback.outcome:
         case Completed(result=result):
-            counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
+            counted = counted_bytes(len(result))
             tally = (Tally(bytes=counted),) if counted else ()
             return ItemDecision("accepted", (_end(report, None, result, counted), *forget, *tally))
         case Failed() as failed:

@@ -28,12 +28,12 @@ from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.events import Event, EventKind, Overruled
 from flowengine.execution.messages import NodeOverruled
 from flowengine.execution.records import (
-    COUNTED_RESULT_BYTES,
     Control,
     NodeError,
     NodeRecord,
     awaits_judgement,
     carried_on,
+    counted_bytes,
     first_sent,
     holds_response,
     is_open_map,
@@ -181,7 +181,7 @@ def ended_by_hand(plan: Plan, position: int, records: Records, word: Word, now: 
             )
         case Complete(result=output):
             result, size = output, len(output)
-            counted = size if size >= COUNTED_RESULT_BYTES else 0
+            counted = counted_bytes(size)
             status = after(before.status, "complete_by_hand")
             ended = replace(_ended(before, now), status=status, counted=counted, repeated=None)
         case Fail() as failed:
