@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from flowengine.jsonvalue import decode
 from flowengine.settings import Limits
 from flowengine.workflow.children.group import GROUP, Outer
 from flowengine.workflow.plan import Plan, decode_plan, encode_plan
@@ -45,6 +46,20 @@ def test_what_gives_the_outputs_of_a_group_has_its_schema() -> None:
     have = [inner.policy(at).output_schema is not None for at in range(len(inner.nodes))]
     assert have == [False, False, True, True]
     assert not checked(workflow(group("g", node("a"), outputs={"x": 1}, output_schema=None))).problems
+
+
+def test_an_end_in_a_group_keeps_the_schema_that_it_says_itself() -> None:
+    """What it gives must be what both say; references lead to where each stands now."""
+    own: dict[str, Any] = {
+        "$defs": {"n/x": {}},
+        "properties": {"x": {"$ref": "#/$defs/n~1x"}, "y": {"$ref": "#"}},
+    }
+    end = {"id": "e", "handler": "end", "config": {"status": "completed", "outputs": {"x": 1}}}
+    plan = plan_of(group("g", node("a"), {**end, "output_schema": own}, outputs={"x": 1}, output_schema=OF_X))
+    moved = {"x": {"$ref": "#/allOf/0/$defs/n~1x"}, "y": {"$ref": "#/allOf/0"}}
+    said = plan.group_at((0,)).policy(1).output_schema
+    assert said is not None
+    assert decode(said.encode()) == {"allOf": [{**own, "properties": moved}, OF_X]}
 
 
 def test_a_group_is_a_node_with_a_plan_of_its_own() -> None:
