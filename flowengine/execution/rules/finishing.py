@@ -372,7 +372,9 @@ def _ask(report: _Report, failed: Failed) -> Decision:
         waiting = replace(record, status=after(record.status, "wait"), error=failed.error, until=grounds.now)
         timer = waiting_timer(report.callback.execution, node, waiting)
         told = _happened(report, waiting, "node_waiting", BY_REPEAT)
-        changes = (Write(node, waiting), *report.forget, ArmTimer(timer, grounds.now), told)
+        # One that is stopped meanwhile says no more how its last try has ended.
+        written = Write(node, waiting, kept=attempt_of(waiting))
+        changes = (written, *report.forget, ArmTimer(timer, grounds.now), told)
         return Decision("accepted", changes, continues=True)
     sent, queued = ask(grounds.plan, report.position, record, grounds.run, grounds.now)
     return Decision("accepted", (sent, *report.forget, queued), continues=True)

@@ -145,6 +145,24 @@ MUTANTS: Final = (
         "    if False:\n        return ask(",
     ),
     _in(
+        "to ask whether a group is tried again is no start",
+        "execution/rules/limits/node_turns",
+        "    judged = awaits_judgement(record) or record.asks is not None\n",
+        "    judged = awaits_judgement(record)\n",
+    ),
+    _in(
+        "a try that is asked about began before the question",
+        "execution/rules/finishing",
+        "    if record.asks is not None:\n        started = record.started_at",
+        "    if False:\n        started = record.started_at",
+    ),
+    _in(
+        "a try is known that was to be asked about in a pause",
+        "execution/rules/finishing",
+        "        written = Write(node, waiting, kept=attempt_of(waiting))\n",
+        "        written = Write(node, waiting)\n",
+    ),
+    _in(
         "an iteration that runs apart gives all that its node gives",
         "engine/advancing/steps/child_step",
         "        if lineage is not None and lineage.sole and lineage.item is None:\n",

@@ -511,6 +511,8 @@ def test_while_an_execution_is_paused_no_group_is_asked_about(harness: Harness, 
     harness.drain()
     assert harness.statuses(execution)["g"] == ("cancelled" if stopped else "failed")
     assert len(harness.workers[0].invoker.calls) == 1
+    tries = harness.api.executions.node(execution, "g").attempts
+    assert [(each.attempt, each.error and each.error.code) for each in tries] == [(1, "group_failed")]
     check_everything(harness.client)
 
 
