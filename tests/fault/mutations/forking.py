@@ -72,8 +72,8 @@ MUTANTS: Final = (
     ),
     _commands(
         "what is left of a deleted fork goes",
-        ", names.fork(execution)]",
-        "]",
+        "names.fork(execution), names.listed(execution)]",
+        "names.listed(execution)]",
         "store/committing/removal",
     ),
     _commands(
