@@ -130,7 +130,9 @@ def test_both_refuse_a_schema_of_outputs_that_nobody_waits_for() -> None:
     call = node("a", handler="workflow", output_schema={}, config={"name": "x", "wait": False})
     assert not is_valid(workflow(call))
     assert only(checked(workflow(call))).code == "not_without_wait"
-    for fine in ({**call, "output_schema": None}, {**call, "config": {"name": "x"}}):
+    unchecked: JsonValue = {**call, "output_schema": None}
+    awaited: JsonValue = {**call, "config": {"name": "x"}}
+    for fine in (unchecked, awaited):
         assert is_valid(workflow(fine))
         assert not checked(workflow(fine)).problems
 
