@@ -75,11 +75,13 @@ def _nodes(node: Schema, taken: dict[str, Schema]) -> dict[str, Schema]:
 
 def _configs(conditions: list[Schema]) -> dict[str, Schema]:
     """What holds for the nodes of each handler. Those that take any object have no condition, and some
-    conditions ask about other fields."""
-    asked = [
-        (condition["if"]["properties"].get("handler", {}), condition["then"]) for condition in conditions
-    ]
-    return {handler["const"]: then for handler, then in asked if "const" in handler}
+    conditions ask about other fields, or about these as well."""
+    asked = [(condition["if"]["properties"], condition["then"]) for condition in conditions]
+    return {
+        of["handler"]["const"]: then
+        for of, then in asked
+        if [*of] == ["handler"] and "const" in of["handler"]
+    }
 
 
 def _group_of(node: Schema) -> Schema:
