@@ -8,7 +8,8 @@
 /** While the view moves, cards stay as they are, however near they come, and few are drawn where there are none. */
 const CARDS_MOVING = 8;
 const CARDS_AT_REST = 24;
-const REST_MS = 150;
+/** What has not moved for so long is at rest. */
+export const REST_MS = 150;
 
 export class CatchingUp {
   /**

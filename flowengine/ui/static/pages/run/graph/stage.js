@@ -2,7 +2,7 @@
 import { effect, untracked } from "../../../vendor/preact.js";
 import { selected } from "../selection.js";
 import { GraphCard } from "./card.js";
-import { CatchingUp } from "./catching_up.js";
+import { CatchingUp, REST_MS } from "./catching_up.js";
 import { listen } from "./gestures.js";
 import { Lines } from "./lines.js";
 import { walk } from "./picture.js";
@@ -14,7 +14,7 @@ import { wordsAround } from "./words_around.js";
 /** @typedef {import("./picture.js").Card} Card */
 
 /** So much more than what is seen is drawn, on each side, for what comes next. */
-const AROUND = 0.35;
+const AROUND = 0.15;
 
 export class Stage {
   /**
@@ -63,6 +63,7 @@ export class Stage {
       for (const card of this.cards.values()) card.stop();
       this.sight.stop();
       this.catchingUp.stop();
+      clearTimeout(this.resting);
       this.svg.remove();
     };
   }
@@ -122,8 +123,12 @@ export class Stage {
     const level = levelOf(scale);
     const within = this.window && holds(this.window, this.sight.seen);
     const few = scale < 0.15;
-    if (!within || level !== this.level || few !== this.few) this.#draw();
+    const blocks = (level === "far") !== (this.level === "far");
+    clearTimeout(this.resting);
+    if (!within || blocks || few !== this.few) this.#draw();
     else if (level === "far") this.lines.rescale(scale);
+    // Between near and less near only cards differ, which stay as they are while the view moves.
+    else if (level !== this.level) this.resting = setTimeout(() => this.#draw(), REST_MS);
     this.few = few;
     this.around.onView();
   }
