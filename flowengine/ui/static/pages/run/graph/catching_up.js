@@ -6,7 +6,7 @@
  */
 
 /** While the view moves, cards stay as they are, however near they come, and few are drawn where there are none. */
-const CARDS_MOVING = 4;
+const CARDS_MOVING = 8;
 const CARDS_AT_REST = 24;
 /** What has not moved for so long is at rest. */
 export const REST_MS = 150;
