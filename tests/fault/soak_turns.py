@@ -35,7 +35,7 @@ def noted(key: str, execution: str, run: int, node: str) -> Iterator[None]:
 
 
 def _write(said: Mapping[str, object]) -> None:
-    # One write of a short line at the end of a file is whole, whoever else writes.
+    # One write of a short line at the end of a file is whole, even while others write.
     file = os.open(os.environ[FILE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, json.dumps(said).encode() + b"\n")

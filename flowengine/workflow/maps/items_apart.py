@@ -10,32 +10,20 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.node_policy import PolicyFields
 from flowengine.workflow.children.reading import GroupDraft
+from flowengine.workflow.children.sole import sole_group
 from flowengine.workflow.draft import DraftNode
 from flowengine.workflow.kinds.task import TaskDraft
 
 
 def items_apart(node: DraftNode) -> DraftNode:
     """The node; in place of such a map, a map of a group that holds its node alone."""
-    fields = node.fields
-    if fields.map is None or not _needs_node(node):
+    said = node.fields.policy
+    if node.fields.map is None or not _needs_node(node):
         return node
-    said = fields.policy
-    of_item = replace(said, trigger_rule="all_success", when=None, tolerates=False)
-    inner = replace(fields, place=0, dependencies=[], policy=of_item, stage="main", map=None)
-    outer = NodeFields(
-        fields.place,
-        fields.pointer,
-        fields.id,
-        fields.dependencies,
-        fields.timeout_s,
-        PolicyFields(said.trigger_rule, said.when, tolerates=said.tolerates),
-        stage=fields.stage,
-        map=fields.map,
-    )
-    return DraftNode(outer, GroupDraft((replace(node, fields=inner),), sole=True))
+    of_group = PolicyFields(said.trigger_rule, said.when, tolerates=said.tolerates)
+    return sole_group(node, of_group, replace(said, trigger_rule="all_success", when=None, tolerates=False))
 
 
 def _needs_node(node: DraftNode) -> bool:

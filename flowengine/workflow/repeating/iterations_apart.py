@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.node_policy import PolicyFields
-from flowengine.workflow.children.reading import GroupDraft
+from flowengine.workflow.children.sole import sole_group
 from flowengine.workflow.draft import DraftNode
 from flowengine.workflow.kinds.task import TaskDraft
 
@@ -24,15 +23,6 @@ def iterations_apart(node: DraftNode) -> DraftNode:
         return node
     if not isinstance(node.work, TaskDraft):
         return node
+    of_group = PolicyFields(said.trigger_rule, said.when, tolerates=said.tolerates, repeat=said.repeat)
     of_iteration = replace(said, trigger_rule="all_success", when=None, tolerates=False, repeat=None)
-    inner = replace(fields, place=0, dependencies=[], policy=of_iteration, stage="main")
-    outer = NodeFields(
-        fields.place,
-        fields.pointer,
-        fields.id,
-        fields.dependencies,
-        fields.timeout_s,
-        PolicyFields(said.trigger_rule, said.when, tolerates=said.tolerates, repeat=said.repeat),
-        stage=fields.stage,
-    )
-    return DraftNode(outer, GroupDraft((replace(node, fields=inner),), sole=True))
+    return sole_group(node, of_group, of_iteration)
