@@ -14,6 +14,9 @@ from typing import Final
 QUICK_HANDLER_S: Final = 0.001
 """A handler that takes less on average, rendering included, is quick: less than a round trip or two."""
 
+SLOW_HANDLER_S: Final = 0.002
+"""One that was quick is so no more once it takes this on average: not each time that the machine is busy."""
+
 SPEED_KNOWN_AFTER: Final = 5
 """So many nodes of a handler must have run before its speed is believed."""
 
