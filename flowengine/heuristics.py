@@ -72,6 +72,14 @@ READ_AHEAD_TRIES: Final = 3
 READ_AHEAD_AGAIN_AFTER: Final = 32
 """It is tried again after so many transactions."""
 
+# -- A start reads the roots before it knows the plan (`engine/advancing/orchestrator.py`).
+
+TOLD_ROOTS: Final = 8
+"""The message of a first run names its roots if it has no more of them."""
+
+TOLD_ROOTS_CHARS: Final = 256
+"""It names none whose names are longer together."""
+
 # -- A failure reads the nodes below it in growing steps (`engine/advancing/callback_batch.py`).
 
 BELOW_AT_FIRST: Final = 16

@@ -261,6 +261,10 @@ class AdvancingStore(DeletingStore, Protocol):
         """What the handler of a node has given that waits for a callback."""
 
     def begin_delivery(self, execution: str, run: int) -> DeliveryUnit: ...
+    def begin_with_plans(self, reading: Reading) -> tuple[Unit, Mapping[str, Plan | None]]:
+        """As `begin`, and the compiled plans of all executions whose control is read, in the same round
+        trip."""
+
     def plans_and_executions(
         self, executions: Sequence[str]
     ) -> Mapping[str, tuple[Plan | None, ExecutionRecord | None]]: ...

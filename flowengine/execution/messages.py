@@ -22,13 +22,18 @@ from flowengine.workflow.limits.declared import CachePolicy, KeyTemplates
 from flowengine.workflow.repeating.repeat import Repeat
 
 
-class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """A run was triggered: dispatch its first nodes. `nodes` is how many the execution has."""
+class StartExecution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run was triggered: dispatch its first nodes. `nodes` is how many the execution has.
+
+    `roots`: the nodes that depend on nothing, of a first run that has few of them. They are a hint and no
+    order: they say what may be read at once, before the plan is known.
+    """
 
     execution: str
     run: int
     correlation_id: str
     nodes: int
+    roots: tuple[str, ...] = ()
 
 
 class StopExecution(msgspec.Struct, frozen=True, kw_only=True):

@@ -434,7 +434,8 @@ class Control(msgspec.Struct, frozen=True):
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
     epoch; None where nobody has asked. `doomed`: it is deleted once it has ended. `notifies`: it has a
     `callback_url`. `line`: where it stands for its turn to run, until it has ended. `schedule`: the id of the
-    schedule that has started it. `version`: of its definition; None: its document was posted.
+    schedule that has started it. `version`: of its definition; None: its document was posted. `started_by`:
+    the id of the key of who has triggered it first.
     """
 
     status: ExecutionStatus
@@ -447,6 +448,7 @@ class Control(msgspec.Struct, frozen=True):
     line: InLine | None = None
     schedule: str | None = None
     version: int | None = None
+    started_by: str | None = None
 
     @property
     def stage(self) -> Stage:
@@ -553,6 +555,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
             line=self.line,
             schedule=self.schedule,
             version=self.version,
+            started_by=self.started_by,
         )
 
     @property

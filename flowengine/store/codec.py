@@ -48,7 +48,16 @@ _allowed_decoder = msgspec.json.Decoder(tuple[str, ...])
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
 
-DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies", "line", "schedule", "version")
+DECISION_FIELDS: Final = (
+    *CONTROL_FIELDS,
+    "started_at",
+    "doomed",
+    "notifies",
+    "line",
+    "schedule",
+    "version",
+    "started_by",
+)
 """What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
@@ -115,6 +124,7 @@ def parse_control(values: Sequence[bytes | None]) -> Control | None:
         _line_decoder.decode(more[3]) if more and more[3] is not None else None,
         more[4].decode() if more and more[4] is not None else None,
         int(more[5]) if more and more[5] is not None else None,
+        more[6].decode() if more and more[6] is not None else None,
     )
 
 

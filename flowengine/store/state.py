@@ -160,6 +160,23 @@ class RedisState:
         if replies is None:
             wanted = commands_of(self.keys, reading)
             replies = self.timed_watch(wanted.names, wanted.reads, exact_time=exact_time)
+        return self._unit(reading, replies)
+
+    def begin_with_plans(self, reading: Reading) -> tuple[RedisUnit, dict[str, Plan | None]]:
+        """WATCH and read, with the compiled plans of the executions whose control is read, in one round
+        trip."""
+        wanted = commands_of(self.keys, reading)
+        plans = {execution: self.plans.get(execution) for execution in reading.controls}
+        unknown = [execution for execution, plan in plans.items() if plan is None]
+        reads = [*wanted.reads, *[("GET", self.keys.plan(execution)) for execution in unknown]]
+        replies = self.timed_watch(wanted.names, reads)
+        # The unit comes first: what else is read for a plan may need a new connection, which WATCHes nothing.
+        unit = self._unit(reading, replies)
+        for execution, encoded in zip(unknown, replies[len(wanted.reads) :], strict=True):
+            plans[execution] = None if encoded is None else self._kept_plan(execution, encoded)
+        return unit, plans
+
+    def _unit(self, reading: Reading, replies: Sequence[Any]) -> RedisUnit:
         return RedisUnit(
             self.sessions.here(),
             self.keys,

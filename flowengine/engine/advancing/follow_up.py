@@ -75,6 +75,17 @@ class Step(msgspec.Struct, frozen=True):
     acknowledged: bool = False
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """A unit that was begun before it was known what is to be looked at, and what it has read.
+
+    It serves if the very next transaction of this thread reads just that; any other takes away its WATCH. It
+    has to have read after the message came: what it says may be the ground for doing nothing.
+    """
+
+    reading: Reading
+    unit: Unit
+
+
 class FollowUp:
     """Carries out what follows, in as many transactions as it takes."""
 
@@ -87,27 +98,34 @@ class FollowUp:
         follows: Sequence[Follow],
         acknowledge: Acknowledge | None,
         ending: Sequence[Run] = (),
+        opened: Opened | None = None,
     ) -> None:
         """Decide, then end, then acknowledge. Raises ConflictError, StoreUnavailableError."""
         todo, ends, acknowledged = tuple(follows), tuple(ending), False
         while todo or ends:
-            step = self._round(todo, ends, acknowledge)
+            step = self._round(todo, ends, acknowledge, opened)
+            opened = None
             todo, ends, acknowledged = step.follows, step.ending, step.acknowledged
         if acknowledge is not None and not acknowledged:
             self._store.acknowledge(acknowledge)
 
     def _round(
-        self, follows: Sequence[Follow], ending: tuple[Run, ...], acknowledge: Acknowledge | None
+        self,
+        follows: Sequence[Follow],
+        ending: tuple[Run, ...],
+        acknowledge: Acknowledge | None,
+        opened: Opened | None,
     ) -> Step:
         """One look at all that is to be looked at; the last transaction acknowledges if nothing is left
         then."""
         if len(follows) == 1 and len(follows[0].positions) == 1:
-            return self._transact(follows, ending, acknowledge)  # one node is one part, whatever its size
+            # one node is one part, whatever its size
+            return self._transact(follows, ending, acknowledge, opened)
         parts = [part for follow in follows for part in _parts(follow, self._sizes)]
         *groups, last = self._grouped(parts) or [[]]
         left = [self._transact(group, (), None) for group in groups]
         more = any(step.follows or step.ending for step in left)
-        step = self._transact(last, ending, None if more else acknowledge)
+        step = self._transact(last, ending, None if more else acknowledge, None if groups else opened)
         steps = [*left, step]
         return Step(
             tuple([follow for step in steps for follow in step.follows]),
@@ -129,13 +147,20 @@ class FollowUp:
         return groups
 
     def _transact(
-        self, follows: Sequence[Follow], ending: Sequence[Run], acknowledge: Acknowledge | None
+        self,
+        follows: Sequence[Follow],
+        ending: Sequence[Run],
+        acknowledge: Acknowledge | None,
+        opened: Opened | None = None,
     ) -> Step:
         plans = {follow.run.execution: follow.plan for follow in follows}
         plans |= {run.execution: plan for run in ending if (plan := self._store.plan(run.execution))}
         reading = _reading(follows, ending)
         for _ in range(TRIES):
-            unit = self._store.begin(reading)
+            if opened is not None and opened.reading == reading:
+                unit, opened = opened.unit, None
+            else:
+                unit = self._store.begin(reading)
             look = Look(unit, reading, follows, self._sizes)
             later = self._to_conclude_later(plans, ending, look)
             now = [run for run in ending if run not in later]

@@ -13,8 +13,8 @@ from typing import Final, Protocol, TypeVar, assert_never
 import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
-from flowengine.engine.advancing.follow_up import Follow, FollowUp
-from flowengine.engine.advancing.reads import expected, reading_of, undecided
+from flowengine.engine.advancing.follow_up import Follow, FollowUp, Opened
+from flowengine.engine.advancing.reads import expected, reading_of, reading_of_starts, undecided
 from flowengine.engine.advancing.steps.child_step import ChildStep
 from flowengine.engine.advancing.steps.deadline import DeadlineStep
 from flowengine.engine.advancing.steps.delete_step import DeleteStep
@@ -57,7 +57,7 @@ from flowengine.execution.messages import (
     Timer,
     WaitOver,
 )
-from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.records import Control
 from flowengine.execution.reports import Again, Completed
 from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
@@ -128,23 +128,24 @@ class Orchestrator:
         )
 
     def _start(self, held: Sequence[Held[StartExecution]], *, again: bool = False) -> None:
-        found = self._store.plans_and_executions([each.payload.execution for each in held])
+        reading = reading_of_starts([each.payload for each in held])
+        unit, plans = self._store.begin_with_plans(reading)
         follows: list[Follow] = []
         ending: list[Run] = []
         for each in held:
             message = each.payload
-            plan, record = found[message.execution]
-            if plan is None or record is None or record.run != message.run:
+            plan, control = plans[message.execution], unit.controls.get(message.execution)
+            if plan is None or control is None or control.run != message.run:
                 continue
-            if not record.control.lets_decide:
+            if not control.lets_decide:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
-            positions = self._startable(plan, record, message, again=again or each.delivery > 1)
-            if positions and not record.control.lets_dispatch:
+            positions = self._startable(plan, control, message, again=again or each.delivery > 1)
+            if positions and not control.lets_dispatch:
                 continue  # it is paused: the message of its resume looks at all of them
             # If the first of the roots is in flight, the events tell of the start.
             unopened = message.run == 1 and positions[:1] == plan.roots[:1]
-            first = opening(record) if unopened else None
+            first = opening(control) if unopened else None
             if not positions:
                 # What was cancelled had completed to its last node, or this run began with the end of it.
                 ending.append(run)
@@ -154,7 +155,7 @@ class Orchestrator:
                 completed = EVERYTHING if certain else ()
                 follows.append(Follow(run, plan, positions, completed, first))
         together = HeldTogether(held)
-        self._follow_up.carry_out(follows, together.acknowledge, ending)
+        self._follow_up.carry_out(follows, together.acknowledge, ending, Opened(reading, unit))
         together.confirm()
         for follow in follows:
             log.info(
@@ -167,11 +168,11 @@ class Orchestrator:
             )
 
     def _startable(
-        self, plan: Plan, record: ExecutionRecord, message: StartExecution, *, again: bool
+        self, plan: Plan, control: Control, message: StartExecution, *, again: bool
     ) -> tuple[int, ...]:
-        if message.run == 1 and record.closing is None and not (again and plan.policies):
+        if message.run == 1 and control.closing is None and not (again and plan.policies):
             return plan.roots
-        return undecided(self._store, message.execution, plan, record.stage)
+        return undecided(self._store, message.execution, plan, control.stage)
 
     # -- node_finished
 

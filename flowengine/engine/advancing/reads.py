@@ -1,7 +1,8 @@
-"""What transactions read: a batch of callbacks, and the callback that comes next, where that can be told.
+"""What transactions read: a batch of callbacks, the callback that comes next, and the start of executions,
+where these can be told.
 
 Along a chain the next message is one certain callback: what it will need can be read with the transaction
-before it.
+before it. A start is decided about the roots, which its message names.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from flowengine.engine.ports import AdvancingStore, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
-from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.messages import Callback, RunNode, StartExecution
 from flowengine.execution.reports import Again, Completed
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import children_with_it
@@ -71,6 +72,20 @@ def reading_of_completion(plan: Plan, execution: str, position: int, sizes: Size
     with_it = children_with_it(plan, position, sizes, sizes.transaction_bytes)
     nodes = tuple([(execution, plan.nodes[found].id) for found in (position, *with_it)])
     return Reading(nodes, (execution,), () if plan.children[position] else (execution,))
+
+
+def reading_of_starts(starts: Iterable[StartExecution]) -> Reading:
+    """What the first transaction of these starts reads where each begins with the roots that it names. All
+    their controls are read in any case."""
+    nodes: dict[NodeKey, None] = {}
+    controls: dict[str, None] = {}
+    opened: dict[str, None] = {}
+    for start in starts:
+        controls[start.execution] = None
+        if start.roots:
+            nodes |= dict.fromkeys([(start.execution, root) for root in start.roots])
+            opened[start.execution] = None
+    return Reading(tuple(nodes), tuple(controls), tuple(opened))
 
 
 def _nodes_read(plan: Plan, execution: str, position: int, sizes: Sizes, *, completed: bool) -> list[NodeKey]:

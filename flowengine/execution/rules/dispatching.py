@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
-from flowengine.execution.messages import CallsBack, Read, RunNode
+from flowengine.execution.messages import CallsBack, Read, RunNode, StartExecution
 from flowengine.execution.records import UNTOUCHED, NodeRecord, awaits_judgement, first_sent
 from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final, is_open
 from flowengine.execution.work import primary_of, reads_of
+from flowengine.heuristics import TOLD_ROOTS, TOLD_ROOTS_CHARS
 from flowengine.workflow.children.group import GROUP, Outer
 from flowengine.workflow.children.lineage import HeldItem, Lineage
 from flowengine.workflow.limits.declared import KeyTemplates
@@ -51,6 +52,23 @@ class Run(msgspec.Struct, frozen=True):
     execution: str
     run: int
     correlation_id: str
+
+
+def start_of(run: Run, plan: Plan, nodes: int) -> StartExecution:
+    """The message that a run has begun. `nodes`: how many the execution has.
+
+    A first run begins with the roots. A later one begins wherever something is left to do.
+    """
+    roots: tuple[str, ...] = ()
+    if run.run == 1 and len(plan.roots) <= TOLD_ROOTS:
+        roots = tuple([plan.nodes[position].id for position in plan.roots])
+    return StartExecution(
+        execution=run.execution,
+        run=run.run,
+        correlation_id=run.correlation_id,
+        nodes=nodes,
+        roots=roots if sum(map(len, roots)) <= TOLD_ROOTS_CHARS else (),
+    )
 
 
 def dispatch(

@@ -23,7 +23,7 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import BY_TRIGGER, MAX_MESSAGE_CHARS, EndedRun, Why
-from flowengine.execution.messages import RunTimeout, StartExecution
+from flowengine.execution.messages import RunTimeout
 from flowengine.execution.records import (
     UNTOUCHED,
     Control,
@@ -36,7 +36,7 @@ from flowengine.execution.records import (
 )
 from flowengine.execution.rules.children.keeping import keep_children
 from flowengine.execution.rules.closing import ended_by_of, error_of
-from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.dispatching import Run, start_of
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.maps.children import was_overruled
 from flowengine.execution.rules.maps.choosing import ChosenItems, record_of_all, record_of_chosen
@@ -62,9 +62,10 @@ EVENTS_ANEW_EVERY: Final = 10
 """Runs of an execution after which its event stream begins anew: it must not grow with each retry."""
 
 
-def opening(record: ExecutionRecord) -> Event:
+def opening(record: ExecutionRecord | Control) -> Event:
     """The first event of an execution that has begun."""
-    return Event("execution_started", record.started_at, detail=str(record.run), by=record.started_by)
+    at = record.started_at or 0
+    return Event("execution_started", at, detail=str(record.run), by=record.started_by)
 
 
 def begins_events_anew(run: int) -> bool:
@@ -134,7 +135,8 @@ def first_run(
     timer = _run_timeout(execution, plan, run, now)
     told = [Happened(Event("execution_started", now, detail=str(run)))] if run > 1 else []
     labelled = [] if given.labels is None else [_relabelled(record, given.labels)]
-    return [begin, *labelled, *decided, *timer, *told, _start(execution, record, run)]
+    start = start_of(Run(execution, run, record.correlation_id), plan, record.total)
+    return [begin, *labelled, *decided, *timer, *told, Send(start)]
 
 
 def _relabelled(record: ExecutionRecord, labels: Mapping[str, str]) -> Relabel:
@@ -279,9 +281,10 @@ def begin_again(
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
     stopped = _stopped_by_hand(execution, plan, begin, record, rerun.said, lookup)
-    kept = keep_children(plan, Run(execution, run, record.correlation_id))
+    begun = Run(execution, run, record.correlation_id)
+    kept = keep_children(plan, begun)
     changes = [begin, *writes.values(), *freeing, *happened, *timer, *stopped, *kept]
-    return [*changes, _start(execution, record, run)]
+    return [*changes, Send(start_of(begun, plan, record.total))]
 
 
 def _may_use_cache(policy: Policy) -> bool:
@@ -424,9 +427,3 @@ def _counters(plan: Plan, records: Mapping[str, NodeRecord], reset: frozenset[in
         for position, node in [(position, plan.nodes[position]) for position in plan.main]
         if node.is_join and (position in reset or not reset.isdisjoint(node.parents))
     }
-
-
-def _start(execution: str, record: ExecutionRecord, run: int) -> Send:
-    return Send(
-        StartExecution(execution=execution, run=run, correlation_id=record.correlation_id, nodes=record.total)
-    )

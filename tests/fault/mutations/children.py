@@ -381,8 +381,8 @@ MUTANTS: Final = (
     _in(
         "the next run of the root lets its children stay",
         "execution/rules/starting",
-        "kept = keep_children(plan, Run(execution, run, record.correlation_id))",
-        "kept = keep_children(plan, Run(execution, run, record.correlation_id))[:0]",
+        "kept = keep_children(plan, begun)",
+        "kept = keep_children(plan, begun)[:0]",
     ),
     _in(
         "children go with their root",

@@ -69,8 +69,15 @@ MUTANTS: Final = (
     Mutant(
         "a start counts in its own run only",
         _in("advancing/orchestrator"),
-        " or record.run != message.run:",
+        " or control.run != message.run:",
         ":",
+        tests=START,
+    ),
+    Mutant(
+        "the roots that a start names are a hint",
+        _in("advancing/follow_up"),
+        "if opened is not None and opened.reading == reading:",
+        "if opened is not None:",
         tests=START,
     ),
     Mutant(

@@ -154,8 +154,8 @@ MUTANTS: Final = (
     Mutant(
         "what a trigger has decided is in its transaction",
         "flowengine/execution/rules/starting.py",
-        "return [begin, *labelled, *decided, *timer, *told, _start(execution, record, run)]",
-        "return [begin, *labelled, *timer, *told, _start(execution, record, run)]",
+        "return [begin, *labelled, *decided, *timer, *told, Send(start)]",
+        "return [begin, *labelled, *timer, *told, Send(start)]",
         CONDITIONS,
     ),
     Mutant(

@@ -149,8 +149,8 @@ MUTANTS: Final = (
     _in(
         "a paused run that begins with its last end ends",
         "engine/advancing/orchestrator",
-        "            if not record.control.lets_decide:\n",
-        "            if not record.control.lets_dispatch:\n",
+        "            if not control.lets_decide:\n",
+        "            if not control.lets_dispatch:\n",
     ),
     _in(
         "the message of an operator's word counts in its own run",

@@ -312,8 +312,35 @@ def test_the_last_node_ends_its_execution_in_its_own_transaction(harness: Harnes
     assert harness.api.executions.status(execution).status == "completed"
 
 
+STARTED = Counter(
+    {
+        **dict.fromkeys(("watch", "get", "hget", "multi", "exec", "hset", "xack", "xdel"), 1),
+        **dict.fromkeys(("hmget", "xadd"), 2),
+    }
+)
+"""Read the root, control, the counts and the plan under WATCH; write the record, the task, the events, the
+acknowledgement."""
+AHEAD = Counter({"watch": 1, "hget": 2, "hmget": 1})
+"""Of the callback that comes next: the node, the one that is dispatched with it, and control."""
+
+
+def test_a_start_costs_an_orchestrator_two_round_trips(harness: Harness, cost: Measure) -> None:
+    """Its message names the root, which is read with the plan."""
+    harness.begin(unread(chain(3)))
+    found = cost(harness.orchestrators[0], *harness.waiting("orchestrator"))
+    assert found.round_trips == 2
+    assert found.commands == STARTED + AHEAD
+
+
+def test_a_start_of_many_roots_reads_them_once_it_knows_the_plan(harness: Harness, cost: Measure) -> None:
+    """One round trip more: the message names none of them."""
+    harness.begin(unread({f"n{at}": () for at in range(9)}))
+    assert cost(harness.orchestrators[0], *harness.waiting("orchestrator")).round_trips == 3
+    assert len(harness.tasks()) == 9
+
+
 def test_small_executions_are_started_together(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three round trips for any number: their plans and records, WATCH, the transaction."""
+    """Two round trips for any number: WATCH with their plans, the transaction."""
     for _ in range(10):
         harness.begin(unread(chain(3)))
     entries = harness.waiting("orchestrator")
@@ -322,7 +349,7 @@ def test_small_executions_are_started_together(harness: Harness, monkeypatch: py
     held = receipt.held()
     with counted(harness, monkeypatch) as found:
         orchestrator.engine.start_together(held)
-    assert found.round_trips == 3
+    assert found.round_trips == 2
     assert receipt.confirmed == set(range(10))
     assert len(harness.tasks()) == 10
 

@@ -116,7 +116,7 @@ def test_trigger_sends_one_start_and_counts_runs(redis: FakeRedis) -> None:
     entries: Any = redis.xrange("fe:q:orchestrator")
     [(_, fields)] = entries
     assert fields[b"a"] == b"start_execution"
-    start = StartExecution(execution=execution, run=1, correlation_id="abc", nodes=2)
+    start = StartExecution(execution=execution, run=1, correlation_id="abc", nodes=2, roots=("first",))
     assert msgspec.json.decode(fields[b"p2"], type=StartExecution) == start
 
 

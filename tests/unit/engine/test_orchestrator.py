@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -18,6 +18,7 @@ from flowengine.engine.advancing.steps.child_step import ChildStep
 from flowengine.engine.advancing.steps.map_step import MapStep
 from flowengine.engine.advancing.steps.resume_step import ResumeStep
 from flowengine.engine.held import Held, Sink
+from flowengine.engine.ports import Reading
 from flowengine.errors import (
     ConcurrencyLimitError,
     ConflictError,
@@ -33,14 +34,16 @@ from flowengine.execution.messages import (
     StartExecution,
     TendChild,
 )
+from flowengine.execution.records import Stop
 from flowengine.execution.reports import ByEngine, Completed, Failed
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.bulks import RedisBulks
+from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
-from flowengine.workflow.plan import encode_plan
+from flowengine.workflow.plan import Plan, encode_plan
 from tests.support.rigs.harness import plan_of
 
 NAMES = keys.of()
@@ -110,6 +113,85 @@ def test_a_start_of_an_execution_that_does_not_run_begins_nothing(status: Execut
     """It comes a second time, say, and the execution has ended meanwhile."""
     started = Started(status=status)
     assert (started.tasks, started.settled, started.told) == (0, True, [])
+
+
+STOP: Final = msgspec.json.encode(Stop("cancel", "cancelled", 5))
+PAUSED: Final = (("HSET", NAMES.control("x"), "status", "paused"),)
+STOPPED: Final = (("HSET", NAMES.control("x"), "status", "cancelling", "stop", STOP),)
+ENDED: Final = (("HSET", NAMES.control("x"), "status", "cancelled"),)
+DELETED: Final = (("DEL", NAMES.control("x"), NAMES.plan("x"), NAMES.counts("x")),)
+SKIPPED: Final = (("HSET", NAMES.node("x", "a"), keys.STATE, b'{"s":"skipped","k":"operator"}'),)
+BEGUN: Final = (("HSET", NAMES.node("x", "a"), keys.STATE, b'{"s":"queued","a":1,"n":1}'),)
+"""What others may do to an execution while it is started."""
+
+
+class Raced:
+    """A first run that is started while something happens to it, right after its first reading."""
+
+    def __init__(self, *happens: tuple[Any, ...], roots: tuple[str, ...] = ("a", "b")) -> None:
+        server = FakeServer()
+        self.redis = FakeRedis(server=server, protocol=2)
+        self.redis.hset(NAMES.control("x"), mapping={"status": "running", "run": 1})
+        self.redis.hset(NAMES.counts("x"), mapping={"unfinished": 2, "failed": 0})
+        self.redis.set(NAMES.plan("x"), encode_plan(plan_of({"a": (), "b": ()})))
+        self.state = RedisSweepState(FakeRedis(server=server, protocol=2), post, Settings())
+        self.receipt = Receipt()
+        self._happens = happens
+        self._message = StartExecution(execution="x", run=1, correlation_id="c", nodes=2, roots=roots)
+
+    def start(self, monkeypatch: pytest.MonkeyPatch) -> int:
+        """How many tasks it has sent."""
+        begin = self.state.begin_with_plans
+
+        def beginning(reading: Reading) -> tuple[RedisUnit, dict[str, Plan | None]]:
+            found = begin(reading)
+            for command in self._happens:
+                self.redis.execute_command(*command)
+            return found
+
+        monkeypatch.setattr(self.state, "begin_with_plans", beginning)
+        Orchestrator(self.state, lease_s=12.0).start(Held(self._message, 1, "1-0/me", self.receipt))
+        return int(self.redis.xlen(stream_key(WORKER_QUEUE)))
+
+
+@pytest.mark.parametrize("roots", [(), ("a",), ("b", "a"), ("a", "gone"), ("a", "b")])
+def test_the_roots_that_a_start_names_are_a_hint(
+    roots: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan says where it begins: whatever the message names, each root is dispatched once."""
+    raced = Raced(roots=roots)
+    assert raced.start(monkeypatch) == 2
+    assert raced.receipt.confirmed == [0]
+
+
+@pytest.mark.parametrize(
+    ("happens", "tasks"),
+    [(PAUSED, 0), (STOPPED, 0), (ENDED, 0), (DELETED, 0), (SKIPPED, 1), (BEGUN, 1)],
+    ids=["paused", "stopped", "ended", "deleted", "skipped", "begun"],
+)
+def test_what_changes_after_a_start_has_read_counts(
+    happens: tuple[tuple[Any, ...], ...], tasks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is refused, and the start looks again: it was WATCHed from the first reading on."""
+    raced = Raced(*happens)
+    assert raced.start(monkeypatch) == tasks
+    assert (raced.redis.get("acknowledged"), raced.receipt.confirmed) == (b"1", [0])
+
+
+def test_a_start_that_has_lost_its_connection_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new connection WATCHes nothing: the message comes again."""
+    raced = Raced()
+    begin = raced.state.begin_with_plans
+
+    def cut(reading: Reading) -> tuple[RedisUnit, dict[str, Plan | None]]:
+        found = begin(reading)
+        raced.state.sessions.here().discard()
+        return found
+
+    monkeypatch.setattr(raced.state, "begin_with_plans", cut)
+    with pytest.raises(StoreUnavailableError):
+        raced.start(monkeypatch)
+    assert (raced.redis.xlen(stream_key(WORKER_QUEUE)), raced.receipt.confirmed) == (0, [])
 
 
 REFUSED = pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from flowengine.execution.changes import Begin, Change, Happened, Send, Write
 from flowengine.execution.events import Event, fold
 from flowengine.execution.messages import StartExecution
 from flowengine.execution.records import Attempt, ExecutionRecord, NodeRecord
+from flowengine.execution.rules.dispatching import Run, start_of
 from flowengine.execution.rules.readiness import counter_of, records_of
 from flowengine.execution.rules.starting import (
     EVENTS_ANEW_EVERY,
@@ -75,9 +76,27 @@ def test_the_first_run_counts_the_parents_of_joins_only() -> None:
 
 
 def test_the_first_run_sends_one_start() -> None:
-    """With the execution's own correlation id, which is that of its creation."""
+    """With the execution's own correlation id, which is that of its creation, and the nodes that it begins
+    with."""
     changes = first_run("x", PLAN, execution("pending", 0), "t", NOW)
-    assert of_kind(changes, Send) == [Send(StartExecution(execution="x", run=1, correlation_id="c", nodes=4))]
+    start = StartExecution(execution="x", run=1, correlation_id="c", nodes=4, roots=("a",))
+    assert of_kind(changes, Send) == [Send(start)]
+
+
+@pytest.mark.parametrize(
+    ("roots", "told"),
+    [
+        ([f"n{at}" for at in range(8)], True),
+        ([f"n{at}" for at in range(9)], False),
+        (["n" * 128, "m" * 128], True),
+        (["n" * 128, "m" * 129], False),
+    ],
+)
+def test_a_start_names_few_roots_and_short_ones(roots: list[str], told: bool) -> None:
+    """The message stays small, whatever nodes are called."""
+    plan = plan_of(dict.fromkeys(roots, ()))
+    start = start_of(Run("x", 1, "c"), plan, len(roots))
+    assert start.roots == (tuple(roots) if told else ())
 
 
 def test_the_opening_tells_the_run_and_its_trigger() -> None:

@@ -24,11 +24,11 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.events import Event
 from flowengine.execution.limits.lines import InLine, Member
-from flowengine.execution.messages import LineMoved, RunTimeout, StartExecution, StopExecution
+from flowengine.execution.messages import LineMoved, RunTimeout, StopExecution
 from flowengine.execution.records import Control
 from flowengine.execution.rules.children.keeping import keep_children
 from flowengine.execution.rules.children.opening import tend_parent
-from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.dispatching import Run, start_of
 from flowengine.execution.status import execution_after, is_over
 from flowengine.workflow.plan import Plan
 
@@ -74,10 +74,7 @@ def admit(plan: Plan, run: Run, control: Control, nodes: int, now: int) -> tuple
     if plan.overall.timeout_ms:
         timer = RunTimeout(execution=run.execution, run=run.run)
         changes.append(ArmTimer(timer, now + plan.overall.timeout_ms))
-    start = StartExecution(
-        execution=run.execution, run=run.run, correlation_id=run.correlation_id, nodes=nodes
-    )
-    changes.append(Send(start))
+    changes.append(Send(start_of(run, plan, nodes)))
     if plan.lineage is not None:
         # What holds it may have been held while it waited: the node that it stands for is looked at.
         changes.append(tend_parent(plan.lineage, run.execution, run.run, run.correlation_id))
