@@ -130,7 +130,7 @@ class Raced:
 
     def __init__(self, *happens: tuple[Any, ...], roots: tuple[str, ...] = ("a", "b")) -> None:
         server = FakeServer()
-        self.redis = FakeRedis(server=server, protocol=2)
+        self.redis: Any = FakeRedis(server=server, protocol=2)
         self.redis.hset(NAMES.control("x"), mapping={"status": "running", "run": 1})
         self.redis.hset(NAMES.counts("x"), mapping={"unfinished": 2, "failed": 0})
         self.redis.set(NAMES.plan("x"), encode_plan(plan_of({"a": (), "b": ()})))
