@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from flowengine.layout.coordinates import Middles
 from flowengine.layout.spacing import spaced
@@ -20,21 +20,9 @@ _STRAIGHT_WEIGHT: Final = 100.0
 
 
 _Ends: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
-
-
-class Bus(NamedTuple):
-    """Lines from `tops` to `bottoms`; one of the two is a single one.
-
-    `above` and `below`: where it touches each. `first` and `last`: where its line across begins and ends; one
-    place, if it is straight.
-    """
-
-    tops: tuple[int, ...]
-    bottoms: tuple[int, ...]
-    above: tuple[int, ...]
-    below: tuple[int, ...]
-    first: int
-    last: int
+Bus: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]
+"""Lines from `tops` to `bottoms`, one of which is a single one; `above` and `below`, where it touches each;
+`first` and `last`, where its line across begins and ends: one place, if it is straight."""
 
 
 def buses_below(placed: Middles, row: Sequence[int]) -> list[Bus]:
@@ -55,7 +43,7 @@ def buses_below(placed: Middles, row: Sequence[int]) -> list[Bus]:
         else:
             above, below = middles[tops[0]], middles[bottoms[0]]
             first, last = (above, below) if above < below else (below, above)
-            found.append(Bus(tops, bottoms, (above,), (below,), first, last))
+            found.append((tops, bottoms, (above,), (below,), first, last))
     return found
 
 
@@ -86,9 +74,9 @@ def _single(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tupl
         upper, lower = halves[top], halves[bottom] if ports.is_alone(bottom) else 0
         first, last = max(above - upper, below - lower), min(above + upper, below + lower)
         if first > last:
-            return Bus(tops, bottoms, (above,), (below,), min(above, below), max(above, below))
+            return tops, bottoms, (above,), (below,), min(above, below), max(above, below)
         above = (first + last) // 2
-    return Bus(tops, bottoms, (above,), (above,), above, above)
+    return tops, bottoms, (above,), (above,), above, above
 
 
 def _joining(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tuple[int, ...], at: int) -> Bus:
@@ -100,7 +88,7 @@ def _joining(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tup
     elif ports.is_alone(bottoms[0]):
         below = (_snapped(placed, bottoms[0], below[0], above),)
     touched = above + below
-    return Bus(tops, bottoms, above, below, min(touched), max(touched))
+    return tops, bottoms, above, below, min(touched), max(touched)
 
 
 def _snapped(placed: Middles, vertex: int, port: int, others: Sequence[int]) -> int:

@@ -77,8 +77,8 @@ class _Rows:
         buses = buses_below(placed, row)
         if not buses:
             return CHANNEL
-        self.first = min(self.first, min([bus.first for bus in buses]))
-        self.last = max(self.last, max([bus.last for bus in buses]))
+        self.first = min(self.first, min([first for _, _, _, _, first, _ in buses]))
+        self.last = max(self.last, max([last for _, _, _, _, _, last in buses]))
         tracks, count = tracks_of(buses)
         gap = max(min(TRACK_GAP, _MOST_TRACKS_WIDTH // max(count, 1)), 1)
         bends, vertices = self.bends, len(placed.middles)

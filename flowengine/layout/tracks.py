@@ -21,7 +21,7 @@ _NEAR: Final = 5
 
 def tracks_of(buses: Sequence[Bus]) -> tuple[list[int], int]:
     """For each bus its track, counted from above (straight ones have none: -1), and how many there are."""
-    bent = [number for number, bus in enumerate(buses) if bus.first != bus.last]
+    bent = [number for number, (_, _, _, _, first, last) in enumerate(buses) if first != last]
     if not bent:
         return [-1] * len(buses), 0
     found = (_compared if len(bent) <= COMPARED_UP_TO else _packed)([buses[number] for number in bent])
@@ -35,28 +35,29 @@ def _packed(buses: Sequence[Bus]) -> list[int]:
     """The fewest tracks, from left to right: each on the first one whose last bus has ended before."""
     tracks = [0] * len(buses)
     ends: list[int] = []
-    firsts = [bus.first for bus in buses]
+    firsts = [first for _, _, _, _, first, _ in buses]
     for number in sorted(range(len(buses)), key=firsts.__getitem__):
-        free_before = firsts[number] - _NEAR
+        _, _, _, _, first, last = buses[number]
+        free_before = first - _NEAR
         for track, end in enumerate(ends):
             if end < free_before:
-                ends[track] = buses[number].last
+                ends[track] = last
                 tracks[number] = track
                 break
         else:
             tracks[number] = len(ends)
-            ends.append(buses[number].last)
+            ends.append(last)
     return tracks
 
 
 def _compared(buses: Sequence[Bus]) -> list[int]:
     """Tracks by how many lines cross. Each pair that overlaps is looked at once."""
     excess: list[dict[int, int]] = [{} for _ in buses]
-    firsts = [bus.first for bus in buses]
+    firsts = [first for _, _, _, _, first, _ in buses]
     from_left = sorted(range(len(buses)), key=firsts.__getitem__)
     for place, number in enumerate(from_left):
         left, mine = buses[number], excess[number]
-        end = left.last + _NEAR
+        end = left[-1] + _NEAR
         for other in from_left[place + 1 :]:
             if firsts[other] > end:
                 break
@@ -88,8 +89,9 @@ def _improved(excess: Sequence[Mapping[int, int]], order: list[int]) -> list[int
 
 def _leads_to(bus: Bus) -> int:
     """To the right the furthest first, to the left the nearest: then those side by side do not cross."""
-    middle = bus.first + bus.last
-    return -middle if sum(bus.below) * len(bus.above) > sum(bus.above) * len(bus.below) else middle
+    _, _, above, below, first, last = bus
+    middle = first + last
+    return -middle if sum(below) * len(above) > sum(above) * len(below) else middle
 
 
 def _excess(upper: Bus, lower: Bus) -> int:
