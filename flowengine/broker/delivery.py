@@ -64,6 +64,7 @@ class Delivery(MessageProxy):
         self.message_id = message.message_id
         self.args = message.args
         self.kwargs = message.kwargs
+        self.options = message.options
         self.queue = queue
         self.line = line or queue
         self.entries = entries
@@ -78,11 +79,9 @@ class Delivery(MessageProxy):
         self.stream = stream
         self._consumer = consumer
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    # A message is itself and no other, whatever Dramatiq's proxy compares.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
     def __str__(self) -> str:
         """The actor and the entry, never the payload: this is what Dramatiq logs."""

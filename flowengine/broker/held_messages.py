@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from threading import Condition
+from threading import Condition, RLock
 from typing import Final
 
 from flowengine.broker.delivery import Delivery, Entry
@@ -52,7 +52,9 @@ class HeldMessages:
         self.suspect_from = suspect_from
         self._async_bytes = async_bytes
         self._timing = timing
-        self._changed = Condition()
+        # Entered itself, six times for a message: to enter its condition takes twice as long.
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
         self._sleepers: list[Callable[[], bool]] = []
         self._threads = 1
         self._concurrency = 0
@@ -72,14 +74,14 @@ class HeldMessages:
 
     def open(self, threads: int, concurrency: int = 0) -> None:
         """Begin to take messages for so many threads, and so many at once that need none."""
-        with self._changed:
+        with self._lock:
             self._threads = threads
             self._concurrency = concurrency
             self._stopping = False
 
     def stop(self) -> None:
         """Take no more messages. Wakes the threads that wait to fetch."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
             self._changed.notify_all()
 
@@ -113,7 +115,7 @@ class HeldMessages:
     def hold(self, deliveries: Sequence[Delivery], *, needs_thread: bool = True) -> None:
         """These have just been fetched. What needs no thread has started with that."""
         now = time.monotonic()
-        with self._changed:
+        with self._lock:
             for delivery in deliveries:
                 if needs_thread:
                     self._waiting[delivery] = now
@@ -128,7 +130,7 @@ class HeldMessages:
 
     def start(self, delivery: Delivery) -> bool:
         """A thread begins with it. False if it was withdrawn meanwhile and must not run."""
-        with self._changed:
+        with self._lock:
             if self._waiting.pop(delivery, None) is None:
                 return False
             self._running[delivery] = time.monotonic()
@@ -140,7 +142,7 @@ class HeldMessages:
 
         False where as many do so as may, and in a process that stops: that waits for its threads.
         """
-        with self._changed:
+        with self._lock:
             if self._stopping or delivery not in self._running or self._room() <= 0:
                 return False
             del self._running[delivery]
@@ -151,16 +153,17 @@ class HeldMessages:
 
     def release(self, line: str, entries: Iterable[Entry]) -> None:
         """Keep the leases of these entries no longer: they are acknowledged, or another's."""
-        with self._changed:
+        with self._lock:
             self._release(line, entries)
 
     def finish(self, delivery: Delivery) -> None:
         """Its thread is free again. Its entries are held no longer, acknowledged or not."""
-        with self._changed:
+        with self._lock:
             started = self._running.pop(delivery, None)
-            self._waiting.pop(delivery, None)
-            self._drop_async(delivery)
-            if started is not None:
+            if started is None:
+                self._waiting.pop(delivery, None)
+                self._drop_async(delivery)
+            else:
                 spent = min(_COUNTED_AT_MOST_S, (time.monotonic() - started) / len(delivery.entries))
                 self._average_s += (spent - self._average_s) * _AVERAGE_WEIGHT
             self._release(delivery.line, delivery.entries)
@@ -168,7 +171,7 @@ class HeldMessages:
 
     def withdraw(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
         """Withdraw those that have not started, or all. Returns the withdrawn, which are held no longer."""
-        with self._changed:
+        with self._lock:
             chosen = [
                 d
                 for d in deliveries
@@ -196,12 +199,12 @@ class HeldMessages:
 
     def lines(self) -> list[str]:
         """Those from which entries were held at some time."""
-        with self._changed:
+        with self._lock:
             return list(self._held)
 
     def held_ids(self, line: str) -> set[bytes]:
         """The entries whose leases this process keeps."""
-        with self._changed:
+        with self._lock:
             return set(self._held.get(line, ()))
 
     def is_held(self, line: str, entry_id: bytes) -> bool:
@@ -210,7 +213,7 @@ class HeldMessages:
 
     def forget(self, line: str, ids: Iterable[bytes]) -> None:
         """Keep the leases of these entries no longer: another process has taken them over or settled them."""
-        with self._changed:
+        with self._lock:
             held = self._held.get(line, {})
             lost = [held[entry_id] for entry_id in ids if entry_id in held]
             for entry in lost:
@@ -222,38 +225,38 @@ class HeldMessages:
 
         None for others until `end_admission`, so that the consumers of two queues do not both take some.
         """
-        with self._changed:
+        with self._lock:
             return self._suspects.admit(queue)
 
     def expect_suspects(self, ids: Iterable[bytes]) -> None:
         """The process takes these now."""
-        with self._changed:
+        with self._lock:
             self._suspects.expect(ids)
 
     def end_admission(self, queue: str) -> None:
         """The suspects admitted for this queue or for a line beside it are held by now, or were not got."""
         if self._suspects.is_admitting:  # what this thread has had admitted, it sees
-            with self._changed:
+            with self._lock:
                 self._suspects.end_admission(queue)
 
     def waiting(self, queue: str | None = None) -> list[Delivery]:
         """Those that have not started, oldest first."""
-        with self._changed:
+        with self._lock:
             return [d for d in self._waiting if queue is None or d.queue == queue]
 
     def all(self, queue: str) -> list[Delivery]:
         """Everything of this queue, waiting or running."""
-        with self._changed:
+        with self._lock:
             return [d for d in (*self._waiting, *self._running, *self._async) if d.queue == queue]
 
     def all_async(self) -> list[Delivery]:
         """Everything that runs without a thread."""
-        with self._changed:
+        with self._lock:
             return list(self._async)
 
     def holds_only(self, delivery: Delivery) -> bool:
         """Whether this delivery waits, and this process holds nothing else that needs a thread."""
-        with self._changed:
+        with self._lock:
             return not self._running and len(self._waiting) == 1 and delivery in self._waiting
 
     def overdue(self) -> list[Delivery]:
@@ -261,7 +264,7 @@ class HeldMessages:
         if not self._waiting:
             return []  # asked before each fetch, and most often none waits
         limit = time.monotonic() - self._timing.start_within_s
-        with self._changed:
+        with self._lock:
             return [delivery for delivery, since in self._waiting.items() if since <= limit]
 
     def until_overdue_s(self) -> float:
@@ -269,7 +272,7 @@ class HeldMessages:
         within_s = self._timing.start_within_s
         if not self._waiting:
             return within_s
-        with self._changed:
+        with self._lock:
             for since in self._waiting.values():
                 return max(0.0, since + within_s - time.monotonic())
             return within_s
@@ -281,26 +284,22 @@ class HeldMessages:
 
         `join` is how many entries one delivery of this queue may carry; 1 if its entries are not joined.
         """
-
-        def fetchable() -> int:
-            return self._fetchable_to_join(join) if join > 1 else self._fetchable()
-
-        with self._changed:
-            if not self._stopping and (found := fetchable()) > 0:
+        with self._lock:
+            if not self._stopping and (found := self._fetchable(join)) > 0:
                 return found
-            self._sleep(within_s, lambda: fetchable() > 0)
-            return 0 if self._stopping else fetchable()
+            self._sleep(within_s, lambda: self._fetchable(join) > 0)
+            return 0 if self._stopping else self._fetchable(join)
 
     def wait_for_room(self, *, within_s: float) -> int:
         """How many messages that need no thread may be fetched now. Waits up to `within_s` for one."""
 
-        with self._changed:
+        with self._lock:
             self._sleep(within_s, lambda: self._room() > 0)
             return 0 if self._stopping else self._room()
 
     def weigh(self, delivery: Delivery, size: int) -> None:
         """What needs no thread keeps so many bytes in memory."""
-        with self._changed:
+        with self._lock:
             before = self._async.get(delivery)
             if before is not None:
                 self._async[delivery] = size
@@ -329,7 +328,7 @@ class HeldMessages:
         def is_idle() -> bool:
             return not self._async
 
-        with self._changed:
+        with self._lock:
             self._sleepers.append(is_idle)
             try:
                 return self._changed.wait_for(is_idle, within_s)
@@ -345,13 +344,13 @@ class HeldMessages:
         def is_idle() -> bool:
             return self._idle() + unassigned > 0
 
-        with self._changed:
+        with self._lock:
             self._sleep(within_s, is_idle)
             return is_idle() and not self._stopping
 
     def rest(self, for_s: float) -> None:
         """Wait so long, or until the process stops."""
-        with self._changed:
+        with self._lock:
             self._sleep(for_s, lambda: False)
 
     def _sleep(self, for_s: float, until: Callable[[], bool]) -> None:
@@ -373,7 +372,9 @@ class HeldMessages:
         """Threads for which nothing is fetched. Negative where more was fetched than there are threads."""
         return self._threads - len(self._running) - len(self._waiting)
 
-    def _fetchable(self) -> int:
+    def _fetchable(self, join: int) -> int:
+        if join > 1:
+            return self._fetchable_to_join(join)
         idle = self._idle()
         if self._average_s > self._timing.ahead_s:
             return max(0, idle)
