@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import dramatiq
 
 from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.signals import QuietActor
 from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.advancing.steps.bulk_step import BulkStep
@@ -96,9 +97,13 @@ def declare(
         "delivery_attempted": one(engine.deliver),
     }
     for name, function in actors.items():
-        dramatiq.actor(actor_name=name, broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)(
-            function
-        )
+        dramatiq.actor(
+            actor_class=QuietActor,
+            actor_name=name,
+            broker=broker,
+            queue_name=ORCHESTRATOR_QUEUE,
+            throws=EXPECTED,
+        )(function)
 
 
 def _subject(message: object) -> dict[str, str]:

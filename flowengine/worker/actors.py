@@ -9,6 +9,7 @@ import dramatiq
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
+from flowengine.broker.signals import QuietActor
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.held import Held
 from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
@@ -51,8 +52,10 @@ def declare(
 
     if nodes is not None:
         broker.begin_async = partial(_begin_all, nodes)
-    dramatiq.actor(broker=broker, queue_name=queue, throws=(StoreUnavailableError,))(deliver_results)
-    dramatiq.actor(broker=broker, queue_name=queue, throws=(StoreUnavailableError,))(run_node)
+    for function in (deliver_results, run_node):
+        dramatiq.actor(
+            actor_class=QuietActor, broker=broker, queue_name=queue, throws=(StoreUnavailableError,)
+        )(function)
 
 
 def _begin_all(nodes: AsyncNodes, deliveries: Sequence[Delivery]) -> list[Delivery]:

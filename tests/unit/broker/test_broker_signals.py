@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 
 import dramatiq
+import pytest
 from dramatiq.broker import MessageProxy
+from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Middleware
 
-from flowengine.broker.signals import QuietSignals
+from flowengine.broker.signals import QuietActor, QuietSignals
 
 
 class Hears(Middleware):
@@ -58,3 +61,15 @@ def test_middleware_that_is_added_later_hears_from_then_on() -> None:
     acknowledge(broker)
     assert hears.told == ["before", "after"]
     assert broker.middleware[0] is hears
+
+
+def test_an_actor_does_not_log_its_arguments(caplog: pytest.LogCaptureFixture) -> None:
+    """They are payloads, whatever the level."""
+    seen: list[str] = []
+    actor = QuietActor(
+        seen.append, broker=StubBroker(), actor_name="act", queue_name="q", priority=0, options={}
+    )
+    with caplog.at_level(logging.DEBUG):
+        actor("secret")
+    assert seen == ["secret"]
+    assert "secret" not in caplog.text
