@@ -19,10 +19,11 @@ POLICIES = {
 
 def assemble(*entries: tuple[str, bytes, int]) -> Assembled:
     """Entries of actor, payload and delivery count, numbered from 1-0."""
-    return make_assembler(POLICIES, threads=16).assemble(
+    raw = [
         ((b"%d-0" % number, [b"a", actor.encode(), PAYLOAD, payload]), count)
         for number, (actor, payload, count) in enumerate(entries, 1)
-    )
+    ]
+    return make_assembler(POLICIES, threads=16).assemble(raw)
 
 
 def lists(assembled: Assembled) -> list[tuple[str, list[bytes]]]:
