@@ -91,9 +91,11 @@ class Turns:
         self._low = _Share(OTHERS_TO_ONE_LOW)
         self._high = _Share(HIGH_TO_ONE_OTHER)
         self._crowd = _Share(1)
+        self._counting = False
 
     def next(self, full: Iterable[str]) -> str:
         """The line whose turn it is, of these: one at least."""
+        self._counting = True
         there = frozenset(full)
         high, low = self._beside.high in there, self._beside.low in there
         own, crowd = self._queue in there, self._beside.crowd in there
@@ -105,11 +107,15 @@ class Turns:
 
     def calm(self) -> None:
         """No line has more than is read."""
-        for share in (self._low, self._high, self._crowd):
-            share.calm()
+        if self._counting:
+            self._counting = False
+            for share in (self._low, self._high, self._crowd):
+                share.calm()
 
     def took(self, line: str, count: int) -> None:
         """So many entries of a line were read."""
+        if not self._counting:
+            return
         self._low.took(count, second=line == self._beside.low)
         if line == self._beside.low:
             return
@@ -191,10 +197,10 @@ class TurnReader:
                 return found
         return []
 
-    def _in_turn(self) -> list[str]:
+    def _in_turn(self) -> Sequence[str]:
         """The line whose turn it is, and those of which all was read last, as they are to begin."""
         if not self._full:
-            return list(self._lines)
+            return self._lines
         chosen = self._turns.next(self._full)
         others = [line for line in self._lines if line not in self._full]
         return [chosen, *others] if chosen == self._lines[0] else [*others, chosen]
