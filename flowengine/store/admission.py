@@ -17,7 +17,7 @@ import msgspec
 from flowengine.errors import StoreFullError, TooManyExecutionsError
 from flowengine.execution.status import ExecutionStatus
 from flowengine.settings import Settings
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.state import RedisState
 
 UNFINISHED: Final[tuple[ExecutionStatus, ...]] = ("pending", "running")

@@ -24,7 +24,8 @@ from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.access.stored_keys import StoredKeys
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import parse_execution
-from flowengine.store.connection.sessions import Command, Commands, Session
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Commands, Session
 from flowengine.store.lists.listing import RedisListing
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan

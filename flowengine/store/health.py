@@ -19,7 +19,7 @@ from flowengine.plaintext import plain_text
 from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line
 from flowengine.store.admission import memory_of, parse_info
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.keys import HEALTH
 from flowengine.store.operations.queue_backlog import look_at_queue
 from flowengine.store.server_checks.server_facts import REPLICA, facts_of, troubles_of, warnings_of

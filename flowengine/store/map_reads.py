@@ -17,7 +17,7 @@ from flowengine.execution.views.maps import MapOutput, StoredItemState, output_o
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_begun
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 if TYPE_CHECKING:
     from flowengine.store.state import RedisState

@@ -6,7 +6,7 @@ Decides nothing about what happens next; see `flowengine.execution.rules`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import redis
 import structlog
@@ -35,7 +35,8 @@ from flowengine.store.committing.fork_commands import decode_fork
 from flowengine.store.committing.removal import removing_child, rest_of
 from flowengine.store.committing.transaction import Found, RedisUnit, commands_of
 from flowengine.store.connection.clock import Clock
-from flowengine.store.connection.sessions import Command, Commands, Sessions
+from flowengine.store.connection.packing import Command, keyed
+from flowengine.store.connection.sessions import Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
 from flowengine.store.limits.lines import RedisLines
 from flowengine.store.lines_beside import LinesBeside
@@ -48,6 +49,7 @@ from flowengine.workflow.plan import Plan, UnknownFormatError
 
 log = structlog.stdlib.get_logger()
 
+_read_execution: Final = keyed("HMGET", ..., *EXECUTION_FIELDS)
 
 CHILDREN_AT_ONCE = 20
 """So many children are dealt with in one step: each may have a thousand nodes."""
@@ -367,7 +369,7 @@ class RedisState:
 
     def execution_read(self, execution: str) -> Command:
         """The command whose reply `parse_execution` takes."""
-        return ("HMGET", self.keys.control(execution), *EXECUTION_FIELDS)
+        return _read_execution(self.keys.control(execution))
 
     def plans_and_executions(
         self, executions: Sequence[str]

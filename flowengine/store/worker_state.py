@@ -30,7 +30,8 @@ from flowengine.store.codec import (
     parse_control,
     parse_execution,
 )
-from flowengine.store.connection.sessions import Command, Commands
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Commands
 from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.history.output_writer import OutputWriter
 from flowengine.store.limits.line_commands import start_counted
@@ -252,7 +253,9 @@ class RedisWorkerState:
 
     def result_reads(self, task: RunNode, command: str) -> list[Command]:
         """The commands that read its inputs, or (HSTRLEN) their sizes."""
-        own = [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+        own: list[Command] = [
+            (command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads
+        ]
         return own if not task.outer else [*own, *self._around(task, command, keys.RESULT)]
 
     def _around(self, task: RunNode, command: str, field: str) -> list[Command]:
@@ -299,7 +302,9 @@ class RedisWorkerState:
 
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
-        own = [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
+        own: list[Command] = [
+            ("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees
+        ]
         return own if not task.outer else [*own, *self._around(task, "HGET", keys.STATE)]
 
     def given_reads(self, task: RunNode) -> list[Command]:

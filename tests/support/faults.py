@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.retry import Retry
 
+from flowengine.store.connection.packing import unpack
 from flowengine.store.connection.sockets import LeanConnection
 from tests.support.checks.partitions import PartitionCheck
 
@@ -173,7 +174,7 @@ class GatedConnection(LeanConnection):
 
     def pack_commands(self, commands: Any) -> Any:
         """Keep the commands apart, so that a pipeline can be cut in its middle."""
-        return _Unpacked(commands)
+        return _Unpacked(map(unpack, commands))
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
         """Send one command."""

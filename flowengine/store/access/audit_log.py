@@ -15,7 +15,8 @@ import structlog
 from flowengine.access.acting import Note, unwritten_note
 from flowengine.access.records import AuditEntry, AuditItem
 from flowengine.errors import StoreUnavailableError
-from flowengine.store.connection.sessions import Command, Commands, Sessions
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Commands, Sessions
 from flowengine.store.keys import Keys
 
 log = structlog.stdlib.get_logger()

@@ -17,7 +17,8 @@ from flowengine.access.records import ApiKey, FoundKeys
 from flowengine.access.roles import Role
 from flowengine.errors import StoreUnavailableError
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.connection.sessions import Command, Sessions
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Sessions
 from flowengine.store.keys import API_KEYS
 
 log = structlog.stdlib.get_logger()

@@ -8,7 +8,7 @@ import msgspec
 
 from flowengine.execution.changes import MakeChild
 from flowengine.store import keys
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.workflow.plan import Plan
 
 _encode: Final = msgspec.json.Encoder().encode

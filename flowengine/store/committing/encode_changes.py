@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any, Protocol, assert_never
+from functools import lru_cache
+from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 
@@ -100,7 +101,8 @@ from flowengine.store.committing.map_commands import (
 )
 from flowengine.store.committing.removal import removing
 from flowengine.store.committing.signal_commands import signal_commands
-from flowengine.store.connection.sessions import Command, Commands
+from flowengine.store.connection.packing import Command, expiring, keyed_with
+from flowengine.store.connection.sessions import Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.limits.line_commands import entering, expecting, holding, standing, start_counted
 from flowengine.store.lists.listing_entries import NARROW_LISTS, Listed, list_of
@@ -113,6 +115,15 @@ KEPT_STOPS = 10_000
 overruled; of others when a node begins."""
 
 _encode = msgspec.json.Encoder().encode
+
+_set_state: Final = keyed_with("HSET", ..., keys.STATE, ...)
+_add_change: Final = keyed_with("XADD", ..., "MAXLEN", "~", KEPT_CHANGES, "*", "c", ...)
+
+
+@lru_cache(maxsize=512)
+def _adding_events(kept: int) -> Callable[[str, bytes], bytes]:
+    return keyed_with("XADD", ..., "MAXLEN", "~", kept, "*", DECIDED, ...)
+
 
 CONTROL_LEAD_S = 60
 """Control expires so long before the rest: who finds an execution finds all of it."""
@@ -339,12 +350,11 @@ class ChangeEncoder:
         if is_child(execution):
             return
         data = encode_change(StatusChange(execution, status, at, run))
-        self.commands.append(("XADD", self._keys.changes, "MAXLEN", "~", KEPT_CHANGES, "*", "c", data))
+        self.commands.append(_add_change(self._keys.changes, data))
 
     def _tell(self, execution: str, events: Sequence[Event]) -> None:
-        key = self._keys.events(execution)
-        entry = ("*", DECIDED, encode_events(events))
-        self.commands.append(("XADD", key, "MAXLEN", "~", kept_entries(events), *entry))
+        add = _adding_events(kept_entries(events))
+        self.commands.append(add(self._keys.events(execution), encode_events(events)))
 
     def _add_last(self, execution: str, change: Change) -> None:
         """What speaks of keys that the other changes may have made."""
@@ -382,7 +392,7 @@ class ChangeEncoder:
             response = bytes(change.response)
             self.commands.append(("HSET", key, keys.STATE, state, keys.RESPONSE, response))
         elif change.result is None:
-            self.commands.append(("HSET", key, keys.STATE, state))
+            self.commands.append(_set_state(key, state))
         else:
             self.commands.append(("HSET", key, keys.STATE, state, keys.RESULT, bytes(change.result)))
 
@@ -397,7 +407,7 @@ class ChangeEncoder:
             response = bytes(change.response)
             self.commands.append(("HSET", key, keys.STATE, state, keys.RESPONSE, response))
         elif change.iteration is None:
-            self.commands.append(("HSET", key, keys.STATE, state))
+            self.commands.append(_set_state(key, state))
         else:
             node = change.task.node
             self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
@@ -742,11 +752,11 @@ class ChangeEncoder:
         if change.notifies:
             names += self._keys.sent(execution)
         later = at + CONTROL_LEAD_S
-        live = ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later))
+        live = () if bare else (self._keys.live(execution),)
         return [
-            *[("EXPIREAT", name, at) for name in self._keys.with_control(execution)],
-            *(() if bare else (live,)),
-            *[("EXPIREAT", name, later) for name in names],
+            *expiring(self._keys.with_control(execution), at),
+            *expiring(live, min(ended_at // 1000 + LIVE_S, later)),
+            *expiring(names, later),
         ]
 
 

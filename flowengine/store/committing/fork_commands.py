@@ -15,7 +15,7 @@ from flowengine.execution.changes import Copy, CopyNodes
 from flowengine.execution.requests.fork import Fork
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.workflow.plan import Plan
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ import msgspec
 
 from flowengine.execution.changes import Iteration
 from flowengine.store import keys
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 KEPT_ATTEMPTS: Final = 20
 """So many attempts of a node are kept beside its last one."""

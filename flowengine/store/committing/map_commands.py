@@ -12,7 +12,7 @@ from flowengine.execution.changes import ChooseItems, EndItem, NoteChild, OpenMa
 from flowengine.execution.messages import ItemTry
 from flowengine.store import keys
 from flowengine.store.codec import encode_record, format_begun
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 AT_ONCE: Final = 500
 """So many items go in one command."""

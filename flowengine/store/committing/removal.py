@@ -11,7 +11,7 @@ from typing import Final
 from flowengine.execution.changes import Remove
 from flowengine.execution.messages import HooksTimeout, RunTimeout, StartFollowers, StopOverdue
 from flowengine.store import keys
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.lists.listing_entries import list_of
 from flowengine.workflow.plan import Plan
 

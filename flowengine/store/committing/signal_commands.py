@@ -6,7 +6,7 @@ import msgspec
 
 from flowengine.execution.changes import KeepSignal, TakeSignal
 from flowengine.store import keys
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 _encode = msgspec.json.Encoder().encode
 

@@ -24,7 +24,12 @@ from flowengine.store.codec import (
     parse_starts,
 )
 from flowengine.store.committing.encode_changes import ChangeEncoder
-from flowengine.store.connection.sessions import Command, Session, WatchedReads
+from flowengine.store.connection.packing import Command, keyed
+from flowengine.store.connection.sessions import Session, WatchedReads
+
+_read_state: Final = keyed("HGET", ..., keys.STATE)
+_read_control: Final = keyed("HMGET", ..., *DECISION_FIELDS)
+_read_counts: Final = keyed("HMGET", ..., *COUNTS_FIELDS)
 
 
 class Found:
@@ -95,17 +100,17 @@ class Found:
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     """What is sent for a reading: the names to WATCH, and the reads whose replies `Found` takes."""
     watched = [names.node(execution, node) for execution, node in reading.nodes]
-    reads: list[Command] = [("HGET", name, keys.STATE) for name in watched]
+    reads: list[Command] = [_read_state(name) for name in watched]
     for execution in reading.controls:
         control = names.control(execution)
         watched.append(control)
-        reads.append(("HMGET", control, *DECISION_FIELDS))
+        reads.append(_read_control(control))
     if reading.counts:
-        reads += [("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts]
+        reads += [_read_counts(names.counts(execution)) for execution in reading.counts]
     if reading.ending:
         reads += [("EXISTS", *names.seldom(execution)) for execution in reading.ending]
     if reading.unwatched:
-        reads += [("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched]
+        reads += [_read_state(names.node(execution, node)) for execution, node in reading.unwatched]
     if reading.reads_more:
         _read_more(names, reading, watched, reads)
     return WatchedReads(tuple(watched), tuple(reads), reading)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import redis
 
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 
 class Probe:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final
 
 import msgspec
 import redis
@@ -21,11 +21,13 @@ from redis.retry import Retry
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.heuristics import READ_AHEAD_AGAIN_AFTER, READ_AHEAD_FOR_S, READ_AHEAD_TRIES
+from flowengine.store.connection.packing import Command, pack, unpack
 from flowengine.store.connection.sockets import are_plain, make_lean
 
 log = structlog.stdlib.get_logger()
 
-Command: TypeAlias = tuple[Any, ...]
+_MULTI: Final = pack([("MULTI",)])
+_EXEC: Final = pack([("EXEC",)])
 SOCKET_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 30
 UNLIMITED = 2**31 - 1
@@ -61,7 +63,7 @@ class Commands(list[Command]):
         """A transaction's replies. An error of what may fail is logged, and None in its place."""
         for place in self.may_fail:
             if isinstance(replies[place], redis.ResponseError):
-                log.error("store.command_failed", command=self[place][:2], error=str(replies[place]))
+                log.error("store.command_failed", command=unpack(self[place])[:2], error=str(replies[place]))
                 replies[place] = None
         return replies
 
@@ -105,6 +107,9 @@ class Session:
         self._connection = connection
         self._on_demoted = on_demoted
         self._read_replies: Callable[[int], list[Any]] | None = getattr(connection, "read_replies", None)
+        # redis-py's own connections do not know of commands that are packed already.
+        knows = self._read_replies is not None
+        self._pack: Callable[[Sequence[Command]], Any] = connection.pack_commands if knows else _pack_all
         self._ahead_for_s = ahead_for_s
         self._watching = False
         self._ahead: _Ahead | None = None
@@ -182,7 +187,7 @@ class Session:
             raise StoreUnavailableError("the connection was lost between WATCH and EXEC")
         self._ahead = None
         tail = self._asked_ahead(ahead)
-        replies = self._exchange([("MULTI",), *commands, ("EXEC",), *tail], check_health=not watched)
+        replies = self._exchange([_MULTI, *commands, _EXEC, *tail], check_health=not watched)
         if tail and ahead is not None:
             replies = self._keep_ahead(replies, len(commands) + 2, ahead)
         result = replies[-1]
@@ -257,7 +262,7 @@ class Session:
     def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
         connection = self._connection
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
+            connection.send_packed_command(self._pack(commands), check_health=check_health)
             if self._read_replies is not None:
                 return self._read_replies(len(commands))
             return [_read(connection) for _ in commands]
@@ -355,6 +360,10 @@ class Sessions:
             return self.current().watch(names, reads)
         except StoreUnavailableError:
             return self.current().watch(names, reads)
+
+
+def _pack_all(commands: Sequence[Command]) -> list[bytes]:
+    return [pack(commands)]
 
 
 def _refuses(reply: Any) -> bool:

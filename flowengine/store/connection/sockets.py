@@ -20,6 +20,7 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from flowengine.observability.metrics import counted
+from flowengine.store.connection.packing import Command, pack
 
 
 class _Counted:
@@ -53,9 +54,9 @@ class _Lean(_Counted):
         connection: Any = super()
         connection.send_command(*args, **options)
 
-    def pack_commands(self, commands: Iterable[tuple[Any, ...]]) -> list[bytes]:
+    def pack_commands(self, commands: Iterable[Command]) -> list[bytes]:
         """All of them in one piece, for one send."""
-        return [b"".join([hiredis.pack_command(command) for command in commands])]
+        return [pack(commands)]
 
     def read_replies(self, count: int) -> list[Any]:
         """The next replies; an error reply is among them as a value.

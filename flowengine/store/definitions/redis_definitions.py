@@ -21,7 +21,8 @@ from flowengine.execution.definitions.records import Armed, KeptDefinition, Vers
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission
-from flowengine.store.connection.sessions import Command, Commands, Session
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Commands, Session
 from flowengine.store.lists.listing_entries import VERSION, having
 from flowengine.store.schedules.schedule_commands import arming, disarming, parse_schedule
 from flowengine.store.state import RedisState

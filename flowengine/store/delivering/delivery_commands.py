@@ -6,7 +6,7 @@ from flowengine.execution.changes import WriteDelivery
 from flowengine.execution.delivery.records import KEPT_DELIVERIES
 from flowengine.store import keys
 from flowengine.store.codec import encode_delivery
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 
 def delivery_commands(names: keys.Keys, execution: str, change: WriteDelivery) -> list[Command]:

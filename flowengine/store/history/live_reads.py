@@ -11,7 +11,7 @@ from flowengine.execution.history.places import NOW, Stream, end_of
 from flowengine.execution.status import is_over
 from flowengine.store.codec import CONTROL_FIELDS, parse_control
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.state import RedisState
 
 ENTRIES: Final = 50

@@ -28,7 +28,7 @@ from flowengine.execution.history.spoken import (
 )
 from flowengine.store import keys
 from flowengine.store.committing.encode_changes import CONTROL_LEAD_S, LIVE_S
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.history.stream_pages import ENTRIES_AT_ONCE
 from flowengine.store.history.stream_pages import entries_of as entries_in
 from flowengine.store.state import RedisState

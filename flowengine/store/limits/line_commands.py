@@ -10,7 +10,7 @@ from flowengine.execution.changes import EnterLine, ExpectStart, HoldStarts
 from flowengine.execution.limits.lines import InLine, Pace
 from flowengine.execution.limits.starts import EXPECTED_AT, HELD, MAX_HOLD_MS
 from flowengine.store import keys
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 _DAY_MS: Final = 86_400_000
 _encode = msgspec.json.Encoder().encode

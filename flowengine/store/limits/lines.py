@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from flowengine.store.connection.sessions import Command, Sessions
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Sessions
 from flowengine.store.keys import Keys
 
 FIRST_READ: Final = 64

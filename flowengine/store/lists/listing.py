@@ -25,7 +25,7 @@ from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.status import ALL_EXECUTION_STATUSES
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_execution
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.lists.listing_entries import (
     CORRELATION,
     LABEL,

@@ -19,7 +19,7 @@ import msgspec
 
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.observability.tracing.trace_text import without_trace
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 
 TAB: Final = "\t"
 _TAB: Final = b"\t"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import redis
 
 from flowengine.execution.status import ExecutionStatus
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.keys import is_execution_id
 from flowengine.store.lists.listing_entries import LISTS, NARROW_LISTS, id_in, reading_all, stored_entries
 from flowengine.store.state import RedisState

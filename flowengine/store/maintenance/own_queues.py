@@ -17,7 +17,7 @@ from flowengine.execution.status import is_over
 from flowengine.queues import MOVED_KEPT_S, handler_line, is_async_line, lines_beside, owned
 from flowengine.store import keys
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.maintenance.timer_store import PARSERS
 from flowengine.store.state import RedisState
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flowengine.execution.changes import Finish
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.keys import Keys
 
 HOUR_MS: Final = 3_600_000

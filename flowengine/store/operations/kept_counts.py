@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowengine.execution.status import ALL_EXECUTION_STATUSES
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.keys import Keys
 from flowengine.store.lists.listing_entries import LISTS, NARROW_LISTS
 

@@ -15,7 +15,8 @@ from flowengine.engine.schedules.ports import Listed, Move
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.schedules.records import Outcome
 from flowengine.store.access.audit_log import add_note, was_written
-from flowengine.store.connection.sessions import Command, Commands, Session
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Commands, Session
 from flowengine.store.keys import schedule_member
 from flowengine.store.schedules.schedule_commands import (
     KIND,

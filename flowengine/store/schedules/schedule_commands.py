@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from flowengine.execution.schedules.records import KEPT_OUTCOMES, Outcome, ScheduleRecord
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.keys import Keys, schedule_entry, schedule_member
 
 KIND: Final = "schedule"

@@ -23,8 +23,8 @@ from flowengine.queues import (
     stream_key,
 )
 from flowengine.store import keys
+from flowengine.store.connection.packing import Command
 from flowengine.store.connection.probe import Probe
-from flowengine.store.connection.sessions import Command
 from flowengine.store.server_checks.server_facts import CLUSTER, REPLICA, Trouble
 
 Service: TypeAlias = Literal["api", "orchestrator", "worker"]

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import redis
 
+from flowengine.store.connection.packing import Command, unpack
 from flowengine.testing.memory import (
     hash_commands,
     list_commands,
@@ -45,22 +46,23 @@ class MemoryConnection:
         self._replies: list[Any] = []
         self._watched: dict[bytes, int] = {}
         self._queued: list[tuple[Carry, Args]] | None = None
-        self._own: Mapping[object, Callable[[Args], object]] = {
+        own: Mapping[str, Callable[[Args], object]] = {
             "WATCH": self._watch,
             "UNWATCH": self._unwatch,
             "MULTI": self._begin,
             "EXEC": self._executed,
         }
+        self._own = {written: carry for name, carry in own.items() for written in (name, name.encode())}
 
-    def pack_commands(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    def pack_commands(self, commands: Sequence[Command]) -> Sequence[Command]:
         """The commands as they are."""
         return commands
 
-    def send_packed_command(self, commands: Sequence[tuple[Any, ...]], check_health: bool = True) -> None:
+    def send_packed_command(self, commands: Sequence[Command], check_health: bool = True) -> None:
         """Carry them out. Their replies wait for `read_replies`."""
         # This is the hot loop of `flowengine test`: a call an argument is half of what a command takes.
         replies, space = self._replies, self._space
-        for name, *arguments in commands:
+        for name, *arguments in map(unpack, commands):
             args = [
                 argument.encode()
                 if type(argument) is str

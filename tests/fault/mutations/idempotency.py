@@ -37,8 +37,8 @@ MUTANTS: Final = (
     _in(
         "what is kept of a creation expires with the execution",
         "store/committing/encode_changes",
-        '            *[("EXPIREAT", name, at) for name in self._keys.with_control(execution)],\n',
-        '            ("EXPIREAT", self._keys.control(execution), at),\n',
+        "            *expiring(self._keys.with_control(execution), at),\n",
+        "            *expiring([self._keys.control(execution)], at),\n",
     ),
     _in(
         "what is kept of an execution that is gone counts no more",

@@ -11,7 +11,8 @@ import pytest
 
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.queues import WORKER_QUEUE, crowd_line, stream_key
-from flowengine.store.connection.sessions import Command, WatchedReads
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import WatchedReads
 from tests.support.checks.invariants import CheckEverything
 from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import Gate

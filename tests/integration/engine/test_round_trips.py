@@ -18,7 +18,8 @@ import pytest
 from flowengine.access.acting import Note, acting
 from flowengine.access.records import Actor
 from flowengine.queues import WORKER_QUEUE
-from flowengine.store.connection.sessions import Command, Session
+from flowengine.store.connection.packing import Command
+from flowengine.store.connection.sessions import Session
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
 from flowengine.workflow.repeating.repeat import Repeat

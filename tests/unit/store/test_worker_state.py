@@ -20,7 +20,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import encode_record, format_begun
-from flowengine.store.connection.sessions import Command
+from flowengine.store.connection.packing import Command
 from flowengine.store.maintenance.sweep_reads import ENTRIES, RedisSweepState
 from flowengine.store.state import RedisState
 from flowengine.store.worker_state import RedisWorkerState
