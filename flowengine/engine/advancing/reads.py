@@ -74,18 +74,12 @@ def reading_of_completion(plan: Plan, execution: str, position: int, sizes: Size
     return Reading(nodes, (execution,), () if plan.children[position] else (execution,))
 
 
-def reading_of_starts(starts: Iterable[StartExecution]) -> Reading:
+def reading_of_starts(starts: Sequence[StartExecution]) -> Reading:
     """What the first transaction of these starts reads where each begins with the roots that it names. All
     their controls are read in any case."""
-    nodes: dict[NodeKey, None] = {}
-    controls: dict[str, None] = {}
-    opened: dict[str, None] = {}
-    for start in starts:
-        controls[start.execution] = None
-        if start.roots:
-            nodes |= dict.fromkeys([(start.execution, root) for root in start.roots])
-            opened[start.execution] = None
-    return Reading(tuple(nodes), tuple(controls), tuple(opened))
+    nodes = dict.fromkeys([(start.execution, root) for start in starts for root in start.roots])
+    opened = dict.fromkeys([start.execution for start in starts if start.roots])
+    return Reading(tuple(nodes), tuple(dict.fromkeys([start.execution for start in starts])), tuple(opened))
 
 
 def _nodes_read(plan: Plan, execution: str, position: int, sizes: Sizes, *, completed: bool) -> list[NodeKey]:

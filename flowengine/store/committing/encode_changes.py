@@ -176,6 +176,7 @@ class ChangeEncoder:
         self._lines_told: set[str] = set()
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
+        self._finished_at: int | None = None
         self._timers: dict[str, list[int | str]] = {}
         self._made: set[str] = set()
         """Executions that are created here, and begin."""
@@ -195,6 +196,8 @@ class ChangeEncoder:
     def committed(self, replies: Sequence[Any]) -> Committed:
         """The numbers in EXEC's replies. What was decided is counted now: it has happened."""
         count_decided(self._told, self._lifetimes.plan)
+        if self._finished_at is not None:
+            self._lifetimes.ended.committed(self._finished_at)
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
@@ -706,6 +709,7 @@ class ChangeEncoder:
             self.commands += self._expiries(execution, plan, change)
             self._changed(execution, change.status, change.at, change.run)
             self.commands += self._lifetimes.ended.commands(self._keys, change, name)
+            self._finished_at = change.at
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
         if plan is not None and plan.stages.has_hooks:

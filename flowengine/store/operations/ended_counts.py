@@ -18,6 +18,9 @@ from flowengine.store.keys import Keys
 HOUR_MS: Final = 3_600_000
 SLOT_MS: Final = 300_000
 KEPT_HOURS: Final = 48
+EXPIRY_AGAIN_MS: Final = 60_000
+"""An hour's hash is told so often, at most, when it expires: a server that has lost it learns that again."""
+
 NAMES_AN_HOUR: Final = 100
 """So many names of workflows does a process count apart in an hour."""
 
@@ -47,17 +50,28 @@ class EndedCounts:
     def __init__(self) -> None:
         self._hour = 0
         self._names: set[str] = set()
+        self._expires_since: tuple[int, int] = (0, 0)
+        """The hour whose expiry has been written last, and when."""
 
     def commands(self, names: Keys, change: Finish, name: str) -> Sequence[Command]:
         """What counts this end, of an execution of the workflow of this name."""
         hour, rest = divmod(change.at, HOUR_MS)
         key = names.ended(hour)
+        told_hour, told_at = self._expires_since
+        told = told_hour == hour and 0 <= change.at - told_at < EXPIRY_AGAIN_MS
         by_time = f"{change.status}:{rest // SLOT_MS}:{length_of(change.took_ms)}"
-        return (
+        counting = (
             ("HINCRBY", key, by_time, 1),
             ("HINCRBY", key, f"n:{change.status}:{self._counted_as(name[:NAME_CHARS], hour)}", 1),
-            ("EXPIREAT", key, (hour + 1 + KEPT_HOURS) * HOUR_MS // 1000),
         )
+        return counting if told else (*counting, ("EXPIREAT", key, (hour + 1 + KEPT_HOURS) * HOUR_MS // 1000))
+
+    def committed(self, at: int) -> None:
+        """What counts an end of this time is stored. Only now it is certain that its hour expires."""
+        hour = at // HOUR_MS
+        told_hour, told_at = self._expires_since
+        if hour != told_hour or at - told_at >= EXPIRY_AGAIN_MS:
+            self._expires_since = hour, at
 
     def _counted_as(self, name: str, hour: int) -> str:
         if hour != self._hour:

@@ -13,6 +13,7 @@ from flowengine.execution.views.operations import StatsView
 from flowengine.observability.metrics.gauges import EXECUTIONS
 from flowengine.store import keys
 from flowengine.store.operations.ended_counts import (
+    EXPIRY_AGAIN_MS,
     HOUR_MS,
     KEPT_HOURS,
     NAMES_AN_HOUR,
@@ -167,9 +168,9 @@ def test_names_that_are_too_many_in_an_hour_count_together() -> None:
     counts, names = EndedCounts(), keys.of()
 
     def counted(name: str, hour: int) -> str:
-        _, (_, key, field, by), expiry = counts.commands(names, Finish("failed", hour * HOUR_MS, 1), name)
+        _, (_, key, field, by), *expires = counts.commands(names, Finish("failed", hour * HOUR_MS, 1), name)
         assert (key, by) == (f"fe:ended:{hour}", 1)
-        assert expiry == ("EXPIREAT", key, (hour + 1 + KEPT_HOURS) * 3600)
+        assert expires == [("EXPIREAT", key, (hour + 1 + KEPT_HOURS) * 3600)]
         return str(field)
 
     for number in range(NAMES_AN_HOUR):
@@ -178,3 +179,22 @@ def test_names_that_are_too_many_in_an_hour_count_together() -> None:
     assert counted("w0", 5) == "n:failed:w0"
     assert counted("one more", 6) == "n:failed:one more"
     assert len(counted("x" * 10_000, 6)) < 120
+
+
+def test_an_hour_is_told_once_a_minute_when_it_expires() -> None:
+    """By what is stored: a transaction that is refused has told nothing."""
+    counts, names = EndedCounts(), keys.of()
+
+    def tells(at: int) -> bool:
+        return any(name == "EXPIREAT" for name, *_ in counts.commands(names, Finish("failed", at, 1), "w"))
+
+    at = 5 * HOUR_MS
+    assert tells(at)
+    assert tells(at), "nothing is stored yet"
+    counts.committed(at)
+    assert not tells(at + 1)
+    counts.committed(at + 1)
+    assert not tells(at + EXPIRY_AGAIN_MS - 1)
+    assert tells(at + EXPIRY_AGAIN_MS)
+    assert tells(at + HOUR_MS), "the next hour has a hash of its own"
+    assert tells(at - 1), "and so has the one before"
