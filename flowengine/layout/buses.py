@@ -7,8 +7,7 @@ across, its track, unless it is straight.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from flowengine.layout.coordinates import Middles
@@ -19,8 +18,8 @@ _SNAP: Final = 24
 _STRAIGHT_WEIGHT: Final = 100.0
 
 
-_Ends: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
-Bus: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]
+_Ends: TypeAlias = tuple[Sequence[int], tuple[int, ...]]
+Bus: TypeAlias = tuple[Sequence[int], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]
 """Lines from `tops` to `bottoms`, one of which is a single one; `above` and `below`, where it touches each;
 `first` and `last`, where its line across begins and ends: one place, if it is straight."""
 
@@ -32,112 +31,83 @@ def buses_below(placed: Middles, row: Sequence[int]) -> list[Bus]:
     for them.
     """
     ends = _ends(placed, row)
-    ports = _Ports(placed, ends)
-    cards, middles = placed.graph.cards, placed.middles
+    coming = _coming(placed, ends)
+    ports = _ports(placed, ends, coming)
+    middles, halves, vertices = placed.middles, placed.halves, len(placed.middles)
     found: list[Bus] = []
     for number, (tops, bottoms) in enumerate(ends):
-        if len(tops) != 1 or len(bottoms) != 1:
-            found.append(_joining(placed, ports, tops, bottoms, number))
-        elif tops[0] < cards or bottoms[0] < cards:
-            found.append(_single(placed, ports, tops, bottoms, number))
-        else:
-            above, below = middles[tops[0]], middles[bottoms[0]]
-            first, last = (above, below) if above < below else (below, above)
-            found.append((tops, bottoms, (above,), (below,), first, last))
+        top, bottom = tops[0], bottoms[0]
+        key = number * vertices
+        if len(bottoms) > 1:
+            below = tuple([ports.get(key + vertex, middles[vertex]) for vertex in bottoms])
+            port = _snapped(middles[top], halves[top], below)
+            found.append((tops, bottoms, (port,), below, min(port, *below), max(port, *below)))
+            continue
+        port, half = ports.get(key + bottom, middles[bottom]), 0 if bottom in coming else halves[bottom]
+        if len(tops) > 1:
+            above = tuple([middles[vertex] for vertex in tops])
+            port = _snapped(port, half, above)
+            found.append((tops, bottoms, above, (port,), min(port, above[0]), max(port, above[-1])))
+            continue
+        begin = middles[top]
+        if begin != port and abs(begin - port) <= half + halves[top]:
+            # There is a line on which it touches both.
+            first, last = max(begin - halves[top], port - half), min(begin + halves[top], port + half)
+            begin = port = (first + last) // 2
+        first, last = (begin, port) if begin < port else (port, begin)
+        found.append((tops, bottoms, (begin,), (port,), first, last))
     return found
 
 
 def _ends(placed: Middles, row: Sequence[int]) -> list[_Ends]:
     found: list[_Ends] = []
     shared: dict[int, list[int]] = {}
-    all_below = placed.graph.below
+    graph, middles = placed.graph, placed.middles
+    all_above, all_below, cards = graph.above, graph.below, graph.cards
     for vertex in row:
         below = all_below[vertex]
-        if len(below) == 1:
-            shared.setdefault(below[0], []).append(vertex)
-        elif below:
-            found.append(((vertex,), below))
-    middles, cards = placed.middles, placed.graph.cards
-    for bottom, tops in shared.items():
-        top = tops[0]
-        if bottom < cards or top < cards or len(tops) > 1 or middles[top] != middles[bottom]:
-            found.append((tuple(tops), (bottom,)))
-    return found if len(found) < 2 else sorted(found, key=lambda ends: middles[ends[0][0]])
+        if len(below) != 1:
+            if below:
+                found.append(((vertex,), below))
+            continue
+        bottom = below[0]
+        if len(all_above[bottom]) == 1:
+            if vertex < cards or bottom < cards or middles[vertex] != middles[bottom]:
+                found.append(((vertex,), below))
+        elif bottom in shared:
+            shared[bottom].append(vertex)
+        else:
+            shared[bottom] = tops = [vertex]
+            found.append((tops, below))
+    return found
 
 
-def _single(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tuple[int, ...], at: int) -> Bus:
-    """From one to one: straight, if there is a line on which it touches both."""
-    top, bottom = tops[0], bottoms[0]
-    above, below = placed.middles[top], ports.on(at, bottom)
-    if above != below:
-        halves = placed.halves
-        upper, lower = halves[top], halves[bottom] if ports.is_alone(bottom) else 0
-        first, last = max(above - upper, below - lower), min(above + upper, below + lower)
-        if first > last:
-            return tops, bottoms, (above,), (below,), min(above, below), max(above, below)
-        above = (first + last) // 2
-    return tops, bottoms, (above,), (above,), above, above
-
-
-def _joining(placed: Middles, ports: _Ports, tops: tuple[int, ...], bottoms: tuple[int, ...], at: int) -> Bus:
-    """From one to several, or from several to one."""
-    middles = placed.middles
-    above, below = tuple([middles[vertex] for vertex in tops]), ports.of(at, bottoms)
-    if len(tops) == 1:
-        above = (_snapped(placed, tops[0], above[0], below),)
-    elif ports.is_alone(bottoms[0]):
-        below = (_snapped(placed, bottoms[0], below[0], above),)
-    touched = above + below
-    return tops, bottoms, above, below, min(touched), max(touched)
-
-
-def _snapped(placed: Middles, vertex: int, port: int, others: Sequence[int]) -> int:
+def _snapped(middle: int, half: int, others: Sequence[int]) -> int:
     """Where an edge touches a card: straight below or above another end, if one is nearly so."""
-    if port in others:
-        return port
-    near = [(abs(other - port), other) for other in others if -_SNAP <= other - port <= _SNAP]
-    if not near:
-        return port
-    _, nearest = min(near)
-    return nearest if abs(nearest - placed.middles[vertex]) <= placed.halves[vertex] else port
+    reach = min(half, _SNAP)
+    near = [(abs(other - middle), other) for other in others if -reach <= other - middle <= reach]
+    return min(near)[1] if near else middle
 
 
-class _Ports:
-    """Where buses touch what they lead to: side by side, in the order in which they come."""
+def _coming(placed: Middles, ends: Sequence[_Ends]) -> dict[int, list[int]]:
+    """The buses that lead to each card to which several lead."""
+    all_above, cards = placed.graph.above, placed.graph.cards
+    coming: dict[int, list[int]] = {}
+    for number, (_, bottoms) in enumerate(ends):
+        for bottom in bottoms:
+            if bottom < cards and len(all_above[bottom]) > 1:
+                coming.setdefault(bottom, []).append(number)
+    return {bottom: numbers for bottom, numbers in coming.items() if len(numbers) > 1}
 
-    def __init__(self, placed: Middles, ends: Sequence[_Ends]) -> None:
-        self._middles = placed.middles
-        self._coming: defaultdict[int, list[int]] = defaultdict(list)
-        """What leads to each card. Turning points are touched in their middle."""
-        cards, coming = placed.graph.cards, self._coming
-        for number, (_, bottoms) in enumerate(ends):
-            for bottom in bottoms:
-                if bottom < cards:
-                    coming[bottom].append(number)
-        self._beside: dict[int, dict[int, int]] = {}
-        """For each bus those that others lead to as well, and where it touches these."""
-        for bottom, numbers in coming.items():
-            if len(numbers) > 1:
-                self._spread(placed, ends, bottom, numbers)
 
-    def of(self, number: int, bottoms: tuple[int, ...]) -> tuple[int, ...]:
-        """Where this bus touches them."""
-        middles, beside = self._middles, self._beside.get(number)
-        if beside:
-            return tuple([beside.get(bottom, middles[bottom]) for bottom in bottoms])
-        return tuple([middles[bottom] for bottom in bottoms])
+def _ports(placed: Middles, ends: Sequence[_Ends], coming: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """Where these touch such a card: side by side, in the order in which they come.
 
-    def on(self, number: int, bottom: int) -> int:
-        """Where this bus touches one of them."""
-        beside = self._beside.get(number)
-        return beside[bottom] if beside and bottom in beside else self._middles[bottom]
-
-    def is_alone(self, bottom: int) -> bool:
-        """Whether one bus only leads to this card."""
-        return len(self._coming[bottom]) == 1
-
-    def _spread(self, placed: Middles, ends: Sequence[_Ends], bottom: int, numbers: Sequence[int]) -> None:
-        middles = placed.middles
+    A bus and a card are one number. Others touch what they lead to in its middle.
+    """
+    middles, vertices = placed.middles, len(placed.middles)
+    ports: dict[int, int] = {}
+    for bottom, numbers in coming.items():
         middle, half = middles[bottom], placed.halves[bottom]
         order: list[tuple[float, int, bool]] = []
         has_straight = False
@@ -157,12 +127,12 @@ class _Ports:
         found = [first + gap * place for place in range(last + 1)]
         if has_straight:
             weights = [1.0] * len(order)
-            for place, (coming, _, straight) in enumerate(order):
+            for place, (begin, _, straight) in enumerate(order):
                 if straight:
-                    found[place], weights[place] = coming, _STRAIGHT_WEIGHT
+                    found[place], weights[place] = begin, _STRAIGHT_WEIGHT
             found = spaced(found, weights, [gap] * last)
         least, most = middle - half, middle + half
         for (_, number, _), wanted in zip(order, found, strict=True):
             port = round(wanted)
-            touched = least if port < least else most if port > most else port
-            self._beside.setdefault(number, {})[bottom] = touched
+            ports[number * vertices + bottom] = least if port < least else most if port > most else port
+    return ports
