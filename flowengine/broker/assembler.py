@@ -92,12 +92,14 @@ class Assembler:
                 done.not_understood.append(entry)
             elif self._is_exhausted(entry):
                 done.exhausted.append(entry)
-            elif len(raw) > 1 and entry.payload is not None and self._is_shared(entry):
-                shared.setdefault(entry.actor, []).append(entry)
-            elif entry.payload is not None:
-                self._add(entry, open_batches, batches)
-            else:
+            elif entry.payload is None:
                 self._add_ordinary(entry, done)
+            elif len(raw) == 1:  # there is nothing to join it with
+                done.deliveries.append(self._engine_delivery([entry]))
+            elif self._is_shared(entry):
+                shared.setdefault(entry.actor, []).append(entry)
+            else:
+                self._add(entry, open_batches, batches)
         done.deliveries.extend([self._engine_delivery(batch.entries) for batch in batches])
         for actor, entries in shared.items():
             done.deliveries.extend([self._engine_delivery(part) for part in self._shares(actor, entries)])

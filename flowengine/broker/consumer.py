@@ -125,7 +125,8 @@ class StreamsConsumer(dramatiq.Consumer):
 
     def __next__(self) -> MessageProxy | None:
         """The next delivery. None after about a second without one, or when one was processed here."""
-        delivery = self._take()
+        with self._fetching:
+            delivery = self._next()
         if delivery is None:
             return None
         alone = self._drained and not self._ready and self._held.holds_only(delivery)
@@ -137,10 +138,6 @@ class StreamsConsumer(dramatiq.Consumer):
         self._drained = False  # no other thread has been woken
         self._inline.process(delivery, worker)
         return None
-
-    def _take(self) -> Delivery | None:
-        with self._fetching:
-            return self._next()
 
     def _take_for_others(self) -> Delivery | None:
         """The next delivery for Dramatiq's threads, while this consumer's thread works as one of them."""

@@ -235,7 +235,7 @@ class HeldMessages:
 
     def end_admission(self, queue: str) -> None:
         """The suspects admitted for this queue or for a line beside it are held by now, or were not got."""
-        if self._suspects.is_admitting:  # what this thread has had admitted, it sees
+        if self._suspects.admitting is not None:  # what this thread has had admitted, it sees
             with self._lock:
                 self._suspects.end_admission(queue)
 

@@ -189,7 +189,7 @@ class TurnReader:
             left = dict.fromkeys(self._lines)
             while left:
                 line = self._turns.next(left)
-                if found := self._read([line], most, None):
+                if found := self._read((line,), most, None):
                     return found
                 del left[line]
         while len(self._full) > 1:
@@ -197,15 +197,15 @@ class TurnReader:
                 return found
         return []
 
-    def _in_turn(self) -> Sequence[str]:
+    def _in_turn(self) -> tuple[str, ...]:
         """The line whose turn it is, and those of which all was read last, as they are to begin."""
         if not self._full:
             return self._lines
         chosen = self._turns.next(self._full)
         others = [line for line in self._lines if line not in self._full]
-        return [chosen, *others] if chosen == self._lines[0] else [*others, chosen]
+        return (chosen, *others) if chosen == self._lines[0] else (*others, chosen)
 
-    def _read(self, lines: Sequence[str], most: int, block_ms: int | None) -> Found:
+    def _read(self, lines: tuple[str, ...], most: int, block_ms: int | None) -> Found:
         """What is new in these lines, to begin in their order."""
         count = max(1, most // 2) if self._exact else most
         read = self._group.read_lines(lines, count, block_ms)

@@ -36,17 +36,18 @@ class Suspects:
         self._expected: set[bytes] = set()
         self._at_once = 1
         self._last_at = 0.0
-        self._admitting: str | None = None
+        self.admitting: str | None = None
+        """For which queue some were admitted, so that `end_admission` is to be called."""
 
     def admit(self, queue: str) -> Admission:
         """How many may be taken for a queue. None for another one until `end_admission`."""
-        if self._admitting not in (None, queue):
+        if self.admitting not in (None, queue):
             return Admission(0, alone=False)
         if not self._held and self._clock() - self._last_at > FORGOTTEN_AFTER_S:
             self._at_once = 1
         most = max(0, self._at_once - len(self._held))
         if most:
-            self._admitting = queue
+            self.admitting = queue
         return Admission(most, alone=self._at_once == 1)
 
     def expect(self, ids: Iterable[bytes]) -> None:
@@ -57,15 +58,10 @@ class Suspects:
         """Whether this is one of them."""
         return entry in self._expected
 
-    @property
-    def is_admitting(self) -> bool:
-        """Whether some were admitted for a queue, and `end_admission` is to be called."""
-        return self._admitting is not None
-
     def end_admission(self, queue: str) -> None:
         """What was admitted for this queue, or for a line beside it, is held by now, or was not got."""
-        if self._admitting is not None and is_at(self._admitting, queue):
-            self._admitting = None
+        if self.admitting is not None and is_at(self.admitting, queue):
+            self.admitting = None
             self._expected.clear()
 
     def add(self, entry: Entry) -> None:

@@ -61,6 +61,7 @@ class ConsumerGroup:
         self.owner = owner
         self.consumer = consumer.encode()
         self.lease_ms = lease_ms
+        self._asked_of: dict[tuple[str, ...], tuple[dict[bytes, str], tuple[str | bytes, ...]]] = {}
 
     def stream(self, queue: str) -> str:
         """The key of a queue."""
@@ -103,21 +104,32 @@ class ConsumerGroup:
         found = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
         return cast("list[RawEntry]", found)
 
-    def read_lines(self, lines: Sequence[str], count: int, block_ms: int | None) -> dict[str, list[RawEntry]]:
+    def read_lines(
+        self, lines: tuple[str, ...], count: int, block_ms: int | None
+    ) -> dict[str, list[RawEntry]]:
         """Up to `count` entries of each of these lines, never delivered before.
 
         Waits up to `block_ms` (at least 1) for the first; not at all with None.
         """
-        keys = {self.stream(line): line for line in lines}
+        by_key, asked = self._ask_of(lines)
         blocks = () if block_ms is None else (b"BLOCK", block_ms)
         # fmt: off
         reply = self.client.execute_command(
             b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, *blocks,
-            b"STREAMS", *keys, *(b">" for _ in keys),
+            b"STREAMS", *asked,
         )
         # fmt: on
         pairs = reply.items() if isinstance(reply, dict) else reply or ()
-        return {keys[key.decode()]: cast("list[RawEntry]", entries) for key, entries in pairs}
+        return {by_key[key]: cast("list[RawEntry]", entries) for key, entries in pairs}
+
+    def _ask_of(self, lines: tuple[str, ...]) -> tuple[dict[bytes, str], tuple[str | bytes, ...]]:
+        """These lines by their keys, and how to ask for them: the same are read again and again."""
+        found = self._asked_of.get(lines)
+        if found is None:
+            keys = {self.stream(line): line for line in lines}
+            by_key = {key.encode(): line for key, line in keys.items()}
+            found = self._asked_of[lines] = by_key, (*keys, *[b">" for _ in keys])
+        return found
 
     def sign(self, line: str) -> None:
         """Let the server note that this consumer lives. Makes the consumer if it is not there.
