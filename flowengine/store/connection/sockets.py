@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import hiredis
@@ -21,6 +22,9 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 
 from flowengine.observability.metrics import counted
 from flowengine.store.connection.packing import Command, pack
+
+_pack_again: Final = lru_cache(maxsize=64)(hiredis.pack_command)
+"""For what a consumer sends again and again with the same words: it has many of them."""
 
 
 class _Counted:
@@ -48,8 +52,8 @@ class _Lean(_Counted):
     def send_command(self, *args: Any, **options: Any) -> None:
         """Send one command. If its name is bytes, no reshaping is looked for in it."""
         if type(args[0]) is bytes and b" " not in args[0]:
-            packed = [hiredis.pack_command(args)]
-            self.send_packed_command(packed, check_health=options.get("check_health", True))
+            pack_words = _pack_again if args[0] == b"XREADGROUP" else hiredis.pack_command
+            self.send_packed_command([pack_words(args)], check_health=options.get("check_health", True))
             return
         connection: Any = super()
         connection.send_command(*args, **options)
