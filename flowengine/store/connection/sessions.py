@@ -106,7 +106,7 @@ class Session:
     ) -> None:
         self._connection = connection
         self._on_demoted = on_demoted
-        self._read_replies: Callable[[int], list[Any]] | None = getattr(connection, "read_replies", None)
+        self._read_replies: Callable[[int, int], list[Any]] | None = getattr(connection, "read_replies", None)
         # redis-py's own connections do not know of commands that are packed already.
         knows = self._read_replies is not None
         self._pack: Callable[[Sequence[Command]], Any] = connection.pack_commands if knows else _pack_all
@@ -187,7 +187,9 @@ class Session:
             raise StoreUnavailableError("the connection was lost between WATCH and EXEC")
         self._ahead = None
         tail = self._asked_ahead(ahead)
-        replies = self._exchange([_MULTI, *commands, _EXEC, *tail], check_health=not watched)
+        replies = self._exchange(
+            [_MULTI, *commands, _EXEC, *tail], check_health=not watched, queued=len(commands)
+        )
         if tail and ahead is not None:
             replies = self._keep_ahead(replies, len(commands) + 2, ahead)
         result = replies[-1]
@@ -259,12 +261,15 @@ class Session:
             self.discard()
             self._on_demoted()
 
-    def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
+    def _exchange(
+        self, commands: Sequence[Command], *, check_health: bool = True, queued: int = 0
+    ) -> list[Any]:
+        """The replies. `queued`: the first command is MULTI, and so many follow that it is to queue."""
         connection = self._connection
         try:
             connection.send_packed_command(self._pack(commands), check_health=check_health)
             if self._read_replies is not None:
-                return self._read_replies(len(commands))
+                return self._read_replies(len(commands), queued)
             return [_read(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.discard()

@@ -23,6 +23,9 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from flowengine.observability.metrics import counted
 from flowengine.store.connection.packing import Command, pack
 
+_BEGUN: Final = b"+OK\r\n"
+_QUEUED: Final = b"+QUEUED\r\n"
+
 _pack_again: Final = lru_cache(maxsize=64)(hiredis.pack_command)
 """For what a consumer sends again and again with the same words: it has many of them."""
 
@@ -62,17 +65,19 @@ class _Lean(_Counted):
         """All of them in one piece, for one send."""
         return [pack(commands)]
 
-    def read_replies(self, count: int) -> list[Any]:
+    def read_replies(self, count: int, queued: int = 0) -> list[Any]:
         """The next replies; an error reply is among them as a value.
 
         As redis-py's `read_response` so many times, whose checks of each reply take longer than to parse it.
+        `queued`: the first are those to MULTI and to so many commands.
         """
         parser = self._parser
         if parser._reader is None:
             raise redis.ConnectionError("the connection was closed")
         parse, incomplete = parser._reader.gets, NOT_ENOUGH_DATA
+        taken: list[Any] = self._read_taken(queued) if queued else []
         replies: list[Any] = []
-        for _ in range(count):
+        for _ in range(count - len(taken)):
             reply = parse()
             while reply is incomplete:
                 parser.read_from_socket()
@@ -83,7 +88,29 @@ class _Lean(_Counted):
                 if isinstance(reply, redis.ConnectionError):
                     raise reply
         self.next_health_check = int(time.monotonic()) + self.health_check_interval
-        return replies
+        return taken + replies if taken else replies
+
+    def _read_taken(self, queued: int) -> list[Any]:
+        """The replies to MULTI and to so many commands that are queued, told by their bytes: none is parsed.
+
+        Empty if they are others, or do not come in one piece: then they are left to the parser.
+        """
+        parser = self._parser
+        sock = parser._sock
+        if parser._reader.has_data():
+            return []
+        try:
+            size = 0 if sock is None else sock.recv_into(parser._buffer)
+        except OSError as error:
+            raise redis.ConnectionError(f"Error while reading from socket: {error.args}") from error
+        if not size:
+            raise redis.ConnectionError("the connection was closed")
+        usual = _BEGUN + _QUEUED * queued
+        is_usual = parser._buffer.startswith(usual, 0, size)
+        start = len(usual) if is_usual else 0
+        if start < size:
+            parser._reader.feed(parser._buffer, start, size - start)
+        return [b"OK", *[b"QUEUED"] * queued] if is_usual else []
 
 
 _PLAIN: Final = frozenset((bytes, int, list, type(None)))

@@ -83,7 +83,7 @@ class MemoryConnection:
                 except redis.ResponseError as error:
                     replies.append(error)
 
-    def read_replies(self, count: int) -> list[Any]:
+    def read_replies(self, count: int, queued: int = 0) -> list[Any]:
         """The next replies; an error reply is among them as a value."""
         replies, self._replies = self._replies[:count], self._replies[count:]
         return replies
