@@ -62,9 +62,6 @@ from flowengine.queues import (
 SUSPECT_FROM: Final = 3
 """From this delivery on a message is suspected of killing its worker; sooner where the limit is lower."""
 
-_PROCESSED: Final = ("process_message", "skip_message")
-"""The signals of which one follows each message that a thread has begun with."""
-
 BeginAsync: TypeAlias = Callable[[Sequence[Delivery]], Sequence[Delivery]]
 
 log = structlog.stdlib.get_logger(__name__)
@@ -275,18 +272,6 @@ class StreamsBroker(QuietSignals):
 
     # -- for this package
 
-    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        """Tell the middleware what is about to happen. Before they are told of a message, it has begun."""
-        if signal == "process_message":
-            self._begin(args[0])
-        super().emit_before(signal, *args, **kwargs)
-
-    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        """Tell the middleware what has happened. A message ends once they have been told."""
-        super().emit_after(signal, *args, **kwargs)
-        if signal in _PROCESSED:
-            self._current.delivery = None
-
     @property
     def group(self) -> ConsumerGroup:
         """This process as a consumer, over a pool that any thread may use."""
@@ -329,13 +314,17 @@ class StreamsBroker(QuietSignals):
         policies = [self.policies.get(name) for name in self._actors_of(queue)]
         return any(policy is None or policy.on_dead is not None for policy in policies)
 
-    def _begin(self, delivery: MessageProxy) -> None:
+    def begin(self, message: MessageProxy) -> None:
         """The calling thread starts to process. Marks the delivery failed if it must not run."""
-        if isinstance(delivery, Delivery):
-            if self.held_messages.start(delivery):
-                self._current.delivery = delivery
+        if isinstance(message, Delivery):
+            if self.held_messages.start(message):
+                self._current.delivery = message
             else:
-                delivery.fail()
+                message.fail()
+
+    def end(self) -> None:
+        """The calling thread has processed its delivery."""
+        self._current.delivery = None
 
     def open(self, worker: Worker) -> None:
         """Dramatiq's worker boots."""

@@ -37,6 +37,44 @@ class Quiet(QuietSignals):
         return set()
 
 
+class Begins(Quiet):
+    """Keeps when messages begin and end, where its middleware keeps what it hears of them."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        super().__init__([HearsOfMessages(self.told)])
+
+    def begin(self, message: MessageProxy) -> None:
+        """It begins."""
+        self.told.append("begins")
+
+    def end(self) -> None:
+        """It has ended."""
+        self.told.append("ended")
+
+
+class HearsOfMessages(Middleware):
+    """Tells when it hears that a message is processed."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def before_process_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
+        """It is about to be."""
+        self.told.append("before")
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,
+        message: MessageProxy,
+        *,
+        result: object = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        """It has been."""
+        self.told.append("after")
+
+
 MESSAGE = cast(MessageProxy, None)
 
 
@@ -61,6 +99,16 @@ def test_middleware_that_is_added_later_hears_from_then_on() -> None:
     acknowledge(broker)
     assert hears.told == ["before", "after"]
     assert broker.middleware[0] is hears
+
+
+def test_middleware_hears_of_a_message_while_the_broker_has_it() -> None:
+    """It begins before they hear of it, and ends after: it ends as well when it is skipped."""
+    broker = Begins()
+    broker.emit_before("process_message", MESSAGE)
+    broker.emit_after("process_message", MESSAGE)
+    assert broker.told == ["begins", "before", "after", "ended"]
+    broker.emit_after("skip_message", MESSAGE)
+    assert broker.told[4:] == ["ended"]
 
 
 def test_an_actor_does_not_log_its_arguments(caplog: pytest.LogCaptureFixture) -> None:
