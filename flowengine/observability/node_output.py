@@ -58,7 +58,8 @@ _OUR_FIELDS: Final = frozenset(
 
 _encode = msgspec.json.Encoder().encode
 
-_current: ContextVar[NodeOutput | None] = ContextVar("node_output", default=None)
+HEARD: Final[ContextVar[NodeOutput | None]] = ContextVar("node_output", default=None)
+"""`heard_by` sets it; what runs many handlers sets it by itself, as that costs less than a block."""
 
 
 class Step(NamedTuple):
@@ -230,15 +231,15 @@ class _Heard(AbstractContextManager[None]):
         self._output = output
 
     def __enter__(self) -> None:
-        self._token = _current.set(self._output)
+        self._token = HEARD.set(self._output)
 
     def __exit__(self, *error: object) -> None:
-        _current.reset(self._token)
+        HEARD.reset(self._token)
 
 
 def current_output() -> NodeOutput | None:
     """The output of the node whose handler runs here."""
-    return _current.get()
+    return HEARD.get()
 
 
 def _is_ours(name: str) -> bool:

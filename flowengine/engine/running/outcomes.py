@@ -385,12 +385,14 @@ class Outcomes:
             data = output.data if type(output) is EncodedOutput else jsonvalue.encode_unruly(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
             self._refuse_large(data)
-            data = self._secrets.redact_json(data)
+            shown = self._secrets.redact_json(data)
         except jsonvalue.UnencodableError as error:
             raise HandlerError(
                 codes.UNENCODABLE_RESULT.code, f"the handler returned no JSON value: {error}"
             ) from error
-        self._refuse_large(data)
+        if shown is not data:
+            self._refuse_large(shown)
+            data = shown
         if len(data) >= COUNTED_RESULT_BYTES and len(data) > (
             self._storable_bytes(task) if storable_bytes is None else storable_bytes
         ):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Final
 
 import msgspec
 import structlog
@@ -44,7 +42,7 @@ from flowengine.execution.reports import (
     Waiting,
 )
 from flowengine.observability.metrics import counted
-from flowengine.observability.node_output import heard_by
+from flowengine.observability.node_output import HEARD
 from flowengine.observability.tracing.spans import tracing
 from flowengine.plugin import HandlerError, Registry
 from flowengine.queues import is_of_crowd
@@ -69,7 +67,6 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 ONE_TRY = Patience()
-_NOTHING_TO_HIDE: Final = nullcontext()
 
 
 class Runner:
@@ -105,6 +102,8 @@ class Runner:
         self.outputs = Outputs(store, secrets)
         self.starts = Starts(store, self._speed, clock, self.stops.is_named)
         self.running: dict[int, TaskInHand] = {}
+        # A module's logger is looked up at every call, which takes longer than an event that is not shown.
+        self._log = log.bind()
 
     def run(self, held: Held[RunNode]) -> None:
         """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
@@ -130,12 +129,14 @@ class Runner:
         hand.began = time.monotonic()
         self.running[id(hand)] = hand
         try:
-            log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
+            self._log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             counted.WAIT.observe(hand.waited_s, hand.task.handler)
             secret = texts_to_hide(hand.task, start.given)
-            with self._secrets.hiding(secret) if secret else _NOTHING_TO_HIDE:
-                outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
-                self.outputs.gather(hand)
+            if secret:
+                with self._secrets.hiding(secret):
+                    outcome = self._heard_out(hand, start)
+            else:
+                outcome = self._heard_out(hand, start)
             if hand.cancellation.requested and isinstance(outcome, Failed | Waiting):
                 return Cancelled()
             return outcome
@@ -144,6 +145,12 @@ class Runner:
             self._speed.observe(hand.task.handler, took_s)
             counted.RUN.observe(took_s, hand.task.handler)
             del self.running[id(hand)]
+
+    def _heard_out(self, hand: TaskInHand, start: Start) -> Outcome:
+        """What running it gives; all that it has said is taken."""
+        outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
+        self.outputs.gather(hand)
+        return outcome
 
     def report(self, hand: TaskInHand, outcome: Outcome) -> bool:
         """Send the callback and acknowledge the task, unless that has been done, or is another's to do.
@@ -224,24 +231,24 @@ class Runner:
         fields = {**identity_of(hand.task, hand.delivery), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             known = {"cached": True} if outcome.cached else {}
-            log.info("node.completed", delivery=hand.delivery, **known, **fields)
+            self._log.info("node.completed", delivery=hand.delivery, **known, **fields)
         elif isinstance(outcome, Expanded):
-            log.info("node.expanded", delivery=hand.delivery, items=len(outcome.items), **fields)
+            self._log.info("node.expanded", delivery=hand.delivery, items=len(outcome.items), **fields)
         elif isinstance(outcome, Again):
-            log.info("node.iterated", delivery=hand.delivery, pause_s=outcome.pause_ms / 1000, **fields)
+            self._log.info("node.iterated", delivery=hand.delivery, pause_s=outcome.pause_ms / 1000, **fields)
         elif isinstance(outcome, Skipped):
-            log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
+            self._log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         elif isinstance(outcome, Cancelled):
-            log.info("node.cancelled", delivery=hand.delivery, **fields)
+            self._log.info("node.cancelled", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Waiting):
-            log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
+            self._log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
         elif isinstance(outcome, Child):
-            log.info("node.opened", delivery=hand.delivery, **fields)
+            self._log.info("node.opened", delivery=hand.delivery, **fields)
         elif isinstance(outcome, KeysMade):
-            log.info("node.keys_made", delivery=hand.delivery, **fields)
+            self._log.info("node.keys_made", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Failed):
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
-            log.warning("node.failed", code=code, error=message, **fields)
+            self._log.warning("node.failed", code=code, error=message, **fields)
 
     def outcome(
         self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
@@ -262,8 +269,11 @@ class Runner:
             call = outcomes.call_of(task, start, delivery, deadline, hand)
             if not isinstance(call, Call):
                 return call
-            with heard_by(None if hand is None else hand.output):
+            heard = HEARD.set(None if hand is None else hand.output)
+            try:
                 output = self._invoker.invoke(call.handler, call.config, call.context)
+            finally:
+                HEARD.reset(heard)
             return outcomes.completed(task, start, call, output)
         except StoreUnavailableError as error:
             if task.expands:

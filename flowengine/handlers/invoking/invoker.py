@@ -24,7 +24,7 @@ from flowengine.handlers.handler_settings import HandlerSettings
 from flowengine.handlers.http.network import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
 from flowengine.handlers.invoking.failures import described, failure_of, text_of
-from flowengine.handlers.secrets.shown_text import Redactor, redacting
+from flowengine.handlers.secrets.shown_text import REDACTOR, Redactor, redacting
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, Later
@@ -119,16 +119,22 @@ class Invoker:
         """
         if handler.isolated and self._isolation is not None:
             return self._isolation.invoke(handler, config, context)
-        with redacting(self._redact):
+        redactor = REDACTOR.set(self._redact)
+        try:
             return self._invoked(handler, typed_config(handler, config), context)
+        finally:
+            REDACTOR.reset(redactor)
 
     def _invoked(self, handler: Handler, typed: msgspec.Struct, context: Context) -> object:
         if handler.is_async:
             with network_deadline.until(context.deadline):
                 return self._wait(self._call(handler, typed, context), handler, context)
         try:
-            with network_deadline.until(context.deadline):
+            deadline = network_deadline.DEADLINE.set(context.deadline)
+            try:
                 output = self._call(handler, typed, context)
+            finally:
+                network_deadline.DEADLINE.reset(deadline)
             # Asked first: to ask of a plain value whether it can be awaited takes longer than to make it.
             waits = type(output) not in _NEVER_AWAITED and inspect.isawaitable(output)
         except Later:

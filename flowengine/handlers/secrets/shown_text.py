@@ -21,17 +21,18 @@ Redactor: TypeAlias = Callable[[str], str]
 CUT: Final = "..."
 MASK: Final = "***"
 
-_redactor: ContextVar[Redactor | None] = ContextVar("flowengine_redactor", default=None)
+REDACTOR: Final[ContextVar[Redactor | None]] = ContextVar("flowengine_redactor", default=None)
+"""`redacting` sets it; what calls many handlers sets it by itself, as that costs less than a block."""
 
 
 def redacting(redactor: Redactor | None) -> AbstractContextManager[None]:
     """Within the block, texts of this context are redacted by `redactor`. None: they stay as they are."""
-    return ContextValue(_redactor, redactor)
+    return ContextValue(REDACTOR, redactor)
 
 
 def redacted(text: str) -> str:
     """The text with every known secret in it replaced by `***`."""
-    redactor = _redactor.get()
+    redactor = REDACTOR.get()
     return text if redactor is None else redactor(text)
 
 

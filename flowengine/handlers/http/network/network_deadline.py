@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from typing import Final
 
 from flowengine.handlers.context_value import ContextValue
 
-_deadline: ContextVar[float | None] = ContextVar("flowengine_deadline", default=None)
+DEADLINE: Final[ContextVar[float | None]] = ContextVar("flowengine_deadline", default=None)
+"""`until` sets it; what calls many handlers sets it by itself, as that costs less than a block."""
 
 
 def until(deadline: float) -> AbstractContextManager[None]:
     """Within the block, network calls of this context end by `deadline` (on `time.monotonic`)."""
-    return ContextValue(_deadline, deadline)
+    return ContextValue(DEADLINE, deadline)
 
 
 def bounded(timeout: float | None) -> float | None:
@@ -26,7 +28,7 @@ def bounded(timeout: float | None) -> float | None:
 
     The result is 0.0 or less when the deadline has passed.
     """
-    deadline = _deadline.get()
+    deadline = DEADLINE.get()
     if deadline is None:
         return timeout
     left = deadline - time.monotonic()
