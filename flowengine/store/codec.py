@@ -110,21 +110,27 @@ def decode_attempt(data: bytes) -> Attempt:
 
 def parse_control(values: Sequence[bytes | None]) -> Control | None:
     """The reply of an HMGET of CONTROL_FIELDS or DECISION_FIELDS; None when there is no such execution."""
-    status, run, stop, closing, *more = values
+    status, run, stop, closing = values[:4]
     if status is None:
         return None
-    return Control(
+    found = (
         cast(ExecutionStatus, status.decode()),
         int(run or 0),
-        _parse_stop(stop),
-        _parse_closing(closing),
-        int(more[0]) if more and more[0] else None,
-        bool(more) and more[1] is not None,
-        bool(more) and more[2] is not None,
-        _line_decoder.decode(more[3]) if more and more[3] is not None else None,
-        more[4].decode() if more and more[4] is not None else None,
-        int(more[5]) if more and more[5] is not None else None,
-        more[6].decode() if more and more[6] is not None else None,
+        None if stop is None else _stop_decoder.decode(stop),
+        None if closing is None else _closing_decoder.decode(closing),
+    )
+    if len(values) == len(CONTROL_FIELDS):
+        return Control(*found)
+    started, doomed, notifies, line, schedule, version, by = values[4:]
+    return Control(
+        *found,
+        int(started) if started else None,
+        doomed is not None,
+        notifies is not None,
+        None if line is None else _line_decoder.decode(line),
+        None if schedule is None else schedule.decode(),
+        None if version is None else int(version),
+        None if by is None else by.decode(),
     )
 
 

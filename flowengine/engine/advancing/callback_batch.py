@@ -170,7 +170,7 @@ class CallbackBatch:
 
     def log(self) -> None:
         """Tell what became of each callback, once it is true."""
-        says_all = log.is_enabled_for(logging.DEBUG)
+        says_all = log.bind().is_enabled_for(logging.DEBUG)
         for callback, verdict in self._verdicts:
             if verdict == "accepted" and type(callback.outcome) is Completed and not says_all:
                 continue  # most are, and to say so takes its time even where nobody hears it

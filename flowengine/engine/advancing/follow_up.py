@@ -20,8 +20,9 @@ from flowengine.execution.changes import Change, EnterStage, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.concluding import conclude
-from flowengine.execution.rules.descent import Descent, Grounds
+from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
+from flowengine.execution.rules.plain_steps import goes_on_plainly, plain_start
 from flowengine.execution.rules.readiness import Records, ends_of, may_be_decided
 from flowengine.execution.rules.stopping import mark, stop_below
 from flowengine.execution.status import may
@@ -224,7 +225,8 @@ class FollowUp:
         """Log which of these have ended by the changes, and forget their plans."""
         for run in ending:
             for change in changes.get(run.execution, ()):
-                if isinstance(change, EnterStage):
+                # `isinstance` takes its time to say no, and so does the proxy of a logger that nobody hears.
+                if type(change) is EnterStage:
                     log.info(
                         "execution.stage_started",
                         execution_id=run.execution,
@@ -233,9 +235,9 @@ class FollowUp:
                         stage=change.closing.stage,
                         verdict=change.closing.verdict,
                     )
-                if isinstance(change, Finish):
+                elif type(change) is Finish:
                     self._store.forget_plan(run.execution)
-                    log.info(
+                    log.bind().info(
                         "execution.finished",
                         execution_id=run.execution,
                         correlation_id=run.correlation_id,
@@ -288,17 +290,15 @@ def _entered(
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What one transaction decides about one execution."""
+    """What one transaction decides about one execution. `joins` and `later`: see `Descent`. `goes_on`: more
+    may follow from it."""
 
     run: Run
     plan: Plan
-    descent: Descent
     changes: list[Change]
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether more may follow from it."""
-        return bool(self.descent.joins or self.descent.later or self.descent.unfinished)
+    joins: tuple[int, ...] = ()
+    later: tuple[int, ...] = ()
+    goes_on: bool = False
 
 
 class Look:
@@ -344,11 +344,11 @@ class Look:
         """What is left to do, by the numbers that the transaction left."""
         follows, ending = [], []
         for decided in self._decided:
-            run, plan, descent = decided.run, decided.plan, decided.descent
-            if descent.joins or descent.later:
-                names = [plan.nodes[join].id for join in descent.joins]
+            run, plan = decided.run, decided.plan
+            if decided.joins or decided.later:
+                names = [plan.nodes[join].id for join in decided.joins]
                 counters = {name: committed.counters.get((run.execution, name)) for name in names}
-                more = following(run, plan, counters, tuple(descent.later))
+                more = following(run, plan, counters, decided.later)
                 follows += [] if more is None else [more]
             if committed.unfinished.get(run.execution, 1) <= 0:
                 ending.append(run)
@@ -360,6 +360,8 @@ class Look:
         control = self._unit.controls.get(run.execution)
         if control is None or control.run != run.run or not control.lets_decide:
             return None
+        if len(follows) == 1 and (plain := self._plainly(follows[0], control)) is not None:
+            return plain
         most, dispatches, stop = BELOW_AT_FIRST, control.lets_dispatch, None
         while True:
             grounds = self._grounds(plan, run, dispatches)
@@ -378,7 +380,25 @@ class Look:
         marked = () if stop is None else mark(control, run, stop)
         # What is paused tells of its start when something is decided.
         openings = self._openings(follows) if descent.changes else []
-        return Decided(run, plan, descent, [*openings, *descent.changes, *tally, *marked])
+        changes = [*openings, *descent.changes, *tally, *marked]
+        goes_on = bool(descent.joins or descent.later or descent.unfinished)
+        return Decided(run, plan, changes, tuple(descent.joins), tuple(descent.later), goes_on)
+
+    def _plainly(self, follow: Follow, control: Control) -> Decided | None:
+        """The same of nodes whose dependencies have completed, where no node says more than these; None where
+        the long way is to be gone."""
+        run, plan, completed = follow.run, follow.plan, follow.completed
+        if not goes_on_plainly(plan, control):
+            return None
+        positions = dict.fromkeys(follow.positions)
+        if completed is not EVERYTHING and not all([position in completed for position in positions]):
+            return None
+        found = plain_start(plan, positions, run, self._unit.now, self._lookup(run.execution))
+        if found is None:
+            return None
+        changes, size = found
+        self._bytes_left -= size
+        return Decided(run, plan, [*self._openings([follow]), *changes] if changes else changes)
 
     def _grounds(self, plan: Plan, run: Run, dispatches: bool) -> Grounds:
         records = self._lookup(run.execution)

@@ -76,7 +76,7 @@ from flowengine.execution.rules.failing import Pause, is_answered, is_to_be_aske
 from flowengine.execution.rules.limits.node_turns import hold_starts, leave_turn, line_up_with
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.maps.time_over import arm_time, drop_time
-from flowengine.execution.rules.plain_ends import is_plain, plain_end
+from flowengine.execution.rules.plain_steps import is_plain, plain_end
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record

@@ -206,7 +206,7 @@ class ChangeEncoder:
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
         steps: dict[str, int] = {}
-        tally = {"unfinished": 0, "failed": 0, "bytes": 0}
+        unfinished = failed = size = 0
         forgotten: list[str] = []
         events: list[Event] = []
         last: list[Change] = []
@@ -222,9 +222,9 @@ class ChangeEncoder:
                 if first_failed is None and is_failure(change.record):
                     first_failed = change.node
             elif type(change) is Tally:
-                tally["unfinished"] += change.unfinished
-                tally["failed"] += change.failed
-                tally["bytes"] += change.bytes
+                unfinished += change.unfinished
+                failed += change.failed
+                size += change.bytes
             elif type(change) is CountDown:
                 step = step_of_counter(completed=change.completed)
                 steps[change.node] = steps.get(change.node, 0) + step
@@ -241,7 +241,8 @@ class ChangeEncoder:
                 self._create(execution, change)
             else:
                 self._add_rarer(execution, change)
-        self._number(execution, steps, tally)
+        if steps or unfinished or failed or size:
+            self._number(execution, steps, {"unfinished": unfinished, "failed": failed, "bytes": size})
         if first_failed is not None:
             counts = self._keys.counts(execution)
             self.commands.append(("HSETNX", counts, keys.FIRST_FAILED, first_failed))

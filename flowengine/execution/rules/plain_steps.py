@@ -1,12 +1,13 @@
-"""The completion of a node of a plan in which nodes say only what they depend on: most that is reported.
+"""What most steps are: the start and the completion of nodes of a plan in which nodes say only what they
+depend on.
 
-What `finishing` and `descent` come to for it, without what these allow for. A shortcut: a report that it does
-not take goes the long way, and tests hold both against each other.
+What `finishing` and `descent` come to for them, without what these allow for. Shortcuts: what they do not
+take goes the long way, and tests hold both against each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from msgspec.structs import replace
 
@@ -22,16 +23,20 @@ from flowengine.execution.status import after, is_in_flight, may
 from flowengine.workflow.plan import Plan
 
 
+def goes_on_plainly(plan: Plan, control: Control) -> bool:
+    """Whether an execution of such a plan goes on, with its main nodes."""
+    return (
+        not plan.policies and control.status == "running" and control.stop is None and control.closing is None
+    )
+
+
 def is_plain(plan: Plan, control: Control, record: NodeRecord, callback: Callback) -> bool:
     """Whether a report that counts is such a completion, of an execution that goes on."""
     return (
-        not plan.policies
-        and type(callback.outcome) is Completed
+        type(callback.outcome) is Completed
         and type(callback.by) is ByDelivery
         and is_in_flight(record.status)
-        and control.status == "running"
-        and control.stop is None
-        and control.closing is None
+        and goes_on_plainly(plan, control)
     )
 
 
@@ -89,3 +94,20 @@ def plain_end(
             changes += dispatch(plan, child, found, run, now)
             continues = True
     return Decision("accepted", tuple(changes), joins_named, continues=continues, tally=tally)
+
+
+def plain_start(
+    plan: Plan, positions: Iterable[int], run: Run, now: int, records: Records
+) -> tuple[list[Change], int] | None:
+    """What puts those of these nodes in flight that have not been, and the bytes of their tasks: all that each
+    depends on has completed, and its record was read. None where one of them is to go the long way."""
+    changes: list[Change] = []
+    size = 0
+    for position in positions:
+        found = records(plan.nodes[position].id)
+        if found.when is False or found.unsettled:
+            return None
+        if may(found.status, "dispatch"):
+            changes += dispatch(plan, position, found, run, now)
+            size += plan.weights[position]
+    return changes, size

@@ -1,4 +1,4 @@
-"""Plain completions take a shortcut, which comes to just what the long way does."""
+"""Plain starts and completions take shortcuts, which come to just what the long way does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flowengine.execution.records import COUNTED_RESULT_BYTES, UNTOUCHED, Closin
 from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.execution.rules import finishing
 from flowengine.execution.rules.decision import Decision
-from flowengine.execution.rules.descent import EVERYTHING
-from flowengine.execution.rules.dispatching import SIZES, Sizes
+from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import finish
-from flowengine.execution.rules.plain_ends import is_plain, plain_end
+from flowengine.execution.rules.plain_steps import is_plain, plain_end, plain_start
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.status import StoredNodeStatus
 from tests.support.checks.reference_model import Graph
@@ -117,3 +117,24 @@ def test_only_a_workers_completion_of_a_node_in_flight_is_plain() -> None:
     plan = plan_of(FAN_OUT)
     assert not is_plain(plan, RUNNING, being(a="queued")("a"), callback(outcome=FAILED))
     assert not is_plain(plan, RUNNING, being(a="completed")("a"), callback())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_plain_start_comes_to_what_the_long_way_does(data: st.DataObject) -> None:
+    """Whichever of the nodes are named, wherever each of them is, and whatever was known of it before."""
+    graph = data.draw(graphs())
+    plan, names = plan_of(graph), sorted(graph)
+    records = records_of({name: data.draw(st.composite(_record)()) for name in names})
+    positions = data.draw(st.lists(st.integers(0, len(names) - 1), min_size=1, unique=True))
+    run = Run("x", 1, "c")
+    descent = Descent(Grounds(plan, run, records, EVERYTHING, NOW, SIZES, SIZES.transaction_bytes))
+    for position in positions:
+        descent.look_after_completions(position)
+    descent.finish()
+    found = plain_start(plan, positions, run, NOW, records)
+    if found is None:
+        assert any(records(plan.nodes[at].id).when is False for at in positions)
+    else:
+        assert found == (descent.changes, SIZES.transaction_bytes - descent.bytes_left)
+        assert not (descent.joins or descent.later or descent.unread or descent.unfinished)
