@@ -18,7 +18,7 @@ from flowengine.engine.ports import Acknowledge, Committed, DecisionStore, NodeK
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change, EnterStage, Finish, Happened
 from flowengine.execution.events import Event
-from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.execution.records import UNTOUCHED, Control, NodeRecord
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
@@ -175,6 +175,8 @@ class FollowUp:
             if committed is not None:
                 self.note_ended(changes, ending)
                 step = look.step(committed, acknowledged=carried is not None)
+                if not ending:
+                    return step
                 ends = tuple(dict.fromkeys((*step.ending, *later)))
                 return msgspec.structs.replace(step, follows=(*step.follows, *entered), ending=ends)
         nodes = [follow.plan.nodes[at].id for follow in follows for at in follow.positions]
@@ -256,6 +258,8 @@ def _parts(follow: Follow, sizes: Sizes) -> list[Follow]:
 
 
 def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
+    if len(follows) == 1 and not ending and follows[0].completed is EVERYTHING:
+        return _reading_of_start(follows[0])
     nodes: dict[NodeKey, None] = {}
     parents: dict[NodeKey, None] = {}
     for follow in follows:
@@ -273,6 +277,13 @@ def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
     opened = [follow.run.execution for follow in follows if follow.opening is not None]
     counts = tuple(dict.fromkeys((*ends, *opened)))
     return Reading(tuple(nodes), tuple(controls), counts, unwatched, ending=ends)
+
+
+def _reading_of_start(follow: Follow) -> Reading:
+    """The same of the start of one execution whose nodes say nothing more: most are."""
+    execution, nodes = follow.run.execution, follow.plan.nodes
+    read = tuple([(execution, nodes[position].id) for position in dict.fromkeys(follow.positions)])
+    return Reading(read, (execution,), () if follow.opening is None else (execution,))
 
 
 def _entered(
@@ -391,7 +402,7 @@ class Look:
         if not goes_on_plainly(plan, control):
             return None
         positions = dict.fromkeys(follow.positions)
-        if completed is not EVERYTHING and not all([position in completed for position in positions]):
+        if completed is not EVERYTHING and not all(position in completed for position in positions):
             return None
         found = plain_start(plan, positions, run, self._unit.now, self._lookup(run.execution))
         if found is None:

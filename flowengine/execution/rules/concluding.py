@@ -43,7 +43,7 @@ def conclude(
     verdict = verdict_of(control, counts)
     if counts.unfinished != 0 or not _may_end(control, verdict):
         return ()
-    stage = next_stage(plan, control, verdict)
+    stage = next_stage(plan, control, verdict) if plan.stages.count else None
     if stage is not None:
         return enter(plan, run, control, stage, verdict, now, records)
     # Another process may have begun it, whose clock is some milliseconds ahead of this one's.

@@ -99,8 +99,8 @@ def plain_end(
 def plain_start(
     plan: Plan, positions: Iterable[int], run: Run, now: int, records: Records
 ) -> tuple[list[Change], int] | None:
-    """What puts those of these nodes in flight that have not been, and the bytes of their tasks: all that each
-    depends on has completed, and its record was read. None where one of them is to go the long way."""
+    """What puts those of these nodes in flight that have not been, and the bytes of their tasks: all that
+    each depends on has completed, and its record was read. None where one is to go the long way."""
     changes: list[Change] = []
     size = 0
     for position in positions:

@@ -181,6 +181,8 @@ class ChangeEncoder:
         self._made: set[str] = set()
         """Executions that are created here, and begin."""
         self._bare: Container[str] = ()
+        self._plans: dict[str, Plan] = {}
+        """Those of the executions that end here: what was decided is counted by them."""
 
     def encode(self, changes: Mapping[str, Sequence[Change]], bare: Container[str] = ()) -> Commands:
         """All commands of all changes. `bare`: executions without any of the keys that few have."""
@@ -195,7 +197,7 @@ class ChangeEncoder:
 
     def committed(self, replies: Sequence[Any]) -> Committed:
         """The numbers in EXEC's replies. What was decided is counted now: it has happened."""
-        count_decided(self._told, self._lifetimes.plan)
+        count_decided(self._told, self._plan)
         if self._finished_at is not None:
             self._lifetimes.ended.committed(self._finished_at)
         return Committed(
@@ -203,6 +205,9 @@ class ChangeEncoder:
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
             {key: int(replies[at]) for key, at in self._ended_replies.items()},
         )
+
+    def _plan(self, execution: str) -> Plan | None:
+        return self._plans.get(execution) or self._lifetimes.plan(execution)
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
         steps: dict[str, int] = {}
@@ -701,6 +706,8 @@ class ChangeEncoder:
 
     def _finish(self, execution: str, change: Finish) -> None:
         plan = self._lifetimes.plan(execution)
+        if plan is not None:
+            self._plans[execution] = plan
         self.commands += [
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
             *self._moved(execution, change.was, change.status, change.at),

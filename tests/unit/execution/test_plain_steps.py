@@ -137,4 +137,4 @@ def test_a_plain_start_comes_to_what_the_long_way_does(data: st.DataObject) -> N
         assert any(records(plan.nodes[at].id).when is False for at in positions)
     else:
         assert found == (descent.changes, SIZES.transaction_bytes - descent.bytes_left)
-        assert not (descent.joins or descent.later or descent.unread or descent.unfinished)
+        assert descent.unfinished == len(descent.joins) == len(descent.later) == len(descent.unread) == 0
