@@ -111,8 +111,8 @@ MUTANTS: Final = (
     _in(
         "what is doomed is read by what ends it",
         "store/codec",
-        "bool(more) and more[1] is not None,",
-        "False,",
+        "        doomed is not None,\n",
+        "        False,\n",
     ),
     _in(
         "a doomed execution is not triggered",
