@@ -239,22 +239,23 @@ class _Room:
         count = len(middles)
         self.middles = [*middles, -_UNBOUNDED, _UNBOUNDED]
         """Behind those of the vertices stand two, left and right of all rows."""
-        self._left, self._left_gap = [count] * count, [0] * count
-        self._right, self._right_gap = [count + 1] * count, [0] * count
-        for row, gaps in zip(rows, row_gaps, strict=True):
-            for (left, right), gap in zip(pairwise(row), gaps, strict=True):
-                self._right[left], self._left[right] = right, left
-                self._right_gap[left] = self._left_gap[right] = gap
+        self._left, self._right = lefts, rights = [count] * count, [count + 1] * count
+        self._gaps = gaps = [0] * (count + 1)
+        """The least distance of each to the next one on the right."""
+        for row, row_gap in zip(rows, row_gaps, strict=True):
+            for left, right, gap in zip(row, row[1:], row_gap, strict=False):
+                rights[left], lefts[right], gaps[left] = right, left, gap
 
     def line_up(self, run: Sequence[int]) -> None:
         """Put them on one line, or on a few if there is none that all can reach."""
         middles = self.middles
-        lefts, left_gaps, rights, right_gaps = self._left, self._left_gap, self._right, self._right_gap
+        lefts, rights, gaps = self._left, self._right, self._gaps
         part: list[int] = []
         least, most = -_UNBOUNDED, _UNBOUNDED
         for vertex in run:
-            left = middles[lefts[vertex]] + left_gaps[vertex]
-            right = middles[rights[vertex]] - right_gaps[vertex]
+            left = lefts[vertex]
+            left = middles[left] + gaps[left]
+            right = middles[rights[vertex]] - gaps[vertex]
             if left > most or right < least:
                 self._put_on_line(part, least, most)
                 part, least, most = [vertex], left, right

@@ -62,11 +62,12 @@ def layers_of(graph: Graph) -> list[int]:
     for number, nodes in enumerate(graph.layers):
         for node in nodes:
             layers[node] = number
+    successors, parents = graph.successors, graph.parents
     for nodes in reversed(graph.layers):
         for node in nodes:
-            children = graph.successors[node]
-            if len(children) > len(graph.parents[node]):
-                layers[node] = min(layers[child] for child in children) - 1
+            children = successors[node]
+            if len(children) > len(parents[node]):
+                layers[node] = min([layers[child] for child in children]) - 1
     return layers
 
 
@@ -157,9 +158,11 @@ class _Turns:
         self.layers = list(layers)
         self.trunks: list[range] = []
         self._coming_in = trunks.coming_in
-        self._first: dict[tuple[int, bool], int] = {}
+        self._into: dict[int, int] = {}
+        self._from: dict[int, int] = {}
+        """The number, less its layer, of each turning point of the trunk into a node, and of that from it."""
         for node, first, last in trunks.spans:
-            self._first[node, first <= layers[node]] = self.count - first
+            (self._into if first <= layers[node] else self._from)[node] = self.count - first
             self.trunks.append(range(self.count, self.count + last - first + 1))
             self.layers.extend(range(first, last + 1))
             self.count += last - first + 1
@@ -167,8 +170,7 @@ class _Turns:
     def path(self, source: int, target: int) -> Path:
         """How a long edge runs."""
         first, last = self.layers[source] + 1, self.layers[target]
-        comes_in = (source, target) in self._coming_in
-        start = self._first[target if comes_in else source, comes_in]
+        start = self._into[target] if (source, target) in self._coming_in else self._from[source]
         return source, range(start + first, start + last), target
 
 

@@ -105,7 +105,10 @@ def _depth_first(graph: Layered) -> list[list[int]]:
 
 
 def _swept(neighbours: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The rows, each sorted by the mean places of neighbours in the row before it."""
+    """The rows, each sorted by the mean places of neighbours in the row before it.
+
+    Those that have none there keep their places.
+    """
     swept: list[list[int]] = []
     place, mean = [0] * len(neighbours), [0.0] * len(neighbours)
     for row in rows:
@@ -121,18 +124,14 @@ def _swept(neighbours: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -
                 mean[vertex] = sum([place[other] for other in others]) / count
             else:
                 alone.append(vertex)
-        found = _sorted_joined(row, alone, mean) if alone else sorted(row, key=mean.__getitem__)
+        joined = [vertex for vertex in row if neighbours[vertex]] if alone else row
+        found = sorted(joined, key=mean.__getitem__)
+        for vertex in alone:
+            found.insert(row.index(vertex), vertex)
         for number, vertex in enumerate(found):
             place[vertex] = number
         swept.append(found)
     return swept
-
-
-def _sorted_joined(row: Sequence[int], alone: Sequence[int], mean: Sequence[float]) -> list[int]:
-    """Sort those that have neighbours by their mean; the others keep their places."""
-    keep = set(alone)
-    following = iter(sorted([vertex for vertex in row if vertex not in keep], key=mean.__getitem__))
-    return [vertex if vertex in keep else next(following) for vertex in row]
 
 
 def _swapped(graph: Layered, rows: Sequence[Sequence[int]]) -> list[list[int]]:

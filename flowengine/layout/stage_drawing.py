@@ -70,9 +70,8 @@ def _laid_out(graph: Layered, figures: Figures, direction: Direction) -> StageLa
 
 
 def _corner(figure: Figure, box: Box, direction: Direction) -> Point:
-    if direction == "down":
-        return box.across, box.along
-    return box.along, box.across + (box.size - height_of(figure)) // 2
+    across, along, size, _ = box
+    return (across, along) if direction == "down" else (along, across + (size - height_of(figure)) // 2)
 
 
 def _turned(line: Sequence[Point]) -> tuple[Point, ...]:
@@ -116,10 +115,10 @@ def _from_corner(
         max([card.x + card.width for card in cards]),
         max([card.y + card.height for card in cards]),
     )
-    if lines and direction == "down":
-        left, right = min(left, laid_out.first), max(right, laid_out.last)
-    elif lines:
-        top, bottom = min(top, laid_out.first), max(bottom, laid_out.last)
+    if direction == "down":
+        left, right = 0, max(right, laid_out.last)
+    else:
+        top, bottom = 0, max(bottom, laid_out.last)
     edges = [
         Edge(cards[source].id, cards[target].id, line)
         for (source, _, target), line in zip(graph.paths, lines, strict=True)

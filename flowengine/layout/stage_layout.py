@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import sub
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,29 +22,22 @@ CHANNEL: Final = 17
 """Between two layers without tracks."""
 TRACK_GAP: Final = 7
 _BEFORE_TRACKS: Final = 9
-_UNBOUNDED: Final = 1 << 60
 _MOST_TRACKS_WIDTH: Final = 168
 """With more tracks than fit into this they move closer together."""
 
 
-class Box(NamedTuple):
-    """A card: its beginning across and along, and its sizes."""
-
-    across: int
-    along: int
-    size: int
-    depth: int
+Box: TypeAlias = tuple[int, int, int, int]
+"""A card: its beginning across and along, and its sizes, `size` and `depth`."""
 
 
 class StageLayout(msgspec.Struct, frozen=True):
     """Boxes by card, and for each path its bends, as points across and along. Nothing lies before 0 across.
 
-    `first` and `last`: the least and the most that a line comes to across. Along it stays within the boxes.
+    `last`: the most that a turning point comes to across. Elsewhere a line stays within the sides of cards.
     """
 
     boxes: tuple[Box, ...]
     lines: tuple[tuple[Point, ...], ...]
-    first: int
     last: int
 
 
@@ -56,15 +49,13 @@ at which height it runs across, if these differ."""
 class _Rows:
     """Rows below each other, and between each two the buses that lead from one to the other.
 
-    `begins`: where each begins along, and how deep it is. `first` and `last`: how far its lines come across.
+    `begins`: where each begins along, and how deep it is.
     """
 
     def __init__(self, placed: Middles, depths: Sequence[int], before: Sequence[int]) -> None:
         self.bends: _Bends = {}
         self.begins: list[tuple[int, int]] = []
         cards, along = placed.graph.cards, 0
-        turns = placed.middles[cards:]
-        self.first, self.last = min(turns, default=_UNBOUNDED), max(turns, default=-_UNBOUNDED)
         for row in placed.rows:
             along += max([before[vertex] for vertex in row if vertex < cards], default=0)
             deepest = max([depths[vertex] for vertex in row if vertex < cards], default=0)
@@ -77,14 +68,14 @@ class _Rows:
         buses = buses_below(placed, row)
         if not buses:
             return CHANNEL
-        self.first = min(self.first, min([first for _, _, _, _, first, _ in buses]))
-        self.last = max(self.last, max([last for _, _, _, _, _, last in buses]))
         tracks, count = tracks_of(buses)
         gap = max(min(TRACK_GAP, _MOST_TRACKS_WIDTH // max(count, 1)), 1)
         bends, vertices = self.bends, len(placed.middles)
         for (tops, bottoms, all_above, all_below, _, _), track in zip(buses, tracks, strict=True):
             height = end + _BEFORE_TRACKS + gap * track
-            if len(tops) == 1:
+            if len(tops) == len(bottoms) == 1:
+                bends[tops[0] * vertices + bottoms[0]] = (all_above[0], all_below[0], height)
+            elif len(tops) == 1:
                 top, above = tops[0] * vertices, all_above[0]
                 for bottom, below in zip(bottoms, all_below, strict=True):
                     bends[top + bottom] = (above, below, height)
@@ -98,28 +89,26 @@ class _Rows:
 def stage_layout(placed: Middles, depths: Sequence[int], before: Sequence[int]) -> StageLayout:
     """`depths`: each card's size along; `before`: the room that it needs in front of it, for words."""
     rows = _Rows(placed, depths, before)
-    halves = [size // 2 for size in placed.sizes]
-    left = min([*map(sub, placed.middles, halves), rows.first])
+    turns, halves = placed.middles[placed.graph.cards :], [size // 2 for size in placed.sizes]
+    left = min([*map(sub, placed.middles, halves), *turns])
     boxes = _boxes(placed, depths, rows.begins, left)
     lines = _Lines(placed, rows.bends, boxes, left)
-    has_lines = bool(rows.bends)
     return StageLayout(
         boxes=tuple(boxes),
         lines=tuple(lines.of(placed.graph.paths)),
-        first=rows.first - left if has_lines else 0,
-        last=rows.last - left if has_lines else 0,
+        last=max(turns, default=left) - left,
     )
 
 
 def _boxes(placed: Middles, depths: Sequence[int], begins: Sequence[tuple[int, int]], left: int) -> list[Box]:
-    boxes = [Box(0, 0, 0, 0)] * placed.graph.cards
+    boxes = [(0, 0, 0, 0)] * placed.graph.cards
     middles, sizes, count = placed.middles, placed.sizes, len(boxes)
     for row, (along, deepest) in zip(placed.rows, begins, strict=True):
         for card in row:
             if card < count:
                 size, depth = sizes[card], depths[card]
                 across, begin = middles[card] - size // 2 - left, along + (deepest - depth) // 2
-                boxes[card] = Box(across, begin, size, depth)
+                boxes[card] = (across, begin, size, depth)
     return boxes
 
 

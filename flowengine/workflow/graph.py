@@ -29,14 +29,14 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def layers(self) -> tuple[tuple[int, ...], ...]:
         """The nodes by the length of the longest path to them. Nodes on or after a cycle are in no layer."""
-        waiting = [len(parents) for parents in self.parents]
+        successors, waiting = self.successors, [len(parents) for parents in self.parents]
         layer = [node for node, count in enumerate(waiting) if not count]
         layers: list[tuple[int, ...]] = []
         while layer:
             layers.append(tuple(layer))
             following = []
             for node in layer:
-                for child in self.successors[node]:
+                for child in successors[node]:
                     waiting[child] -= 1
                     if not waiting[child]:
                         following.append(child)
