@@ -15,7 +15,7 @@ import msgspec
 from flowengine.layout.layering import layers_of
 from flowengine.workflow.graph import Graph
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.policy import Policy
+from flowengine.workflow.policy import PLAIN, Policy
 from flowengine.workflow.stages import Stage
 
 FOLDS_FROM: Final = 8
@@ -57,11 +57,11 @@ def figures_of(plan: Plan, stage: Stage) -> Figures:
     """A stage's nodes as figures."""
     figures = _folded(plan, plan.positions(stage))
     at = {position: number for number, figure in enumerate(figures) for position in figure.positions}
-    parents = [
-        tuple(sorted({at[parent] for parent in plan.nodes[figure.positions[0]].parents}))
-        for figure in figures
+    parents = [plan.nodes[figure.positions[0]].parents for figure in figures]
+    above = [
+        (at[each[0]],) if len(each) == 1 else tuple(sorted({at[one] for one in each})) for each in parents
     ]
-    return Figures(tuple(figures), Graph(tuple(parents)))
+    return Figures(tuple(figures), Graph(tuple(above)))
 
 
 def _folded(plan: Plan, positions: Sequence[int]) -> list[Figure]:
@@ -94,7 +94,7 @@ def _folded_alike(plan: Plan, positions: Sequence[int]) -> list[Figure]:
 def _runs(plan: Plan, position: int) -> tuple[str, bool]:
     """The condition that a node runs under, and whether it runs once for each item of a list."""
     policy = plan.policy(position)
-    return condition_of(policy), policy.map is not None
+    return ("", False) if policy is PLAIN else (condition_of(policy), policy.map is not None)
 
 
 def condition_of(policy: Policy) -> str:
