@@ -1,4 +1,4 @@
-"""Replies as they are read off a lean connection, whatever pieces they come in."""
+"""What a lean connection sends, and how it reads replies, whatever pieces they come in."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ def test_error_among_what_is_queued_is_a_reply(wire: Wire) -> None:
     assert (begun, queued) == (b"OK", b"QUEUED")
     assert isinstance(refused, redis.ResponseError)
     assert isinstance(aborted, redis.ResponseError)
+
+
+def test_everything_is_sent_in_order(wire: Wire) -> None:
+    """In as many pieces as it was packed in."""
+    wire.connection.send_packed_command([b"one", b"two"], check_health=False)
+    assert wire.server.recv(100) == b"onetwo"
+
+
+def test_connection_on_which_nothing_can_be_sent_is_closed(wire: Wire) -> None:
+    """A part may have been sent: nothing may follow it."""
+    wire.server.close()
+    with pytest.raises(redis.ConnectionError, match="writing to socket"):
+        wire.connection.send_packed_command([b"one"], check_health=False)
+    assert not wire.connection.is_connected
 
 
 def test_lost_connection_is_an_error(wire: Wire) -> None:
