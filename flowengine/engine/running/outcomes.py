@@ -58,6 +58,9 @@ MOST_CALLS = 20
 MOST_CODE_CHARS = 100
 MOST_WAIT_S = 30 * 86_400.0
 
+_PLAIN: Final = frozenset((dict, list, str, int, float, bool, type(None)))
+"""What most handlers return. A struct is slow to say that it is none of these."""
+
 
 class _Nothing(msgspec.Struct):
     """A group has no config."""
@@ -202,12 +205,14 @@ class Outcomes:
             return Child()
         if (time.monotonic() if ended_at is None else ended_at) > call.context.deadline:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
-        if isinstance(output, WaitAsSaid):
-            return self._waiting(task, output)
-        if isinstance(output, Wait):
-            return self._waiting(task, WaitAsSaid(kind="signal", prompt=output.prompt), call.handler, output)
-        if isinstance(output, RunWorkflow):
-            return self._child(task, start, output)
+        if type(output) not in _PLAIN:
+            if isinstance(output, WaitAsSaid):
+                return self._waiting(task, output)
+            if isinstance(output, Wait):
+                said = WaitAsSaid(kind="signal", prompt=output.prompt)
+                return self._waiting(task, said, call.handler, output)
+            if isinstance(output, RunWorkflow):
+                return self._child(task, start, output)
         result = self._checked(task, output, _storable(task, start))
         if task.output_schema is not None:
             refuse_misfits(task.output_schema.encode(), result, call.handler.primary)
