@@ -34,7 +34,7 @@ export class GraphCard {
     /** Whether the filter by status shows it. */
     this.wanted = true;
     this.said = this.#read();
-    this.g = element("g", { transform: `translate(${box.x} ${box.y})`, role: "button", tabindex: "-1" });
+    this.g = element("g", { role: "button", tabindex: "-1" });
     this.g.dataset.card = box.id;
     this.stop = effect(() => this.#follow());
   }
@@ -94,33 +94,34 @@ export class GraphCard {
   }
 
   #ring() {
-    const { width, height } = this.box;
-    return [element("rect", { class: "ring", x: -3.5, y: -3.5, width: width + 7, height: height + 7, rx: 9 })];
+    const { x, y, width, height } = this.box;
+    return [element("rect", { class: "ring", x: x - 3.5, y: y - 3.5, width: width + 7, height: height + 7, rx: 9 })];
   }
 
   /** @param {Level} level */
   #inside(level) {
-    const { width, height, id, handler, members, map, condition } = this.box;
+    const { x, y, width, height, id, handler, members, map, condition } = this.box;
     const many = Boolean(members || map);
     const near = level === "near";
     const size = near ? 14 : 20;
-    const text = element("text", { class: near ? "id" : "id large", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
+    const text = element("text", { class: near ? "id" : "id large", x: x + (near ? 33 : 38), y: y + (near ? 17 : height / 2 + 7) });
     text.textContent = near ? cutToFit(id, 21) : cutToFit(id, 13);
     const title = element("title");
     title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}${map ? ", once for each item" : ""}${standsForRun(this.box) ? ": press twice to open it" : ""}`
       + (condition ? `\n${condition.whole}` : "");
-    this.use = element("use", { x: near ? 11 : 10, y: near ? 13 : (height - size) / 2, width: size, height: size });
-    this.line = near ? element("text", { class: "sub", x: 33, y: 31 }) : null;
-    this.bar = near && many ? element("g", { transform: "translate(11 39)" }) : null;
-    const behind = many && element("path", { class: "behind", d: `M6 0v-3.5q0-2 2-2h${width - 16}q2 0 2 2V0` });
-    const inside = [
-      title, behind, ...this.#ring(),
-      element("rect", { class: "box", width, height, rx: 6 }),
-      standsForRun(this.box) && element("rect", { class: "inner-box", x: 3, y: 3, width: width - 6, height: height - 6, rx: 4 }),
-      element("path", { class: "mark", d: `M0 6a6 6 0 0 1 3-5.2v${height - 1.6}a6 6 0 0 1-3-5.2z` }),
+    this.use = element("use", { x: x + (near ? 11 : 10), y: y + (near ? 13 : (height - size) / 2), width: size, height: size });
+    this.line = near ? element("text", { class: "sub", x: x + 33, y: y + 31 }) : null;
+    this.bar = near && many ? element("g", { transform: `translate(${x + 11} ${y + 39})` }) : null;
+    const behind = many && element("path", { class: "behind", d: `M${x + 6} ${y}v-3.5q0-2 2-2h${width - 16}q2 0 2 2V0` });
+    const inside = element("g", { class: "inside-card" });
+    inside.append(.../** @type {SVGElement[]} */ ([
+      title, behind,
+      element("rect", { class: "box", x, y, width, height, rx: 6 }),
+      standsForRun(this.box) && element("rect", { class: "inner-box", x: x + 3, y: y + 3, width: width - 6, height: height - 6, rx: 4 }),
+      element("path", { class: "mark", d: `M${x} ${y + 6}a6 6 0 0 1 3-5.2v${height - 1.6}a6 6 0 0 1-3-5.2z` }),
       this.use, text, this.line, this.bar,
-    ];
-    return /** @type {SVGElement[]} */ (inside.filter(Boolean));
+    ].filter(Boolean)));
+    return [...this.#ring(), inside];
   }
 }
 

@@ -1,4 +1,4 @@
-// The edges of a graph, as one path for each look, and the blocks of one that is far away.
+// The edges of a graph, as a few paths for each look, and the blocks of one that is far away.
 import { block, element } from "./shapes.js";
 import { FEW_EDGES, meet } from "./view.js";
 
@@ -7,6 +7,8 @@ const BLOCKS = ["pending", "skipped", "completed", "queued", "cancelled", "after
 /** With more consequences of failures than this, their red hides the causes: they are pale then. */
 const MANY = 30;
 const MOST_PINS = 300;
+/** Edges that lie together are one path. A browser draws a picture in pieces and goes through the whole of a path for each that it touches. */
+const CELL = { width: 800, height: 200 };
 const ENDED = new Set(["completed", "failed"]);
 
 export class Lines {
@@ -14,7 +16,7 @@ export class Lines {
   constructor(picture, cards) {
     this.picture = picture;
     this.cards = cards;
-    this.edges = EDGES.map((is) => element("path", { class: `edge ${is}` }));
+    this.edges = EDGES.map((is) => element("g", { class: `edge ${is}` }));
     this.blocks = BLOCKS.map((is) => element("path", { class: classOf(is) }));
     this.pins = element("g");
     this.g = element("g", { "aria-hidden": "true" });
@@ -30,7 +32,7 @@ export class Lines {
    */
   draw(level, scale, box, chosen, blocks) {
     this.#drawEdges(level === "far" && scale < FEW_EDGES, box, chosen);
-    for (const path of this.edges) path.classList.toggle("thin", level === "far");
+    for (const edges of this.edges) edges.classList.toggle("thin", level === "far");
     const paths = this.blockPaths(blocks || level === "far");
     this.blocks.forEach((path, index) => put(path, "d", paths[index]));
     this.#drawPins(level === "far", scale);
@@ -72,7 +74,7 @@ export class Lines {
   /** @param {boolean} few @param {import("./view.js").Box} box @param {Set<string>} chosen */
   #drawEdges(few, box, chosen) {
     const many = this.#consequences() > MANY;
-    /** @type {Record<string, string>} */
+    /** @type {Record<string, Map<string, string>>} */
     const paths = {};
     for (const line of this.picture.lines) {
       if (!meet(line.box, box)) continue;
@@ -83,9 +85,11 @@ export class Lines {
       if (is === "broken" && many) is = few ? "hidden" : "";
       else if (is !== "broken" && (chosen.has(line.source) || chosen.has(line.target))) is = "touches";
       else if (few && is !== "broken") is = "hidden";
-      paths[is] = (paths[is] ?? "") + line.path;
+      const cells = (paths[is] ??= new Map());
+      const cell = cellOf(line.box);
+      cells.set(cell, (cells.get(cell) ?? "") + line.path);
     }
-    this.edges.forEach((path, index) => put(path, "d", paths[EDGES[index]] ?? ""));
+    this.edges.forEach((edges, index) => fill(edges, [...paths[EDGES[index]]?.values() ?? []]));
   }
 
   /** @param {boolean} far @param {number} scale */
@@ -98,6 +102,18 @@ export class Lines {
     this.pins.replaceChildren(...pins);
     this.rescale(scale);
   }
+}
+
+/** @param {import("./view.js").Box} box Where the middle of an edge lies. */
+function cellOf({ x, y, width, height }) {
+  return `${Math.floor((x + width / 2) / CELL.width)} ${Math.floor((y + height / 2) / CELL.height)}`;
+}
+
+/** @param {SVGElement} edges @param {string[]} paths What is to be drawn in it. */
+function fill(edges, paths) {
+  while (edges.childElementCount > paths.length) edges.lastElementChild?.remove();
+  while (edges.childElementCount < paths.length) edges.append(element("path"));
+  paths.forEach((path, index) => put(edges.children[index], "d", path));
 }
 
 /** @param {import("./card_words.js").Said} source @param {import("./card_words.js").Said} target */
