@@ -211,10 +211,11 @@ def _heirs(graph: Layered) -> dict[int, int]:
     """For each vertex the one that alone follows it, and follows nothing else; trunks aside."""
     cards = graph.cards
     heirs: dict[int, int] = {}
+    all_above = graph.above
     for vertex, below in enumerate(graph.below):
         heir = below[0] if len(below) == 1 else _only_card(cards, below)
         if heir is not None:
-            above = graph.above[heir]
+            above = all_above[heir]
             if len(above) == 1 or _only_card(cards, above) == vertex:
                 heirs[vertex] = heir
     return heirs
@@ -270,7 +271,8 @@ class _Room:
     def _put_on_line(self, part: Sequence[int], least: int, most: int) -> None:
         if len(part) == 1:
             return
-        middle = sorted([self.middles[vertex] for vertex in part])[len(part) // 2]
-        middle = min(max(middle, least), most)
+        middles = self.middles
+        middle = sorted([middles[vertex] for vertex in part])[len(part) // 2]
+        middle = least if middle < least else most if middle > most else middle
         for vertex in part:
-            self.middles[vertex] = middle
+            middles[vertex] = middle

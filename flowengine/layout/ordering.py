@@ -94,13 +94,14 @@ def _depth_first(graph: Layered) -> list[list[int]]:
             layer[vertex] = number
     rows: list[list[int]] = [[] for _ in graph.rows]
     seen = [False] * len(layer)
+    all_below = graph.below
     waiting = [vertex for vertex in reversed(range(graph.cards)) if not graph.above[vertex]]
     while waiting:
         vertex = waiting.pop()
         if not seen[vertex]:
             seen[vertex] = True
             rows[layer[vertex]].append(vertex)
-            waiting.extend(reversed(graph.below[vertex]))
+            waiting += all_below[vertex][::-1]
     return rows
 
 
