@@ -124,13 +124,16 @@ def _ports(placed: Middles, ends: Sequence[_Ends], coming: Mapping[int, Sequence
         last = len(order) - 1
         gap = min(PORT_GAP, 2 * half // last)
         first = middle - gap * last / 2
+        if not has_straight:
+            for place, (_, number, _) in enumerate(order):
+                ports[number * vertices + bottom] = round(first + gap * place)
+            continue
         found = [first + gap * place for place in range(last + 1)]
-        if has_straight:
-            weights = [1.0] * len(order)
-            for place, (begin, _, straight) in enumerate(order):
-                if straight:
-                    found[place], weights[place] = begin, _STRAIGHT_WEIGHT
-            found = spaced(found, weights, [gap] * last)
+        weights = [1.0] * len(order)
+        for place, (begin, _, straight) in enumerate(order):
+            if straight:
+                found[place], weights[place] = begin, _STRAIGHT_WEIGHT
+        found = spaced(found, weights, [gap] * last)
         least, most = middle - half, middle + half
         for (_, number, _), wanted in zip(order, found, strict=True):
             port = round(wanted)
