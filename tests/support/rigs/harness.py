@@ -501,6 +501,12 @@ class HookedState(RedisSweepState):
         self.call_hook()
         return unit
 
+    def begin_with_plans(self, reading: Reading) -> tuple[RedisUnit, dict[str, Plan | None]]:
+        """As `begin`."""
+        unit, plans = super().begin_with_plans(reading)
+        self.call_hook()
+        return unit, plans
+
     def call_hook(self) -> None:
         """What the test wants, if it is time."""
         if self.between is not None and self.skipped > 0:
