@@ -12,6 +12,7 @@ from flowengine.execution.changes import Happened
 from flowengine.execution.events import KEPT_BYTES, Event, kept_entries
 from flowengine.execution.history.places import START, parse_place
 from flowengine.execution.history.views import EventView
+from flowengine.store.connection.packing import unpack
 from tests.support.rigs.harness import Harness, failing_in, plan_of
 
 
@@ -129,12 +130,14 @@ def test_a_stream_of_ends_and_dispatches_takes_no_more_than_8_mib(harness: Harne
     node, at = "n" * name_chars, 1_764_417_404_123
     ended, sent = Event("node_completed", at, node, 12, 12), Event("node_queued", at, node, 12, 12)
     (add,) = harness.api.state.encoder().encode({execution: [Happened(ended), Happened(sent)]})
-    assert add[:3] == ("XADD", harness.keys.events(execution), "MAXLEN")
+    words = unpack(add)
+    key = harness.keys.events(execution)
+    assert words[:3] == (b"XADD", key.encode(), b"MAXLEN")
     for _ in range(11):
         pipeline = harness.client.pipeline(transaction=False)
         for _ in range(5000):
-            pipeline.execute_command(*add)
-        pipeline.execute_command("XLEN", add[1])
+            pipeline.execute_command(*words)
+        pipeline.execute_command("XLEN", key)
         kept = pipeline.execute()[-1]
     # A trim drops whole blocks of entries.
     assert 0 <= kept - kept_entries([ended, sent]) < 100
@@ -142,7 +145,7 @@ def test_a_stream_of_ends_and_dispatches_takes_no_more_than_8_mib(harness: Harne
     assert taken is not None
     assert 0.6 * KEPT_BYTES < taken <= KEPT_BYTES
     assert harness.api.executions.events(execution, after=START, limit=1).cut is True
-    harness.client.delete(add[1])
+    harness.client.delete(key)
 
 
 def test_what_does_not_exist_has_no_events(harness: Harness) -> None:

@@ -23,12 +23,14 @@ BOXES: Final = """() => {
     };
     const all = (what, where) => [...where.querySelectorAll(what)];
     return [...document.querySelectorAll("svg .node")].map((node) => ({
-        name: node.getAttribute("aria-label"), box: of(node.querySelector(".box")),
+        name: node.getAttribute("aria-label"), box: of(node.querySelector(".box")), whole: of(node),
         texts: all(".id, .sub", node).map((each) => [each.textContent, of(each)]),
     })).concat([...document.querySelectorAll("svg .condition, svg .lane-name")].map((each) => (
-        {name: each.textContent, box: of(each), texts: []})));
+        {name: each.textContent, box: of(each), whole: of(each), texts: []})));
 }"""
 SLACK: Final = 1.0
+AROUND: Final = 16.0
+"""So far may a ring, or the edge of a card behind, stand out of a card, in pixels."""
 
 
 def _lies_over(one: list[float], other: list[float]) -> bool:
@@ -39,6 +41,10 @@ def _lies_over(one: list[float], other: list[float]) -> bool:
 
 def _reaches_out(text: list[float], box: list[float]) -> bool:
     return text[0] < box[0] - SLACK or text[2] > box[2] + SLACK or text[3] > box[3] + SLACK
+
+
+def _spreads(whole: list[float], box: list[float]) -> bool:
+    return any(abs(one - other) > AROUND for one, other in zip(whole, box, strict=True))
 
 
 def _faults(page: Page) -> list[str]:
@@ -57,7 +63,8 @@ def _faults(page: Page) -> list[str]:
         for text, box in card["texts"]
         if _reaches_out(box, card["box"])
     ]
-    return over + out
+    spread = [f"{card['name']} spreads" for card in drawn if _spreads(card["whole"], card["box"])]
+    return over + out + spread
 
 
 @pytest.fixture(scope="module")

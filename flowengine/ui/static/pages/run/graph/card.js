@@ -112,7 +112,7 @@ export class GraphCard {
     this.use = element("use", { x: x + (near ? 11 : 10), y: y + (near ? 13 : (height - size) / 2), width: size, height: size });
     this.line = near ? element("text", { class: "sub", x: x + 33, y: y + 31 }) : null;
     this.bar = near && many ? element("g", { transform: `translate(${x + 11} ${y + 39})` }) : null;
-    const behind = many && element("path", { class: "behind", d: `M${x + 6} ${y}v-3.5q0-2 2-2h${width - 16}q2 0 2 2V0` });
+    const behind = many && element("path", { class: "behind", d: `M${x + 6} ${y}v-3.5q0-2 2-2h${width - 16}q2 0 2 2V${y}` });
     const inside = element("g", { class: "inside-card" });
     inside.append(.../** @type {SVGElement[]} */ ([
       title, behind,
@@ -121,7 +121,7 @@ export class GraphCard {
       element("path", { class: "mark", d: `M${x} ${y + 6}a6 6 0 0 1 3-5.2v${height - 1.6}a6 6 0 0 1-3-5.2z` }),
       this.use, text, this.line, this.bar,
     ].filter(Boolean)));
-    return [...this.#ring(), inside];
+    return [inside, ...this.#ring()];
   }
 }
 
