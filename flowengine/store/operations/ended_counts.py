@@ -64,7 +64,11 @@ class EndedCounts:
             ("HINCRBY", key, by_time, 1),
             ("HINCRBY", key, f"n:{change.status}:{self._counted_as(name[:NAME_CHARS], hour)}", 1),
         )
-        return counting if told else (*counting, ("EXPIREAT", key, (hour + 1 + KEPT_HOURS) * HOUR_MS // 1000))
+        if told:
+            return counting
+        # The hour before is told too: it may have been lost and made anew within its last minute.
+        ends = [(hour + after) * HOUR_MS // 1000 for after in (KEPT_HOURS, KEPT_HOURS + 1)]
+        return (*counting, ("EXPIREAT", names.ended(hour - 1), ends[0]), ("EXPIREAT", key, ends[1]))
 
     def committed(self, at: int) -> None:
         """What counts an end of this time is stored. Only now it is certain that its hour expires."""

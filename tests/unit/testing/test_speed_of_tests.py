@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import structlog
@@ -13,6 +14,7 @@ from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
+from flowengine.store.connection.packing import Command, unpack
 from flowengine.store.connection.sessions import Session
 from flowengine.testing.running.mocks import Mock
 from flowengine.testing.running.workbench import Setting, Workbench
@@ -22,7 +24,7 @@ from tests.support.documents import JsonObject
 
 CPU_MS_AT_MOST = 20.0
 """About four times what a test of two nodes takes: other processes share the core and its caches."""
-ROUND_TRIPS = 21
+ROUND_TRIPS = 20
 """Of two nodes: each is sent, begun, reported and ended. None looks for messages, and none reads ahead."""
 ROUNDS = 20
 ANSWER = Setting(mocks={"fetch": Mock(result="ada")})
@@ -70,9 +72,10 @@ def test_the_store_is_asked_no_more_than_it_has_to(
     asked: list[tuple[object, ...]] = []
     exchange = Session._exchange
 
-    def counted(session: Session, commands: list[tuple[object, ...]], *, check_health: bool = True) -> object:
-        asked.append(tuple(command[0] for command in commands))
-        return exchange(session, commands, check_health=check_health)
+    def counted(session: Session, commands: Sequence[Command], **options: Any) -> object:
+        firsts = [unpack(command)[0] for command in commands]
+        asked.append(tuple([first.decode() if isinstance(first, bytes) else first for first in firsts]))
+        return exchange(session, commands, **options)
 
     workbench.run(plan, ANSWER)
     monkeypatch.setattr(Session, "_exchange", counted)
