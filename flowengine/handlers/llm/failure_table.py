@@ -21,12 +21,14 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """What a service says in place of an answer.
 
     `status` is that of the HTTP answer, or the one that an answer 200 has inside. `names` are the service's
-    code and type, `sentence` is what it says to people. Each may be missing.
+    code and type, `sentence` is what it says to people. `wait_s`: seconds until it may be asked again, if the
+    document has them in a field of their own. Each may be missing.
     """
 
     status: int | None = None
     names: tuple[str, ...] = ()
     sentence: str = ""
+    wait_s: float | None = None
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):

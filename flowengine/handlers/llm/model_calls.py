@@ -151,11 +151,12 @@ class ModelCalls:
         if wrong is None or refusal is None:
             return _Tried(answer=reading.answer, wrong=wrong)
         now = http_date(reading.head.headers.get("date")) or datetime.now(UTC)
+        told_s = told_wait_s(reading.head, refusal.sentence, now, is_limit=wrong.code is LLM_RATE_LIMITED)
         return _Tried(
             answer=reading.answer,
             refusal=refusal,
             wrong=_as_told(wrong, reading.head.headers),
-            told_s=told_wait_s(reading.head, refusal.sentence, now, is_limit=wrong.code is LLM_RATE_LIMITED),
+            told_s=refusal.wait_s if told_s is None else told_s,
         )
 
     def _meaning_of(self, error: TryFailedError) -> Meaning:

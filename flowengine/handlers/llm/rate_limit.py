@@ -13,6 +13,7 @@ import msgspec
 
 from flowengine.handlers.http.answer import Answer
 from flowengine.handlers.http.retry_waits import NUMBER, asked_wait
+from flowengine.jsonvalue import JsonValue
 
 _DURATION: Final = re.compile(
     r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?\Z"
@@ -37,6 +38,15 @@ def told_wait_s(head: Answer, sentence: str, now: datetime, *, is_limit: bool) -
     judged = msgspec.structs.replace(head, status_code=429) if is_limit else head
     asked_s = asked_wait(judged, now=now)
     return _in_words(sentence) if asked_s is None else asked_s
+
+
+def waited_seconds(value: JsonValue) -> float | None:
+    """Seconds of a field such as `retryDelay: "34.5s"` or `retry_after: 20`; None if it is no such value."""
+    text = str(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else ""
+    if NUMBER.match(text):
+        return float(text)
+    duration = _DURATION.match(text) if text else None
+    return None if duration is None else _seconds(duration)
 
 
 def wait_s(told_s: float, least_s: float, draw: float) -> float:

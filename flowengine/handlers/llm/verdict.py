@@ -47,7 +47,7 @@ def wrong_with(answer: ModelAnswer, on_length: OnLength) -> Meaning | None:
             f"the service broke its answer off (finish_reason {answer.finish_reason})",
             retryable=True,
         )
-    if not answer.content.strip():
+    if not answer.content.strip() or answer.only_thinks:
         return _empty(answer, ended, on_length)
     if ended == "refused":
         return _failed(error_codes.LLM_REFUSED, f"the model refused: {sentence_of(answer.content)}")

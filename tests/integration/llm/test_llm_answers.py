@@ -73,6 +73,8 @@ AZURE = (
         (whole(completion([{"type": "thinking", "thinking": []}, {"type": "text", "text": "Hello"}])),
          "Hello", "stop"),
         (whole({"choices": [{"text": "Hello", "finish_reason": "stop"}]}), "Hello", "stop"),
+        (whole({"choices": [{"index": "0", "message": {"content": "Hello"}}], "detail": "cached"}),
+         "Hello", None),
         (streamed(completion("Hello")), "Hello", "stop"),
         # Choices of others (`n`), and chunks after the reason.
         (streamed(chunk("Hello", finish="stop"), {"choices": [{"index": 1, "delta": {"content": "x"}}]}),
@@ -114,6 +116,8 @@ FILTERED: list[tuple[ModelReply, str, str]] = [
         "max_completion_tokens",
     ),
     (streamed(chunk(reasoning="Hm"), chunk(finish="length")), "llm_only_reasoning", "reasoning"),
+    (whole(completion("<think>Let me see</think>\n")), "llm_only_reasoning", "reasoning"),
+    (whole(completion("<think>Let me s", "length")), "llm_only_reasoning", "reasoning"),
     (whole(completion("")), "llm_no_content", "finish_reason stop"),
     (whole(completion(" \n\t")), "llm_no_content", "no text"),
     (whole(completion(None, None)), "llm_no_content", "finish_reason None"),

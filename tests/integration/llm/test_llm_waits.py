@@ -114,6 +114,7 @@ def test_the_tries_after_a_wait_are_three_still(runs: Runs, server: ModelServer)
         whole(BUSY, 429, retry_after_ms="120000"),
         whole(BUSY, 429, x_ratelimit_reset_requests="2m0s"),
         whole({"error": {"message": "Please try again in 120s", "code": 429}}),
+        whole([{"error": {"code": 429, "message": "No", "details": [{"retryDelay": "120s"}]}}], 429),
     ],
 )
 def test_a_wait_that_the_time_does_not_allow_is_not_begun(

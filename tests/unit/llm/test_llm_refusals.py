@@ -3,6 +3,8 @@
 # ruff: noqa: E501 - recorded answers are easier to compare in few lines
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from flowengine.handlers.llm.answers.provider_error import (
@@ -222,6 +224,13 @@ def test_a_refusal_has_our_code_and_the_services_sentence(
         (b'{"message": "Too Many Requests"}', "llm_rate_limited", True),
         (b'[{"error": {"message": "x", "code": 503}}]', "http_server_error", True),
         (b'{"error": {"message": "x", "code": 429}, "choices": []}', "llm_rate_limited", True),
+        (b'{"error": 503}', "http_server_error", True),
+        (
+            b'{"error": "{\\"error\\": {\\"message\\": \\"inner\\", \\"code\\": 429}}"}',
+            "llm_rate_limited",
+            True,
+        ),
+        (b'{"error": {"message": "{\\"detail\\": \\"Not authenticated\\"}"}}', "llm_auth_failed", False),
     ],
 )
 def test_an_error_with_status_200_is_judged_by_what_it_says(body: bytes, code: str, retryable: bool) -> None:
@@ -238,13 +247,15 @@ def test_an_error_with_status_200_is_judged_by_what_it_says(body: bytes, code: s
         b'{"choices": [{"message": {"content": "x"}}], "error": null}',
         b'{"choices": [], "error": {}}',
         b'{"choices": [], "usage": {}}',
+        b'{"choices": [{"message": {"content": "x"}}], "detail": "cached"}',
+        b'{"choices": [{"message": {"content": "x"}}], "errors": ["one source was not read"]}',
         b'{"model": "m"}',
         b"[]",
         b'"x"',
     ],
 )
 def test_what_tells_of_no_error_is_none(body: bytes) -> None:
-    """An empty `error` is no error."""
+    """An empty `error` is no error, nor is a remark beside an answer that has been paid for."""
     assert not is_error(read_tolerant(body))
 
 
@@ -272,6 +283,8 @@ def test_a_document_without_a_sentence_is_shown_itself() -> None:
             "a page of HTML: 502 Bad Gateway",
         ),
         ("<?xml version='1.0'?><Error>no</Error>", "a page of HTML: no"),
+        ("<html><body>502 &amp; out<style>p {}</style> <SCRIPT>never ends", "a page of HTML: 502 & out"),
+        ("<html><title lang='en'>A &lt; B</title>", "a page of HTML: A < B"),
         ("upstream connect error", "upstream connect error"),
         ("", ""),
     ],
@@ -279,6 +292,31 @@ def test_a_document_without_a_sentence_is_shown_itself() -> None:
 def test_a_page_of_html_is_told_by_its_title_or_its_words(page: str, said: str) -> None:
     """A proxy's or a portal's page."""
     assert refusal_in_text(page, None).sentence == said
+
+
+@pytest.mark.parametrize("mark", ["<script ", "<style>x</styl", "<title", "<", "<a ", "<script></script"])
+def test_a_page_of_marks_without_an_end_costs_little(mark: str) -> None:
+    """It is read once, whatever stands in it: 64 KiB of `<script ` once took 14 seconds."""
+    page = f"<html>{mark * (1_000_000 // len(mark))}"
+    began = time.thread_time()
+    refusal_in_text(page, None)
+    assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("body", "wait_s"),
+    [
+        (b'[{"error": {"code": 429, "details": [{"@type": "Help"}, {"retryDelay": "34.5s"}]}}]', 34.5),
+        (b'{"error": {"message": "slow down", "retry_after": 20}}', 20.0),
+        (b'{"detail": "slow down", "retry_after_seconds": "1.5"}', 1.5),
+        (b'{"error": {"message": "slow down", "retryDelay": "6m0s"}}', 360.0),
+        (b'{"error": {"message": "slow down", "retry_after": "soon"}}', None),
+        (b'{"error": {"message": "slow down", "retry_after": true}}', None),
+    ],
+)
+def test_a_field_of_the_document_says_how_long_to_wait(body: bytes, wait_s: float | None) -> None:
+    """Gemini names its wait in no header."""
+    assert refusal_in(read_tolerant(body), 429).wait_s == wait_s
 
 
 @pytest.mark.parametrize(

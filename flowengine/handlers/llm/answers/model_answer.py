@@ -47,9 +47,18 @@ class ModelAnswer:
     @property
     def has_reasoned(self) -> bool:
         """Whether tokens went into reasoning."""
+        if self.only_thinks:
+            return True
         details = (self.usage or {}).get("completion_tokens_details")
         counted = details.get("reasoning_tokens") if isinstance(details, dict) else None
         return self._reasons or (isinstance(counted, int | float) and counted > 0)
+
+    @property
+    def only_thinks(self) -> bool:
+        """Whether the text is nothing but the model's thinking, which some services leave in it."""
+        _, opened, thought = self.content.partition("<think>")
+        after = thought.rpartition("</think>")[2] if "</think>" in thought else ""
+        return bool(opened) and self.content.lstrip().startswith("<think>") and not after.strip()
 
     def add(self, document: JsonValue) -> None:
         """Take in a whole completion, or the next chunk of a stream."""
@@ -64,7 +73,7 @@ class ModelAnswer:
             self.usage = cleaned if isinstance(cleaned, dict) else None
         choices = document.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict) and choice.get("index") in (None, 0):
+            if isinstance(choice, dict) and choice.get("index") in (None, 0, "0"):
                 self._add_choice(choice)
                 break
 
