@@ -10,7 +10,12 @@ from typing import Annotated, Any
 import msgspec
 
 from flowengine.execution.error_codes import INVALID_RESPONSE, RESPONSE_TOO_LARGE
-from flowengine.handlers.http.outgoing_request import Scalar, wrong_with_method, wrong_with_url
+from flowengine.handlers.http.outgoing_request import (
+    Scalar,
+    wrong_with_headers,
+    wrong_with_method,
+    wrong_with_url,
+)
 from flowengine.handlers.http.request_bodies import FilePart, encoded_body
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
@@ -73,6 +78,9 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """What cannot be sent, as far as it is known before templates are rendered: field and reason."""
         headers = config.get("headers")
         given = headers if isinstance(headers, Mapping) else {}
+        if reason := wrong_with_headers({name: _known_value(value) for name, value in given.items()}):
+            yield "headers", reason
+            return
         types = [
             str(value)
             for name, value in given.items()
@@ -162,6 +170,11 @@ async def _request(config: HttpConfig, context: Context, settings: HttpSettings)
         cookies=answer.cookies,
         warnings=data.warnings,
     )
+
+
+def _known_value(value: Any) -> Any:
+    """A header's value; of one that is not known yet, an empty text."""
+    return "" if isinstance(value, str) and is_template(value) else value
 
 
 def _known_files(files: Mapping[str, Any]) -> dict[str, FilePart | list[FilePart]]:

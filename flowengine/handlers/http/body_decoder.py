@@ -44,6 +44,13 @@ _NO_CODINGS: Final = frozenset(
         "binary",
         "7bit",
         "8bit",
+        "base64",
+        "quoted-printable",
+        "raw",
+        "json",
+        "xml",
+        "html",
+        "csv",
         "aws-chunked",
         "chunked",
     }
@@ -156,12 +163,13 @@ class BodyDecoder:
 def coding_of(encoding: str) -> str | None:
     """The one coding that a Content-Encoding header names: `gzip`, `deflate`, `br`, `zstd`, or "" for none.
 
-    Charsets and other words that name no coding are passed over (`UTF-8`, `none`, `aws-chunked`). None for a
+    Charsets, media types and other words that name no coding are passed over (`UTF-8`, `application/json`,
+    `none`, `aws-chunked`), and so is what follows a `;`. None for a
     coding that is not known, and for several, which exist to multiply a bomb.
     """
     if len(encoding) > _MAX_HEADER_CHARS:
         return None
-    words = [item.strip(" \t\"'") for item in encoding.lower().split(",")]
+    words = [item.partition(";")[0].strip(" \t\"'") for item in encoding.lower().split(",")]
     named = [word for word in words if not _is_no_coding(word)]
     if not named:
         return ""
@@ -171,6 +179,8 @@ def coding_of(encoding: str) -> str | None:
 def _is_no_coding(word: str) -> bool:
     if word in _NO_CODINGS or word in _CODINGS:
         return word in _NO_CODINGS
+    if "/" in word or word.startswith("charset="):
+        return True
     import webencodings
 
     return webencodings.lookup(word) is not None

@@ -181,7 +181,11 @@ async def _following_redirects(
     accept: Container[int],
 ) -> ReadT:
     for _ in range(MAX_REDIRECTS + 1):
-        response = await client.send(request, stream=True)
+        try:
+            response = await client.send(request, stream=True)
+        except httpx.InvalidURL as error:
+            # This request has an address that can be called: the one that the answer names has not.
+            raise TryFailedError(REDIRECT_REFUSED, _NO_ADDRESS) from error
         try:
             if response.next_request is None or response.status_code in accept:
                 return await read(response)

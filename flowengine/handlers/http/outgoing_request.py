@@ -40,7 +40,14 @@ _MISPLACED: Final = {
     "\r": "a line break",
     "\t": "a tab",
     "\0": "a null character",
+    "\xa0": "a no-break space",
+    "\u200b": "a zero-width space",
+    "\u2028": "a line separator",
+    "\u2060": "a word joiner",
+    "\ufeff": "a byte order mark",
 }
+# Nobody sees them, and a service would be asked for another path.
+_INVISIBLE_ENDS: Final = re.compile(r"\A[\xa0\u200b\u2028\u2060\ufeff]|[\xa0\u200b\u2028\u2060\ufeff]\Z")
 
 
 class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +102,7 @@ def prepare_request(
             method=_method(method, more_methods),
             url=_with_params(_checked_url(url), params),
             given_url=url.strip(" "),
-            headers=tuple(_header(name, value) for name, value in headers.items() if value is not None),
+            headers=_headers(headers),
             content=None,
             left_out=frozenset(name.lower() for name, value in headers.items() if value is None),
         )
@@ -121,6 +128,17 @@ def wrong_with_url(url: str) -> str | None:
         return error.message
     except UnicodeEncodeError as error:
         return f"url is not valid Unicode: {error.reason}"
+    return None
+
+
+def wrong_with_headers(headers: Mapping[str, Scalar | None]) -> str | None:
+    """Why these headers cannot be sent, or None."""
+    try:
+        _headers(headers)
+    except HandlerError as error:
+        return error.message
+    except UnicodeEncodeError as error:
+        return f"headers are not valid Unicode: {error.reason}"
     return None
 
 
@@ -194,6 +212,9 @@ def _checked_url(url: str) -> SplitResult:
     stripped = url.strip(" ")
     if found := _UNPRINTABLE.search(stripped):
         raise _invalid(_misplaced(stripped, found.start()))
+    if found := _INVISIBLE_ENDS.search(stripped):
+        place = "begins with" if found.start() == 0 else "ends in"
+        raise _invalid(f"url {place} {_MISPLACED[found[0]]}, which nobody sees: leave it out")
     if len(stripped.encode()) > _MAX_URL:
         raise _invalid(f"url has {len(stripped)} characters; the limit is {_MAX_URL}")
     try:
@@ -241,6 +262,17 @@ def _with_params(parts: SplitResult, params: Params) -> str:
     ]
     query = "&".join(filter(None, [parts.query, urlencode(pairs)]))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def _headers(headers: Mapping[str, Scalar | None]) -> tuple[tuple[str, str], ...]:
+    """Those that are sent. Raises HandlerError for one that cannot be, and for one that is given twice."""
+    names: dict[str, str] = {}
+    for name in headers:
+        if (other := names.setdefault(name.lower(), name)) != name:
+            raise _invalid(
+                f"headers {quoted_part(other, 60)} and {quoted_part(name, 60)} are the same header: keep one"
+            )
+    return tuple(_header(name, value) for name, value in headers.items() if value is not None)
 
 
 def _header(name: str, value: Scalar) -> tuple[str, str]:

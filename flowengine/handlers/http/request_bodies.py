@@ -31,7 +31,9 @@ _BYTES: Final = "application/octet-stream"
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 _NEVER_JSON: Final = re.compile(
-    r"(text|application)/xml\Z|.*\+xml\Z|text/(html|csv|css)\Z|(image|audio|video)/"
+    r"(text|application)/xml\Z|.*\+xml\Z|text/(html|csv|css)\Z|(image|audio|video|font)/"
+    r"|application/((octet-stream|pdf|zip|gzip|cbor|msgpack|vnd\.msgpack|x-protobuf|protobuf)\Z|vnd\.(ms-|openxml))"
+    r"|application/((x-)?(ndjson|jsonl(ines)?|json-lines)|json-seq)\Z"
 )
 _MEDIA_TYPE: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,200}\Z")
 _QUOTED: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -62,6 +64,11 @@ def encoded_body(body: Any, files: Files, content_type: str) -> Content:
     media_type = content_type.partition(";")[0].strip().lower()
     if files and media_type not in ("", MULTIPART):
         raise _invalid(f"files are sent as {MULTIPART}: leave the header Content-Type out")
+    if media_type == MULTIPART and isinstance(body, str) and not files and "boundary=" not in content_type:
+        raise _invalid(
+            f"a text is sent as {MULTIPART} only if the header names its boundary: give `body` as an object "
+            "of fields and `files`, and leave the header Content-Type out"
+        )
     if files or (media_type == MULTIPART and not isinstance(body, str)):
         return _multipart(body, files)
     if body is None:

@@ -1,8 +1,8 @@
 """What a refusing service says about another try: whether it makes sense, and when. Pure.
 
-Understands, in this order, `retry-after-ms` (Azure, OpenAI), `Retry-After` (RFC 9110, section 10.2.3), and
-the headers that say when a used-up limit is full again: `x-ratelimit-reset` and its relatives (seconds,
-`6m0s`, or a time), `ratelimit-reset` and `RateLimit` (drafts of the IETF).
+Understands, in this order, `retry-after-ms` and `x-ms-retry-after-ms` (Azure, OpenAI), `Retry-After` (RFC
+9110, section 10.2.3), and the headers that say when a used-up limit is full again: `x-ratelimit-reset` and
+its relatives (seconds, `6m0s`, or a time), `ratelimit-reset` and `RateLimit` (drafts of the IETF).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import msgspec
 
 from flowengine.execution.error_codes import WORTH_ANOTHER_TRY
 from flowengine.handlers.http.answer import Answer
+from flowengine.handlers.http.reading.charsets import utf_8_of_json
 from flowengine.jsonvalue import JsonValue, NotJsonError, decode_bounded
 
-NEVER_RETRIED_SERVER_ERRORS: Final = frozenset({501})
+NEVER_RETRIED_SERVER_ERRORS: Final = frozenset({501, 505})
 
 NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?\Z")
 _DURATION: Final = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|us|µs|ns|d|h|m|s))+\Z")
@@ -56,7 +57,8 @@ QUOTA_CODES: Final = frozenset(
     }
 )
 """What services call a limit of money or of a plan, which no waiting fills up again."""
-_NEVER_PASSING: Final = {*QUOTA_CODES, "account_deactivated"}
+_SEPARATORS: Final = re.compile("[^a-z0-9]")
+_NEVER_PASSING: Final = {_SEPARATORS.sub("", code) for code in (*QUOTA_CODES, "account_deactivated")}
 _MAX_NAME_CHARS: Final = 100
 
 
@@ -74,8 +76,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 def advice_of(answer: Answer) -> Advice:
     """Whether to try again after an answer with an error status, and when.
 
-    5xx except 501, and 408, 409, 425 and 429, are worth another try, unless the service says otherwise
-    (`x-should-retry`) or an account's quota is used up.
+    5xx except 501 and 505, and 408, 409, 425 and 429, are worth another try, unless the service says
+    otherwise (`x-should-retry`) or an account's quota is used up.
     """
     now = http_date(answer.headers.get("date")) or datetime.now(UTC)
     wait_s = asked_wait(answer, now=now)
@@ -96,7 +98,12 @@ def asked_wait(answer: Answer, *, now: datetime) -> float | None:
 
     A header that comes twice counts with its longest wait.
     """
-    milliseconds = [_number(value) for value in answer.values("retry-after-ms")]
+    milliseconds = [
+        _number(part)
+        for name in ("retry-after-ms", "x-ms-retry-after-ms")
+        for value in answer.values(name)
+        for part in value.split(",")
+    ]
     if known := [found / 1000 for found in milliseconds if found is not None]:
         return max(known)
     waits = [retry_after_seconds(value, now=now) for value in answer.values("retry-after")]
@@ -108,16 +115,15 @@ def asked_wait(answer: Answer, *, now: datetime) -> float | None:
 def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
     """Seconds that a `Retry-After` header asks to wait (RFC 9110, section 10.2.3).
 
-    The header gives seconds or an HTTP date. None if there is no header, or one that cannot be read. `now`
-    is the server's own time (its `Date` header) where it is known, because clocks differ.
+    The header gives seconds or an HTTP date; a duration (`2m`), a time of RFC 3339 and one in seconds since
+    1970, which some services write, are read too. None if there is no header, or one that cannot be read.
+    `now` is the server's own time (its `Date` header) where it is known, because clocks differ.
     """
     if value is None:
         return None
     text = value.strip()
-    if (seconds := _number(text)) is not None:
-        return seconds
-    if (when := http_date(text)) is not None:
-        return max(0.0, (when - now).total_seconds())
+    if (wait_s := _until(text, now)) is not None:
+        return wait_s
     parts = [_number(part.strip()) for part in text.split(",")]
     known = [part for part in parts if part is not None]
     return max(known) if known and len(known) == len(parts) else None
@@ -207,22 +213,27 @@ def _rfc_3339(text: str) -> datetime | None:
 def _quota_code(answer: Answer) -> str | None:
     """The code of an error that says that money or a plan is used up, and not a rate."""
     try:
-        value = decode_bounded(answer.body)
+        value = decode_bounded(utf_8_of_json(answer.body, answer.content_type)[0])
     except NotJsonError:
         return None
-    return next((code for code in _codes(value) if code in _NEVER_PASSING), None)
+    return next((code for code in _codes(value) if _squashed(code) in _NEVER_PASSING), None)
+
+
+def _squashed(code: str) -> str:
+    """`QuotaExceeded` and `quota_exceeded` are one code."""
+    return _SEPARATORS.sub("", code.lower())
 
 
 def _codes(value: JsonValue) -> Iterator[str]:
-    """`code`, `type` and `status` of an error, in lower case, wherever services put the error."""
-    places = [value]
+    """`code`, `type` and `status` of an error, wherever services put the error."""
+    places = value[:1] if isinstance(value, list) else [value]
     for place in places[:]:
         if isinstance(place, dict):
             inner = place.get("error"), place.get("errors"), place.get("detail")
             places += [item for part in inner for item in (part if isinstance(part, list) else [part])]
     for place in places:
         if isinstance(place, str):
-            yield place.lower()
+            yield place
         elif isinstance(place, dict):
             names = (place.get(key) for key in ("code", "type", "status"))
-            yield from (name.lower() for name in names if isinstance(name, str))
+            yield from (name for name in names if isinstance(name, str))

@@ -202,6 +202,14 @@ def test_a_redirect_to_another_protocol_is_refused(runs: Runs, server: HttpServe
     assert failure(runs, {"url": server.url("/a")}).code == "redirect_refused"
 
 
+@pytest.mark.parametrize("location", ["mailto:me@a.test", "http://a.test:99999/", "http://[::1", "urn:a:b"])
+def test_a_redirect_to_what_is_no_address_is_refused(runs: Runs, server: HttpServer, location: str) -> None:
+    """It is not the node's own address that is wrong, and no other try is worth it."""
+    server.answers("/a", Reply(status=302, headers={"Location": location}))
+    found = failure(runs, {"url": server.url("/a")})
+    assert (found.code, server.count("/a")) == ("redirect_refused", 1)
+
+
 def test_a_compressed_answer_is_decoded(runs: Runs, server: HttpServer) -> None:
     """And the headers that described the compressed form are gone."""
     server.answers("/z", gzip_reply(b"hello"))

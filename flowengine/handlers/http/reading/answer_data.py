@@ -13,6 +13,7 @@ import re
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.handlers.http.answer import Answer, least_size, refuse_large, text_of
 from flowengine.handlers.http.reading.charsets import byte_order, looks_binary, names_charset, utf_8_of_json
@@ -67,12 +68,13 @@ def read_data(answer: Answer, max_bytes: int, *, any_json: bool = False) -> Data
     wants_json = answer.claims_json or any_json
     reason = "it is not called JSON, and is no object or list"
     if wants_json or _starts_like_json(answer, media_type):
-        body = utf_8_of_json(answer.body, answer.content_type)
+        body, lost = utf_8_of_json(answer.body, answer.content_type)
         if wants_json and (not body or body.isspace()):
             return Data(value=None, is_json=not (any_json and answer.has_body), not_json="it is empty")
         refuse_large(least_size(body), max_bytes)
         try:
-            return _parsed(body, max_bytes)
+            read = _parsed(body, max_bytes)
+            return read if lost is None else replace(read, warnings=(lost, *read.warnings))
         except NotJsonError as error:
             reason = str(error)
     return _as_text(answer, media_type, max_bytes, reason)
@@ -81,7 +83,7 @@ def read_data(answer: Answer, max_bytes: int, *, any_json: bool = False) -> Data
 def _starts_like_json(answer: Answer, media_type: str) -> bool:
     if _BYTES_TYPE.match(media_type):
         return False
-    start = utf_8_of_json(answer.body[:_START_BYTES], answer.content_type)
+    start, _ = utf_8_of_json(answer.body[:_START_BYTES], answer.content_type)
     return _STARTS_LIKE_JSON.match(start) is not None
 
 

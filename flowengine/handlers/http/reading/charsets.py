@@ -92,8 +92,8 @@ def looks_binary(body: bytes) -> bool:
     return _BINARY.search(body) is not None
 
 
-def utf_8_of_json(body: bytes, content_type: str) -> bytes:
-    """A JSON document in UTF-8, without its byte order mark; what its charset cannot decode stays as it is.
+def utf_8_of_json(body: bytes, content_type: str) -> tuple[bytes, str | None]:
+    """A JSON document in UTF-8, without its byte order mark, and a warning if something in it was lost.
 
     JSON has no charset but UTF-8 (RFC 8259). Older documents are in UTF-16 or UTF-32, which their zeros show;
     what is no UTF-8 at all is read in the charset that Content-Type names.
@@ -102,14 +102,19 @@ def utf_8_of_json(body: bytes, content_type: str) -> bytes:
     if marked is not None:
         mark, charset = marked
         rest = body[len(mark) :]
-        return rest if charset == _UTF_8 else _decoded(rest, charset).text.encode()
+        return (rest, None) if charset == _UTF_8 else _as_utf_8(rest, charset)
     if wide := _wide(body[:4]):
-        return _decoded(body, wide).text.encode()
+        return _as_utf_8(body, wide)
     declared = _charset_in(content_type)
     if declared in (None, _UTF_8) or (b"\x1b" not in body and _is_utf_8(body, True)):
-        return body
+        return body, None
     assert declared is not None
-    return _decoded(body, declared).text.encode()
+    return _as_utf_8(body, declared)
+
+
+def _as_utf_8(body: bytes, charset: str) -> tuple[bytes, str | None]:
+    read = _decoded(body, charset)
+    return read.text.encode(), read.warning
 
 
 def _wide(start: bytes) -> str | None:

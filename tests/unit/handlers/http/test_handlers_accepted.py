@@ -50,6 +50,39 @@ REFUSED: dict[str, tuple[dict[str, JsonValue], str, str]] = {
     "CONNECT": ({"method": "connect"}, "method", "opens a tunnel"),
     "a method that is none": ({"method": "GET /x"}, "method", "not an HTTP method"),
     "a status that is none": ({"accept_status": [20]}, "accept_status/0", "100"),
+    "lines of JSON from a list": (
+        {"headers": {"Content-Type": "application/x-ndjson"}, "body": [1]},
+        "body",
+        "as a text",
+    ),
+    "an object as bytes": (
+        {"headers": {"Content-Type": "application/octet-stream"}, "body": {"a": 1}},
+        "body",
+        "as a text",
+    ),
+    "a text with parts and no boundary": (
+        {"headers": {"Content-Type": "multipart/form-data"}, "body": "--x"},
+        "body",
+        "boundary",
+    ),
+    "a header of the connection": ({"headers": {"Transfer-Encoding": "chunked"}}, "headers", "cannot be set"),
+    "a header of two lines": ({"headers": {"X-A": "1\nX-B: 2"}}, "headers", "line break"),
+    "a header whose name is none": ({"headers": {"X A": "{{ secrets.A }}"}}, "headers", "header name 'X A'"),
+    "a header that is given twice": (
+        {"headers": {"Accept": "a/b", "accept": "{{ secrets.A }}"}},
+        "headers",
+        "keep one",
+    ),
+    "a header that is given and left out": (
+        {"headers": {"Accept": "a/b", "accept": None}},
+        "headers",
+        "keep one",
+    ),
+    "an address that ends in what nobody sees": (
+        {"url": "http://a.test/\u00a0"},
+        "url",
+        "ends in a no-break space",
+    ),
     "a newline in the address": ({"url": "http://a.test/\n"}, "url", "has a newline at its end"),
 }
 

@@ -159,6 +159,8 @@ def test_what_is_no_json_is_text_and_says_so(body: bytes, content_type: str | No
         (b'{"a": "\\ud83d\\ude00", "n": NaN}', {"a": "\U0001f600", "n": None}, "null: 1"),
         (b'{"a": "\xff"}', {"a": "\ufffd"}, "not valid utf-8"),
         (b"[" + b"9" * 5000 + b"]", [None], "too long"),
+        ('{"a": "\ud83d"}'.encode("utf-16", "surrogatepass"), {"a": "\ufffd"}, "not valid utf-16-le"),
+        ('{"a": "\ud83d"}'.encode("utf-16-be", "surrogatepass"), {"a": "\ufffd"}, "not valid utf-16-be"),
     ],
 )
 def test_what_json_cannot_carry_is_replaced_and_said(body: bytes, value: JsonValue, warning: str) -> None:

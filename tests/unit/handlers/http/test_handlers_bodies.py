@@ -114,14 +114,32 @@ def test_unknown_and_stacked_encodings_are_refused_with_the_first_byte(encoding:
 
 @pytest.mark.parametrize(
     "encoding",
-    ["", "identity", "none", "UTF-8", "utf8", "ISO-8859-1", "aws-chunked", '"none"', "identity, utf-8", ","],
+    [
+        "",
+        "identity",
+        "none",
+        "UTF-8",
+        "utf8",
+        "ISO-8859-1",
+        "aws-chunked",
+        "application/json",
+        "charset=UTF-8",
+        "base64",
+        "json",
+        '"none"',
+        "identity, utf-8",
+        ",",
+    ],
 )
 def test_what_names_no_coding_leaves_the_body_as_it_is(encoding: str) -> None:
     """Services write charsets and other words into the header, and mean nothing by it."""
     assert decoded(encoding, b"a", b"b") == b"ab"
 
 
-@pytest.mark.parametrize("encoding", ["aws-chunked,gzip", "gzip, identity", "GZIP, UTF-8", " x-gzip "])
+@pytest.mark.parametrize(
+    "encoding",
+    ["aws-chunked,gzip", "gzip, identity", "GZIP, UTF-8", "gzip;q=1.0", "text/html, gzip", " x-gzip "],
+)
 def test_one_coding_among_words_that_name_none_is_decoded(encoding: str) -> None:
     """Amazon S3 keeps `aws-chunked` beside the coding of what was stored."""
     assert decoded(encoding, gzip.compress(b"hello")) == b"hello"
