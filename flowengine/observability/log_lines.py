@@ -59,7 +59,10 @@ def console_renderer(*, colors: bool) -> Callable[[WrappedLogger, str, EventDict
 def traceback_text(exc_info: ExcInfo) -> str:
     """The traceback, without its middle if it is long: it may quote what anyone has sent."""
     sink = io.StringIO()
-    structlog.dev.plain_traceback(sink, exc_info)
+    try:
+        structlog.dev.plain_traceback(sink, exc_info)
+    except Exception:  # noqa: BLE001 - the edge to users' code: Python asks an exception for its class, its notes
+        sink = io.StringIO(f"{exc_info[0].__name__}: (its traceback cannot be shown)")
     text = sink.getvalue().strip("\n")
     if len(text) > MAX_TRACEBACK_CHARS:
         half = MAX_TRACEBACK_CHARS // 2

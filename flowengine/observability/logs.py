@@ -124,6 +124,7 @@ def _shared(service: str, *, console: bool) -> list[Processor]:
         add_service,
         structlog.processors.add_log_level,
         clock,
+        _in_three,
         _keep_for_node,
     ]
 
@@ -138,6 +139,17 @@ def _name_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def _in_three(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The event, with type, value and traceback of its exception.
+
+    structlog would ask the exception itself for its class, which may be a property of its own that raises.
+    """
+    found = event.get("exc_info")
+    if issubclass(type(found), BaseException):
+        event["exc_info"] = _exc_info(found)
+    return event
+
+
 def _keep_for_node(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """The event as it is; the node whose handler logs it keeps it too."""
     output = current_output()
@@ -148,8 +160,8 @@ def _keep_for_node(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _exc_info(found: object) -> Any:  # an ExcInfo; while no exception is handled, three times None
-    if isinstance(found, BaseException):
-        return type(found), found, found.__traceback__
+    if issubclass(type(found), BaseException):
+        return type(found), found, BaseException.__dict__["__traceback__"].__get__(found)
     return found if isinstance(found, tuple) else sys.exc_info()
 
 

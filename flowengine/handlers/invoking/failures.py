@@ -87,9 +87,17 @@ def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
     """
     text, name = text_of(error), encodable_text(type(error).__name__)
     parts = [f"{name}: {text}" if text else name]
-    if isinstance(error, BaseExceptionGroup):
-        parts += [described(each, most) for each in error.exceptions[:_MOST_OF_GROUP]]
+    # Its own type is asked: `isinstance` also asks for `__class__`, which may be a property that raises.
+    if issubclass(type(error), BaseExceptionGroup):
+        parts += [described(each, most) for each in _first_of_group(error)]
     return _cut_to(redacted("; ".join(parts)), most)
+
+
+def _first_of_group(error: BaseException) -> list[BaseException]:
+    try:
+        return list(error.exceptions[:_MOST_OF_GROUP]) if isinstance(error, BaseExceptionGroup) else []
+    except BaseException:  # noqa: BLE001 - the edge to users' code, as below
+        return []
 
 
 def text_of(error: BaseException) -> str:

@@ -84,6 +84,14 @@ class HalfBuiltError(HandlerError):
         self.code, self.message = "half", "built"
 
 
+class ClasslessError(Exception):
+    """`isinstance` asks for its class, and gets an error."""
+
+    @property  # type: ignore[misc]  # that is the point
+    def __class__(self) -> type:
+        raise ValueError("no class")
+
+
 class Undecided:
     """Neither true nor false."""
 
@@ -132,6 +140,7 @@ CASES: dict[str, tuple[Callable[[], BaseException], str, str]] = {
     "odd calls": (lambda: HandlerError("c", "m", calls=odd(Undecided())), "c", "m"),
     "odd call": (lambda: HandlerError("c", "m", calls=odd([Undecided()])), "c", "m"),
     "raising": (lambda: RaisingError("c", "m"), "handler_error", "cannot be described"),
+    "classless": (ClasslessError, "handler_error", "cannot be described"),
     "exits": (lambda: ExitsError("x"), "handler_error", "ExitsError: (its message cannot be shown)"),
     "exits inside": (lambda: HandlerError("c", odd(ExitsError("x"))), "handler_error", "(ExitsError)"),
     "exit with one": (lambda: SystemExit(ExitsError("x")), "handler_exited", "its message cannot be shown"),
@@ -242,6 +251,13 @@ def test_any_exception_can_be_logged(case: str, log: StringIO, monkeypatch: pyte
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     expected = ["handler.raised"] if caught.value.code == "handler_error" else []
     assert [line["event"] for line in lines] == expected
+
+
+def test_an_exception_without_a_traceback_that_can_be_made_is_logged(log: StringIO) -> None:
+    """An error while a line was written ended the thread of all async nodes, and nothing said so."""
+    structlog.get_logger().error("node.crashed", exc_info=ClasslessError("x"))
+    line = json.loads(log.getvalue())
+    assert line["exception"] == "ClasslessError: (its traceback cannot be shown)"
 
 
 class Unreadable(msgspec.Struct):
