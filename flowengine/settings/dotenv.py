@@ -19,7 +19,8 @@ from flowengine.settings.regular_file import read_regular_file
 from flowengine.settings.table import SETTINGS
 
 _FROM_FILE: Final = tuple(setting.name for setting in SETTINGS if setting.from_file)
-_NAME: Final = re.compile(r"\s*(?:export\s+)?'?([^=#\s']+)")
+_NAME: Final = re.compile(r"\s*(?:(?:export|set|setx|setenv)\s+|\$env:|\$Env:)?'?([^=:#\s']+)")
+_OF_OTHER_SHELLS: Final = re.compile(r"\$env:", re.IGNORECASE)
 _OURS: Final = re.compile(r"FLOWENGINE_.*|LLM_.*|REDIS_URL(?:_FILE)?")
 
 
@@ -50,8 +51,10 @@ def _variables(text: str, path: Path) -> Iterator[tuple[str, str]]:
     from dotenv.parser import parse_stream
 
     for binding in parse_stream(io.StringIO(text)):
-        if binding.key is not None and binding.value is not None and not binding.error:
-            yield binding.key, binding.value
+        key, value = binding.key, binding.value
+        is_read = not binding.error and not _OF_OTHER_SHELLS.match(key or "")
+        if key is not None and value is not None and is_read:
+            yield key, value
         elif (named := _NAME.match(binding.original.string)) and _OURS.fullmatch(named[1]):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")

@@ -110,10 +110,21 @@ def http_url() -> Parser:
     """An absolute URL of HTTP."""
 
     def parse(text: str) -> str:
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if text.partition("://")[0].lower() not in ("http", "https"):
             raise ValueError("not such a URL")
-        _ = parts.port
+        if not text.isprintable() or " " in text:
+            raise RefusedError("it holds a space, a line break or a control character: leave it out")
+        try:
+            parts = urlsplit(text)
+            _ = parts.port
+        except ValueError as error:
+            # What the library takes for the port may be a part of a password.
+            raise RefusedError(
+                "its host or port cannot be read; in a user name or password, "
+                "write / as %2F, ? as %3F, # as %23"
+            ) from error
+        if not parts.hostname:
+            raise RefusedError("it names no host")
         return text
 
     return Parser(parse, "a URL that starts with http://, https://")

@@ -23,7 +23,6 @@ _OPTIONS: Final = {
     "socket_keepalive",
     "health_check_interval",
     "max_connections",
-    "timeout",
 }
 _TLS_OPTIONS: Final = {
     "ssl_keyfile",
@@ -34,7 +33,6 @@ _TLS_OPTIONS: Final = {
     "ssl_ca_path",
     "ssl_ca_data",
     "ssl_check_hostname",
-    "ssl_min_version",
     "ssl_ciphers",
 }
 _OURS: Final = {
@@ -45,6 +43,22 @@ _OURS: Final = {
     "retry_on_timeout",
     "retry_on_error",
 }
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_ca_path")
+_SECONDS: Final = re.compile(r"(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?")
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
+_YES_OR_NO: Final = re.compile(r"true|false|yes|no|1|0", re.IGNORECASE)
+_VALUES: Final = {
+    "db": (re.compile(r"[0-9]{1,9}"), "must be the number of a database"),
+    "socket_timeout": (_SECONDS, "must be seconds, above 0"),
+    "socket_connect_timeout": (_SECONDS, "must be seconds, above 0"),
+    "health_check_interval": (_COUNT, "must be whole seconds"),
+    "max_connections": (_COUNT, "must be a whole number"),
+    "socket_keepalive": (_YES_OR_NO, "must be true or false"),
+    "ssl_check_hostname": (_YES_OR_NO, "must be true or false"),
+    "ssl_cert_reqs": (re.compile("none|optional|required"), "must be one of none, optional, required"),
+    "client_name": (re.compile(r"[!-~]+"), "must have no spaces and only ASCII"),
+}
+"""What each option takes. redis-py reads some wrong ones as something else, and fails late on others."""
 _ENCODED: Final = {"#": "%23", "/": "%2F", "?": "%3F", "[": "%5B", "]": "%5D", "@": "%40"}
 _DATABASE: Final = re.compile(r"[0-9]{1,9}")
 
@@ -67,6 +81,12 @@ def _parse(text: str) -> str:
     _check_place(parts.hostname, parts.path, authority, is_socket=scheme == "unix")
     _check_options(parts.query, is_tls=scheme == "rediss")
     return text
+
+
+def named_files(url: str) -> list[tuple[str, str]]:
+    """The files and folders that a URL names: option and path."""
+    query = urlsplit(url).query if url.startswith("rediss://") else ""
+    return [(name, value) for name, value in parse_qsl(query) if name in _FILES]
 
 
 def _check_credentials(authority: str, after: str, *, is_socket: bool) -> None:
@@ -105,5 +125,5 @@ def _check_options(query: str, *, is_tls: bool) -> None:
             raise RefusedError(
                 f"it has an unknown option; known are {', '.join(sorted(_OPTIONS))} and ssl_..."
             )
-        if name == "db" and not _DATABASE.fullmatch(value):
-            raise RefusedError("its option db must be the number of a database")
+        if name in _VALUES and not _VALUES[name][0].fullmatch(value):
+            raise RefusedError(f"its option {name} {_VALUES[name][1]}")

@@ -7,10 +7,12 @@ Then the start stops with one clear line.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from flowengine.errors import SettingsError, UnfitServerError
+from flowengine.settings.redis_url import named_files
 
 if TYPE_CHECKING:
     import redis
@@ -36,6 +38,11 @@ def check_access(settings: Settings, *services: Service, waits: bool = False, th
     from flowengine.store.connection.sessions import connect
     from flowengine.store.server_checks.start_check import inspect_server
 
+    for option, path in named_files(settings.redis_url):
+        if not os.access(path, os.R_OK):
+            raise SettingsError(
+                f"REDIS_URL: its option {option} names {path}, which is not there or cannot be read"
+            )
     try:
         with connect(settings.redis_url, socket_timeout=_TIMEOUT_S) as client:
             inspect_server(client, services)

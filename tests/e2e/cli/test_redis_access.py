@@ -65,6 +65,15 @@ def test_wrong_access_is_refused_without_the_password(
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_ca_path"])
+def test_a_file_of_the_url_that_is_not_there_is_named(option: str, tmp_path: Path) -> None:
+    """It was taken for a server that does not answer, and waited for."""
+    url = f"rediss://:{PASSWORD}@127.0.0.1:1/0?{option}={tmp_path / 'none.pem'}"
+    with pytest.raises(SettingsError, match=rf"its option {option} names .*/none\.pem") as caught:
+        check_access(Settings(redis_url=url), "api")
+    assert PASSWORD not in str(caught.value)
+
+
 def test_server_that_asks_for_a_password_is_named() -> None:
     """The URL has none."""
     server = Valkey()

@@ -103,6 +103,25 @@ def test_a_wrong_value_is_refused(name: str, text: str) -> None:
         load_settings({name: text}, None)
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://me:hun#ter2@h/v1", "write / as %2F, ? as %3F, # as %23"),
+        ("http://me:hun/ter2@h/v1", "write / as %2F, ? as %3F, # as %23"),
+        ("http://[hun", "its host or port cannot be read"),
+        ("http://h/v\n1", "a line break"),
+        ("https://h /v1", "a space"),
+        ("https:///v1", "it names no host"),
+    ],
+)
+def test_a_wrong_address_of_a_model_says_why_and_shows_nothing_of_it(url: str, reason: str) -> None:
+    """Its password may have a character that splits it."""
+    with pytest.raises(SettingsError, match=r"^LLM_BASE_URL must be a URL that starts with http") as caught:
+        load_settings({"LLM_BASE_URL": url}, None)
+    assert reason in str(caught.value)
+    assert not [piece for piece in ("hun", "ter2") if piece in str(caught.value)]
+
+
 def test_right_values_of_every_kind_are_taken() -> None:
     """Words in any case, lists by comma or space, sockets as Redis URLs."""
     settings = load_settings(
@@ -199,6 +218,9 @@ def test_lines_of_other_tools_are_ignored(tmp_path: Path, line: str) -> None:
         "LLM_API_KEY='it'\"'\"'s'",
         "REDIS_URL='open",
         'export FLOWENGINE_SECRET_A="x" y',
+        "set LLM_MODEL=m",
+        "$env:LLM_API_KEY = 'it'",
+        "LLM_MODEL: m",
     ],
 )
 def test_line_of_ours_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
