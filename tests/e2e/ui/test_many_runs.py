@@ -25,10 +25,13 @@ def test_many_are_dealt_with_after_a_preview(visit: Visits, runs: Runs, page_sta
     running = runs.post("running", waits(100))
     page = visit(runs.address)
     expect(page.locator("tr[data-run]")).to_have_count(3)
+    height = "rows => rows.map(row => row.offsetHeight)"
+    before = page.locator("tr[data-run]").evaluate_all(height)
     for key in ("j", "x", "j", "x", "j", "x"):
         page.keyboard.press(key)
     bar = page.get_by_role("group", name="Selected runs")
     expect(bar).to_contain_text("3 selected")
+    assert page.locator("tr.picked").evaluate_all(height) == before
     expect(bar.get_by_role("button", name="Resume")).to_have_attribute(
         "title", "Possible once a run is paused"
     )

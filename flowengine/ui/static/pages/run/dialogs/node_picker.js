@@ -26,7 +26,7 @@ export function NodePicker({ label, help, ids, chosen, onChange, name }) {
       aria-invalid=${wrong ? "true" : null} />
     <datalist id=${`ids-${name}`}>${ids.map((id) => html`<option value=${id} />`)}</datalist>
     ${wrong && html`<small class="wrong is-failed" role="alert"><${Icon} name="failed" />${wrong}</small>`}
-    ${chosen.length > 0 && html`<ul class="picked">${chosen.map((id) => html`<li key=${id} class="tag"><span class="cut">${id}</span>
+    ${chosen.length > 0 && html`<ul class="picked-nodes">${chosen.map((id) => html`<li key=${id} class="tag"><span class="cut">${id}</span>
       <button class="b bare square tight" type="button" aria-label=${`Take out ${id}`}
         onClick=${() => onChange(chosen.filter((each) => each !== id))}><${Icon} name="x" /></button></li>`)}</ul>`}</div>`;
 }
