@@ -81,6 +81,7 @@ def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack, tmp
 
     page_stack.steer(execution, "rerun")
     expect(page.locator(".facts")).to_contain_text("Run2 earlier runs")
+    expect(page.locator(".facts")).to_contain_text("TriggerAPI")
     page.get_by_role("button", name="earlier runs").click()
     expect(page.get_by_role("dialog").get_by_role("row")).to_have_count(3)
     page.keyboard.press("Escape")
@@ -89,6 +90,7 @@ def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack, tmp
     page.get_by_role("menuitem", name="Delete…").click()
     other = visit(f"/ui/runs/{execution}", beside=page)
     expect(other.locator(".verdict")).to_contain_text("Failed")
+    expect(_card(other, "load")).to_be_visible()
     page.get_by_role("button", name="Delete the run").click()
     expect(page).to_have_url(f"{visit.url}/ui/runs")
     expect(other.get_by_role("alert")).to_contain_text("This run was deleted.")
@@ -135,6 +137,25 @@ def test_the_keyboard_leads_from_the_list_to_a_cause_and_its_rerun(visit: Visits
     expect(_card(page, "publish")).to_have_class("node is-completed")
 
 
+def test_from_afar_no_card_is_pointed_at(visit: Visits, page_stack: Stack) -> None:
+    """Cards that are hidden but still drawn take no pointer; a press selects what is drawn there."""
+    nodes = [node(f"n{at}", "set", after=[f"n{at - 1}"] if at else [], a=1) for at in range(40)]
+    ended = page_stack.run(workflow(*nodes, name="from afar"))
+    page = visit(f"/ui/runs/{ended.status['execution_id']}")
+    _card(page, "n0").locator(".box").hover()
+    expect(_card(page, "n0").locator(".box")).to_have_css("stroke-opacity", "1")
+    page.get_by_role("button", name="Fit", exact=True).click()
+    expect(page.locator("svg.graph.far")).to_be_attached()
+    # The card that Tab leads to is drawn from afar too.
+    box = _card(page, "n0").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    under = page.evaluate("([x, y]) => document.elementFromPoint(x, y).getAttribute('class')", middle)
+    assert under == "cover"
+    page.mouse.click(*middle)
+    expect(page.get_by_role("heading", name="n0", exact=True)).to_be_visible()
+
+
 def test_a_hostile_workflow_harms_no_graph(visit: Visits, page_stack: Stack) -> None:
     """Markup and turned text are shown as they are, long names cut, a fan-out is one card with a list; at 360
     px nothing reaches sideways, and axe finds nothing in either theme."""
@@ -154,6 +175,7 @@ def test_a_hostile_workflow_harms_no_graph(visit: Visits, page_stack: Stack) -> 
     expect(_card(page, "a" * 60)).to_have_class("node is-failed")
     expect(page.locator("main img, main script")).to_have_count(0)
     assert not reaches_sideways(page)
+    expect(_card(page, "part_0").locator(".id")).to_have_text("part_0 and 59 more")
     _card(page, "part_0").focus()
     page.keyboard.press("Enter")
     stack = page.get_by_role("region", name="60 nodes like part_0")

@@ -69,6 +69,18 @@ export function cutToFit(text, most) {
   return wide <= most * SLACK ? cutMiddle(text, most) : cutMiddle(text, Math.floor((most * first.length) / wide));
 }
 
+/**
+ * What is drawn for several nodes that are alike: the first of them, and how many more.
+ * @param {string} first
+ * @param {number} count of all
+ * @param {number} most characters
+ * @param {boolean} [short] "part_00 +19", not "part_00 and 19 more"
+ */
+export function stackName(first, count, most, short) {
+  const more = short ? ` +${count - 1}` : ` and ${count - 1} more`;
+  return cutToFit(first, most - more.length) + more;
+}
+
 /** @param {string} character as a multiple of the common width */
 function widthOf(character) {
   if (character >= "\u1100") return 2.1;

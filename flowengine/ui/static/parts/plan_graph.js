@@ -1,6 +1,6 @@
 // The graph of a document: the plan, with a mark on each node that has a problem. A node leads to its line.
 import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
-import { counted, cutToFit } from "../app/format.js";
+import { counted, cutToFit, stackName } from "../app/format.js";
 import { standsForRun } from "./stands_for_run.js";
 
 /** @typedef {{line?: number, code: string}} Wrong */
@@ -62,7 +62,7 @@ export function PlanGraph({ graph, count, lines, wrong = new Map(), onOpen }) {
 function PlanCard({ card, at, wrong, line, stop, onFocus, onOpen }) {
   const { x, y, width, height } = card;
   const count = card.members?.length ?? 1;
-  const name = count > 1 ? `${cutToFit(card.id, MOST_ID - 6)} and ${count - 1} more` : cutToFit(card.id, MOST_ID);
+  const name = count > 1 ? stackName(card.id, count, MOST_ID) : cutToFit(card.id, MOST_ID);
   const sub = wrong ? `${wrong.line ? `line ${wrong.line}: ` : ""}${wrong.code.replaceAll("_", " ")}` : card.map ? `${card.handler}, each item` : card.handler;
   const go = () => { if (line) onOpen(line); };
   return html`<g class=${`node ${wrong ? "is-failed" : "is-plan"}`} data-at=${at} role="button" tabindex=${stop ? 0 : -1}

@@ -1,7 +1,7 @@
 // One card of the graph: a button, whose inside is drawn only where it is seen.
 import { effect, untracked } from "../../../vendor/preact.js";
 import { exactNow, now } from "../../../app/clock.js";
-import { cutToFit } from "../../../app/format.js";
+import { cutToFit, stackName } from "../../../app/format.js";
 import { standsForRun } from "../../../parts/stands_for_run.js";
 import { hasInside } from "../inside/opened.js";
 import { select, shownStatuses } from "../selection.js";
@@ -105,7 +105,8 @@ export class GraphCard {
     const near = level === "near";
     const size = near ? 14 : 20;
     const text = element("text", { class: near ? "id" : "id large", x: x + (near ? 33 : 38), y: y + (near ? 17 : height / 2 + 7) });
-    text.textContent = near ? cutToFit(id, 21) : cutToFit(id, 13);
+    const most = near ? 21 : 13;
+    text.textContent = members ? stackName(id, members.length, most, !near) : cutToFit(id, most);
     const title = element("title");
     title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}${map ? ", once for each item" : ""}${standsForRun(this.box) ? ": press twice to open it" : ""}`
       + (condition ? `\n${condition.whole}` : "");

@@ -40,7 +40,9 @@ export class Stage {
     }
     this.lines = new Lines(picture, this.cards);
     this.svg = element("svg", { class: "graph", role: "group", "aria-label": around.name });
-    this.svg.append(this.lines.g, wordsAround(picture), ...[...this.cards.values()].map((card) => card.g));
+    // From afar it lies over the cards that are hidden but not yet taken away: none of them is pointed at.
+    const cover = element("rect", { class: "cover", x: 0, y: 0, width: picture.width, height: picture.height });
+    this.svg.append(this.lines.g, wordsAround(picture), ...[...this.cards.values()].map((card) => card.g), cover);
     box.prepend(this.svg);
     this.sight = new Sight(picture, size, view, () => this.#first(), () => this.#apply());
     this.current = this.cards.get((this.picture.byId.get(selected.peek()) ?? this.#first() ?? picture.cards[0])?.id ?? "");
