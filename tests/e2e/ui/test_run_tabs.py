@@ -102,6 +102,7 @@ def test_each_tab_tells_its_part_of_a_failed_run(visit: Visits, failed_run: str)
     rows = page.locator("table.nodes tbody tr")
     expect(rows.first).to_contain_text("load")
     expect(rows.nth(1)).to_contain_text("Not run")
+    expect(rows.nth(1).locator(".c-time")).to_have_text("–")
     page.get_by_role("button", name="Node", exact=True).click()
     expect(rows.first).to_contain_text("backfill")
     page.get_by_label("Filter the nodes").fill("connection")
@@ -136,6 +137,19 @@ def test_each_tab_tells_its_part_of_a_failed_run(visit: Visits, failed_run: str)
     expect(data.get_by_label("settings", exact=True)).to_contain_text("2026-11-27")
     data.locator("summary", has_text="Callback deliveries").click()
     expect(data.get_by_text("Nothing was to be sent")).to_be_visible()
+
+
+def test_a_name_in_a_list_shows_that_it_has_the_focus(visit: Visits, failed_run: str) -> None:
+    """Events and lines: the button of a node has a ring when the keyboard comes to it."""
+    page = visit(f"/ui/runs/{failed_run}?tab=events")
+    for tab, name in (("Events", "load"), ("Logs", "fetch")):
+        page.get_by_role("tab", name=tab).click()
+        button = page.locator("#view").get_by_role("button", name=name, exact=True).first
+        button.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        expect(button).to_be_focused()
+        expect(button).to_have_css("outline-style", "solid")
 
 
 def test_tabs_and_drawer_are_accessible_and_fit_a_phone(visit: Visits, failed_run: str) -> None:

@@ -49,6 +49,7 @@ function triggerOf(trigger) {
     return html`after ${trigger.execution_id ? html`<a href=${runAddress(trigger.execution_id)} title=${`The run that has ended as ${trigger.status}`}>${words}</a>` : words}`;
   }
   if (trigger.kind === "workflow") return html`a node of <a href=${runAddress(trigger.execution_id)}><${ShortId} id=${trigger.execution_id} /></a>`;
+  if (trigger.kind === "api") return "API";
   return trigger.schedule ? `schedule ${cutMiddle(trigger.schedule, 32)}` : trigger.kind;
 }
 

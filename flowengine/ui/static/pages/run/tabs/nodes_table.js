@@ -10,7 +10,7 @@ import { lookOf } from "../../../parts/status.js";
 import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { select, selected, shownStatuses } from "../selection.js";
 import { causeOf, iconOf, listed, queuedFor, ranFor, statusWords } from "../words/node_words.js";
-import { COLUMNS, sortedNodes } from "./nodes/node_order.js";
+import { beganAt, COLUMNS, sortedNodes } from "./nodes/node_order.js";
 import { useRoving } from "./roving.js";
 
 const ROW = 32;
@@ -61,6 +61,7 @@ function Table({ rows, now, order, sort, chosen }) {
 function NodeRow({ node, at, now, isSelected, isActive }) {
   const look = lookOf(node.status);
   const cause = shownText(causeOf(node, now));
+  const began = beganAt(node);
   const open = () => select(node.id);
   return html`<tr class=${`is-${look}${isSelected ? " chosen" : ""}`} aria-rowindex=${at + 2} onClick=${open}>
     <td class="c-status"><span class="status"><${Icon} name=${iconOf(node)} />${statusWords(node)}</span></td>
@@ -68,7 +69,7 @@ function NodeRow({ node, at, now, isSelected, isActive }) {
       onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); open(); }}><bdi>${node.id}</bdi></button>${node.hook && html` <span class="faint small">hook</span>`}</td>
     <td class="cut quiet c-handler" title=${node.handler}><bdi>${node.handler}</bdi></td>
     <td class="num">${node.attempt || "–"}</td>
-    <td class="c-time" title=${exact(node.started_at ?? node.queued_at ?? node.finished_at)}>${(node.started_at ?? node.queued_at ?? node.finished_at ?? "–").slice(11, 19) || "–"}</td>
+    <td class="c-time" title=${began ? exact(began) : null}>${began ? began.slice(11, 19) : "–"}</td>
     <td class="num">${length(queuedFor(node))}</td>
     <td class="num">${length(node.queued_at ? ranFor(node, now) : NaN)}</td>
     <td class="cut quiet c-after" title=${node.dependencies.join(", ")}><bdi>${listed(node.dependencies, 2) || "–"}</bdi></td>

@@ -14,6 +14,9 @@ export const COLUMNS = [
   { key: "ran", name: "Ran", look: "num" }, { key: "after", name: "Depends on", look: "c-after" }, { key: "cause", name: "Cause", look: "c-cause" },
 ];
 
+/** @param {Node} node When it started, or began to wait for a worker; null of one that did neither. */
+export const beganAt = (node) => node.started_at ?? node.queued_at ?? null;
+
 /** What needs a person first, what went well last. */
 const LOUDNESS = ["failed", "waiting", "running", "queued", "paused", "cancelled", "pending", "skipped", "completed"];
 
@@ -34,7 +37,7 @@ export function sortedNodes(nodes, { by, down }, now) {
     id: (node) => node.id,
     handler: (node) => node.handler,
     attempt: (node) => -node.attempt,
-    started: (node) => at(node.started_at ?? node.queued_at ?? node.finished_at),
+    started: (node) => at(beganAt(node)),
     queued: (node) => -queuedFor(node),
     ran: (node) => -ranFor(node, now),
     after: (node) => node.dependencies.join(),
