@@ -162,7 +162,21 @@ def test_versions_are_compared(visit: Visits, page_stack: Stack) -> None:
     assert page_stack.client.get(f"/definitions/{name}").status_code == 404
     visit.allow("status of 404")
     page.goto(f"{visit.url}/ui/definitions/{name}")
-    expect(page.get_by_text("The definition could not be had.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("There is no such definition")
+    expect(page.get_by_role("alert").get_by_role("link", name="All definitions")).to_be_visible()
+
+
+def test_runs_of_posted_documents_are_told_apart(visit: Visits, page_stack: Stack) -> None:
+    """A definition without runs of its own leads to those that only have its name."""
+    name = f"posted-{uuid4().hex[:8]}"
+    document = {"name": name, "nodes": [{"id": "a", "handler": "set", "config": {"value": 1}}]}
+    _apply(page_stack, name, document)
+    page_stack.run(document)
+    page = visit(f"/ui/definitions/{name}")
+    over_time = page.get_by_role("region", name="Runs over time")
+    expect(over_time).to_contain_text("No runs yet")
+    over_time.get_by_role("link", name="Runs of posted documents of this name").click()
+    expect(page.locator("tr[data-run]")).to_have_count(1)
 
 
 def test_hostile_definitions_and_roles(keyed_visit: Visits, page_stack: Stack) -> None:

@@ -55,8 +55,9 @@ export function Definition({ name }) {
       <h1 class="cut" title=${name}><bdi><${ShortText} text=${name} most=${90} /></bdi></h1>
       ${shown && html`<span class="quiet">version ${shown.version}, applied <${Ago} at=${shown.applied_at} />${
         shown.applied_by && html` by key <bdi>${shownText(cutMiddle(shown.applied_by, 30))}</bdi>`}</span><${DefinitionActions} shown=${shown} />`}</div>
-    ${problem && html`<div class="card"><${ProblemNote} problem=${problem} what="The definition" again=${again}
-      instead=${problem.status === 404 && html`<a class="b" href="/ui/definitions">All definitions</a>`} /></div>`}
+    ${problem && html`<div class="card">${problem.code === "definition_not_found" ? html`<${NoDefinition} />`
+      : html`<${ProblemNote} problem=${problem} what="The definition" again=${again}
+        instead=${problem.status === 404 && html`<a class="b" href=${definitionAddress(name)}>The version in force</a>`} />`}</div>`}
     ${!shown && !problem && html`<div class="card"><${Bones} what="the definition" /></div>`}
     ${shown && html`<p class="quiet about-it"><bdi>${shownText((shown.description ?? "").slice(0, 2000))}</bdi> <span class="faint">${counted(shown.nodes, "node")}.</span>
         ${shown.followers.length > 0 && html` <${FollowedBy} names=${shown.followers} />`}</p>
@@ -65,6 +66,11 @@ export function Definition({ name }) {
       <nav class="tabs plain-tabs" aria-label="Views of this definition">${TABS.map((each) => html`<a key=${each.tab} href=${definitionAddress(name, { version: asked, tab: each.tab })}
         aria-current=${tab === each.tab ? "page" : null}>${each.name}</a>`)}</nav>
       <${View} tab=${tab} shown=${shown} versions=${versions} />`}</div>`;
+}
+
+function NoDefinition() {
+  return html`<div class="body empty" role="alert"><h2>There is no such definition</h2>
+    <p>It was deleted, it has not been applied yet, or its name is not whole.</p><p><a class="b" href="/ui/definitions">All definitions</a></p></div>`;
 }
 
 /** @param {{names: string[]}} props Those that start when its runs end. */

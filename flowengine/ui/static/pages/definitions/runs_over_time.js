@@ -32,7 +32,8 @@ export function RunsOverTime({ name }) {
       <span class="grow"></span>${runs.length > 0 && html`<a href=${withQuery("/ui/runs", { q: name })}>All its runs</a>`}</header>
     ${problem && html`<${ProblemNote} problem=${problem} what=${told ? "Newer runs" : "Its runs"} again=${again} />`}
     ${!told && !problem && html`<${Bones} what="its runs" />`}
-    ${told && !runs.length && html`<div class="body empty"><h2>No runs yet</h2><p>Start one with the form: what each took is drawn here.</p></div>`}
+    ${told && !runs.length && html`<div class="body empty"><h2>No runs yet</h2><p>Start one with the form: what each took is drawn here.</p>
+      ${told.items.length > 0 && html`<p><a href=${withQuery("/ui/runs", { q: name })}>Runs of posted documents of this name</a> are not counted: they have no version.</p>`}</div>`}
     ${begun.length > 1 && html`<div class="body chart-box" tabindex="0" role="group" aria-label="How long they took" ref=${box}><${DurationChart} runs=${begun} /></div>`}
     ${runs.length > 0 && html`<table class="last-runs"><thead><tr><th scope="col">Status</th><th scope="col">Run</th><th scope="col">Started</th>
       <th scope="col" class="num">Took</th><th scope="col" class="num">Version</th></tr></thead>
