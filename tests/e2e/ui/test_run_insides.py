@@ -52,6 +52,16 @@ def test_a_failed_item_among_many_is_found_by_keyboard(visit: Visits, page_stack
     assert violations(page) == []
 
 
+def test_an_item_without_a_key_is_called_by_its_index(visit: Visits, page_stack: Stack) -> None:
+    """Its number stands once in its row."""
+    each = {**node("each", "set", a="{{ item }}"), "map": {"items": [5, 6]}}
+    ended = page_stack.run(workflow(each, name="a map without keys"))
+    page = visit(f"/ui/runs/{ended.status['execution_id']}?node=each")
+    row = page.get_by_role("list", name="2 items").get_by_role("button").first
+    expect(row).to_have_accessible_name(re.compile("^Item 0, completed, "))
+    expect(row.locator("code")).to_have_count(0)
+
+
 def _grouped() -> dict[str, Any]:
     """A group in a group, in which the printer fails."""
     prints = node("print", "assert", after=["address"], that=False, code="paper", message="no paper is left")

@@ -127,12 +127,14 @@ function Row({ item, id, at, count, isChosen, isActive, isPicked, open, onPick }
   if (!item) return html`<li class="is-pending quiet" aria-setsize=${count} aria-posinset=${at + 1}><span class="faint">…</span></li>`;
   const line = shownText(itemLine(item).slice(0, 300));
   const word = wordOf(item.status).toLowerCase();
+  // Without a key of its own an item is called by its index.
+  const isNamed = item.key !== String(item.index);
   return html`<li class=${`is-${lookOf(item.status)}`} aria-setsize=${count} aria-posinset=${at + 1}>${isPicked !== null && html`<input type="checkbox" checked=${isPicked} tabindex=${isActive ? 0 : -1}
     aria-label=${`Select item ${item.index}`} title="Select (x); with Shift all from the last one on"
     onClick=${(/** @type {MouseEvent} */ event) => onPick(at, event.shiftKey)} />`}<button type="button" data-node=${id} tabindex=${isActive ? 0 : -1}
-    aria-pressed=${isChosen ? "true" : "false"} aria-label=${`Item ${item.index}, ${shownText(item.key).slice(0, 100)}, ${word}${line ? `, ${line}` : ""}`}
+    aria-pressed=${isChosen ? "true" : "false"} aria-label=${`${[`Item ${item.index}`, ...(isNamed ? [shownText(item.key).slice(0, 100)] : []), word, ...(line ? [line] : [])].join(", ")}`}
     onClick=${() => open(isChosen ? -1 : item.index)}><${Icon} name=${lookOf(item.status)} /><span class="num faint">${item.index}</span>
-    <code class="cut" title=${item.key}><bdi>${shownText(item.key)}</bdi></code><small class="cut"><bdi>${line}</bdi></small>${
+    ${isNamed && html`<code class="cut" title=${item.key}><bdi>${shownText(item.key)}</bdi></code>`}<small class="cut"><bdi>${line}</bdi></small>${
       item.tries > 1 && html`<small class="faint">${counted(item.tries, "try", "tries")}</small>`}</button></li>`;
 }
 
