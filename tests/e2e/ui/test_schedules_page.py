@@ -64,6 +64,25 @@ def test_a_schedule_is_paused_resumed_and_started(visit: Visits, page_stack: Sta
     assert not reaches_sideways(page)
 
 
+def test_times_of_a_schedule_are_told_in_words(visit: Visits) -> None:
+    """Days by number and by name; what is not simple stays as it is written."""
+    page = visit("/ui/schedules")
+    crons = {
+        "0 7 * * 1": "Mondays at 07:00 UTC",
+        "0 7 * * MON": "Mondays at 07:00 UTC",
+        "30 6 * * mon-fri": "Monday to Friday at 06:30 UTC",
+        "0 7 * * MON,WED": "0 7 * * MON,WED UTC",
+    }
+    words = page.evaluate(
+        """async (crons) => {
+            const { whenWords } = await import("/ui/static/pages/schedules/schedule.js");
+            return crons.map((cron) => whenWords({ cron, every_seconds: null, timezone: "UTC" }));
+        }""",
+        list(crons),
+    )
+    assert words == list(crons.values())
+
+
 def test_schedules_by_role_and_with_hostile_words(keyed_visit: Visits, page_stack: Stack) -> None:
     """A key is offered what it may do. What a refusal says is text. An empty list says what to do next."""
     name = _scheduled(page_stack)

@@ -8,6 +8,7 @@ import re
 from playwright.sync_api import Route, expect
 
 from flowengine.queues import stream_key
+from tests.e2e.ui.walks.hands import follow
 from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
 from tests.support.rigs.stack_processes import Stack
 
@@ -36,6 +37,19 @@ def test_a_dead_letter_is_retried_and_deleted(visit: Visits, page_stack: Stack) 
     page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("The letter is deleted.")).to_be_visible()
     expect(page.get_by_text("There is none.")).to_be_visible()
+
+
+def test_what_is_in_work_does_not_count_as_waiting(visit: Visits) -> None:
+    """Of five messages two are in work: three wait."""
+    queue = {"queue": "worker", "length": 5, "in_flight": 2, "oldest_age_s": 1.0, "consumers": 1}
+    queue |= {"dead_letters": 0, "put_off": 0, "handlers": []}
+    page = visit("/ui")
+    page.route("**/queues", lambda route: route.fulfill(json={"items": [queue]}))
+    follow(page, "/ui/system?part=queues")
+    cells = page.get_by_role("row", name=re.compile("^worker")).get_by_role("cell")
+    expect(cells.nth(0)).to_have_text("3")
+    expect(cells.nth(1)).to_have_text("2")
+    expect(cells.last).to_have_text("being worked on")
 
 
 def test_each_part_is_readable_everywhere(visit: Visits) -> None:

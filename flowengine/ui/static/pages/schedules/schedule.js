@@ -47,8 +47,9 @@ function cronWords(cron) {
 
 /** @param {string} day @param {string} weekday */
 function daysWords(day, weekday) {
-  if (weekday === "1-5") return "Monday to Friday";
-  if (/^[0-7]$/.test(weekday)) return DAYS[Number(weekday)];
+  if (/^(1-5|MON-FRI)$/i.test(weekday)) return "Monday to Friday";
+  const at = /^[0-7]$/.test(weekday) ? Number(weekday) : DAYS.findIndex((each) => each.slice(0, 3).toUpperCase() === weekday.toUpperCase());
+  if (at >= 0) return DAYS[at];
   return weekday === "*" && /^\d+$/.test(day) ? `on day ${day} of the month` : "";
 }
 
