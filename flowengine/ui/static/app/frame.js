@@ -26,7 +26,7 @@ export function Frame({ children }) {
   ]);
   useEffect(() => watchCount(), []);
   // On a phone the places scroll sideways.
-  useEffect(() => { document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [parts.value[0]]);
+  useEffect(() => { document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [parts.value[0], waitingCount.value.count]);
   return html`<a class="skip unseen" href="#main">To the content</a>
     <header class="top">
       <a class="brand" href="/ui/runs"><${Brand} />FlowEngine</a>

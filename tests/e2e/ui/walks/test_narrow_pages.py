@@ -81,6 +81,30 @@ def test_long_data_that_is_opened_moves_no_page_sideways(visit: Visits, run: str
     assert not reaches_sideways(page)
 
 
+def test_the_place_where_one_is_stands_in_sight(visit: Visits, page_stack: Stack) -> None:
+    """Of the places, which scroll sideways; a count that comes later moves it out of sight for no longer."""
+    page_stack.trigger(
+        page_stack.create({"name": "asks", "nodes": [node("ask", "approval", prompt="Well?")]})
+    )
+    page = visit("/ui/system", width=PHONE, height=740)
+    expect(page.locator(".top nav .count")).to_be_attached()
+    for place in ("System", "New", "Runs"):
+        current = page.locator(".top nav").get_by_role("link", name=place, exact=True)
+        current.click()
+        expect(current).to_have_attribute("aria-current", "page")
+        expect(current).to_be_in_viewport(ratio=0.95)
+
+
+def test_a_long_cause_is_cut_in_the_list(visit: Visits, run: str) -> None:
+    """A row tells three lines of it."""
+    page = visit(f"/ui/runs?q={NAME}", width=PHONE, height=740)
+    row = page.locator(f'tr[data-run="{run}"]')
+    expect(row).to_contain_text("unbroken")
+    box = row.bounding_box()
+    assert box is not None
+    assert box["height"] < 150
+
+
 def test_a_letter_moves_no_page_sideways(visit: Visits, page_stack: Stack) -> None:
     """Its table scrolls by itself, and what is for ears only scrolls with it."""
     with page_stack.valkey.connect() as client:
