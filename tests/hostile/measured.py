@@ -49,16 +49,16 @@ def bounded(
         peak = _measured(act, clock)[1]
     assert peak < memory_bytes, f"took {peak / 1e6:.0f} MB"
     if seconds >= cpu_s:
-        seconds /= _second()
+        seconds /= second()
     for _ in range(TRIES - 1):
         if seconds < cpu_s:
             break
-        seconds = min(seconds, _measured(act, clock)[2] / _second())
+        seconds = min(seconds, _measured(act, clock)[2] / second())
     assert seconds < cpu_s, f"took {seconds:.2f} s of CPU"
     return result
 
 
-def _second() -> float:
+def second() -> float:
     """How long a second is on this machine just now; never less than one."""
     began = time.thread_time()
     counts: dict[str, int] = {}
