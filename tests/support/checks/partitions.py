@@ -20,12 +20,14 @@ _TAG: Final = re.compile(r"fe:\{(\w+)\}:")
 
 def keys_in(command: Sequence[object]) -> list[str]:
     """The keys that a command names: every argument of it that looks like one of ours, payloads apart."""
-    texts = [
-        part.decode(errors="replace") if isinstance(part, bytes) else part
-        for part in command[1:]
-        if isinstance(part, bytes | str)
-    ]
-    return [text for text in texts if text.startswith("fe:") and " " not in text and '"' not in text]
+    found: list[str] = []
+    for part in command[1:]:
+        if isinstance(part, str):
+            if part.startswith("fe:"):
+                found.append(part)
+        elif isinstance(part, bytes) and part.startswith(b"fe:"):
+            found.append(part.decode(errors="replace"))
+    return [text for text in found if " " not in text and '"' not in text]
 
 
 def partition_of_key(key: str) -> str:
@@ -48,19 +50,18 @@ class PartitionCheck:
         inside: set[str] | None = None
         for command in commands:
             name = str(command[0].decode() if isinstance(command[0], bytes) else command[0]).upper()
-            named = keys_in(command)
             if name == "MULTI":
                 inside = set(self._watched)
             elif name == "WATCH":
-                self._watched.update(named)
+                self._watched.update(keys_in(command))
                 _demand_together(self._watched)
             elif name in ("EXEC", "UNWATCH"):
                 _demand_together(inside or set())
                 inside, self._watched = None, set()
             elif name == "XREADGROUP":
-                _demand_together(set(named))
+                _demand_together(set(keys_in(command)))
             elif inside is not None:
-                inside.update(named)
+                inside.update(keys_in(command))
 
 
 def _demand_together(names: set[str]) -> None:
