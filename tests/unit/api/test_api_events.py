@@ -57,6 +57,7 @@ def test_a_page_may_begin_at_an_event(api: ServedApi, path: str) -> None:
         ("cursor=1", "invalid_parameter", "the id of an item"),
         ("from=x", "invalid_parameter", "'from'"),
         ("from=1-0.0&cursor=1-0.0", "invalid_parameter", "give one of them"),
+        ("logs=true", "invalid_parameter", "not one of a page"),
         ("limt=3", "unknown_parameter", "did you mean 'limit'? Known are: limit, cursor, from"),
     ],
 )

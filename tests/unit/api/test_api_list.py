@@ -55,9 +55,10 @@ def test_each_parameter_narrows_the_list(api: ServedApi, query: str, wanted: dic
 
 def test_limit_and_cursor_choose_the_page(api: ServedApi) -> None:
     """From 1 to 500."""
+    reached = "0123456789abcdef0123456789a"
     for limit in (1, 500):
-        assert api.client.get(f"/workflows?limit={limit}&cursor=1a2b").status_code == 200
-        assert api.store.asked == (Wanted(), limit, "1a2b")
+        assert api.client.get(f"/workflows?limit={limit}&cursor={reached}").status_code == 200
+        assert api.store.asked == (Wanted(), limit, reached)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,8 @@ def test_limit_and_cursor_choose_the_page(api: ServedApi) -> None:
         ("limit=501", "invalid_parameter", "from 1 to 500"),
         ("limit=ten", "invalid_parameter", "from 1 to 500"),
         ("cursor=a%20b", "invalid_parameter", "`next_cursor` of a page"),
+        ("cursor=null", "invalid_parameter", "`next_cursor` of a page"),
+        ("cursor=", "invalid_parameter", "`next_cursor` of a page"),
     ],
 )
 def test_a_query_that_cannot_be_meant_is_refused(api: ServedApi, query: str, code: str, said: str) -> None:
@@ -92,3 +95,10 @@ def test_a_query_that_cannot_be_meant_is_refused(api: ServedApi, query: str, cod
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert said in answer.json()["detail"]
     assert api.store.asked is None
+
+
+@pytest.mark.parametrize("path", ["/waiting", "/definitions", "/schedules", "/dead-letters", "/limits", "/audit"])
+def test_no_list_takes_an_empty_cursor(api: ServedApi, path: str) -> None:
+    """A script that has lost it would read the first page for ever."""
+    answer = api.client.get(f"{path}?cursor=")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")

@@ -86,6 +86,14 @@ def test_a_stream_that_cannot_begin_is_refused(api: ServedApi) -> None:
     assert (flag.status_code, flag.json()["code"]) == (422, "invalid_parameter")
 
 
+@pytest.mark.parametrize("given", ["limit=1", f"cursor={PLACES[1]}"])
+def test_a_stream_refuses_what_is_of_pages(api: ServedApi, given: str) -> None:
+    """A stream that began elsewhere than it was asked to would be taken for the right one."""
+    answer = ask(api, f"{stored(api)}?{given}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+    assert f"'{given.split('=')[0]}' is not one of a stream" in answer.json()["detail"]
+
+
 def test_the_head_of_a_stream_ends(api: ServedApi) -> None:
     """Nothing would be sent, for ever."""
     for path in (stored(api, ended=False), "/events"):

@@ -10,7 +10,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of
-from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
+from flowengine.api.edge.paging import CURSOR, LIMIT, cursor_of, limit_of
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import (
     query_moment,
@@ -36,7 +36,6 @@ MAX_CHARS: Final = 200
 MAX_VERSION: Final = 999_999_999
 
 _STATUSES: Final = get_args(ExecutionStatus)
-_CURSOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ID: Final = re.compile(r"[0-9a-f]{8,64}")
 _SEVERAL: Final = " May be repeated."
 
@@ -122,9 +121,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def list_executions(request: Request[Any, Any, Any]) -> Response[bytes]:
         wanted = msgspec.structs.replace(read_wanted(request), definitions=caller_of(request).definitions)
         limit = limit_of(request)
-        cursor = query_text(request, "cursor") or ""
-        if cursor and not _CURSOR.fullmatch(cursor):
-            raise refuse_value("cursor", cursor, "is the `next_cursor` of a page")
+        cursor = cursor_of(request, _ID) or ""
         data = await backend.calls.store(
             lambda: msgspec.json.encode(backend.executions.list(wanted, limit=limit, cursor=cursor))
         )

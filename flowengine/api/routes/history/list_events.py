@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from litestar import Request, Response, get
@@ -24,7 +25,7 @@ from flowengine.api.routes.executions.execution_id import (
     check_id,
 )
 from flowengine.api.routes.history.place_parameter import place_of
-from flowengine.api.watching.event_stream import event_stream, place_reached, wants_stream
+from flowengine.api.watching.event_stream import MEDIA_TYPE, event_stream, place_reached, wants_stream
 from flowengine.api.watching.live_reader import Watcher
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import ExecutionNotFoundError
@@ -88,6 +89,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     ) -> Response[bytes] | Stream:
         if wants_stream(request):
             return await _watch(backend, request, execution_id)
+        _refuse_what_is_not_of(request, "a page", ("logs",))
         limit, after = limit_of(request), after_of(request)
         data = await call_about(
             request,
@@ -105,6 +107,7 @@ async def _watch(
 ) -> Response[bytes] | Stream:
     """What has happened and what happens, as server-sent events. Raises ExecutionNotFoundError."""
     check_id(request, execution_id)
+    _refuse_what_is_not_of(request, "a stream", ("limit", "cursor"))
     reached, lines = place_reached(request), query_flag(request, "logs")
     after = (NOW if _from_now_on(request) else LIVE_START) if reached is None else reached
     cursor = Cursor(execution_id, after, lines=lines)
@@ -118,6 +121,19 @@ async def _watch(
     first, cut = await backend.calls.watch(begin)
     watcher = Watcher(execution_id, first.after if after == NOW else after, lines=lines)
     return event_stream(request, backend, watcher, first, cut=cut)
+
+
+def _refuse_what_is_not_of(request: Request[Any, Any, Any], form: str, names: Sequence[str]) -> None:
+    """Raises RefusalError for the first of these parameters that is given: this form of the answer would
+    have to ignore it."""
+    given = next((name for name in names if name in request.query_params), None)
+    if given is not None:
+        other = "without" if form == "a stream" else "with"
+        raise RefusalError(
+            "invalid_parameter",
+            f"The query parameter {given!r} is not one of {form}: leave it out, or ask {other} the header "
+            f"`Accept: {MEDIA_TYPE}`.",
+        )
 
 
 def _from_now_on(request: Request[Any, Any, Any]) -> bool:

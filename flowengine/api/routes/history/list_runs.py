@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
+from flowengine.api.edge.paging import CURSOR, LIMIT, cursor_of, limit_of
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -52,7 +52,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/workflows/{execution_id:str}/runs", opt={OPERATION: LIST_RUNS, NEEDS_ROLE: "read"})
     async def list_runs(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
-        limit, cursor = limit_of(request), request.query_params.get("cursor")
+        limit, cursor = limit_of(request), cursor_of(request)
         data = await call_about(
             request,
             execution_id,

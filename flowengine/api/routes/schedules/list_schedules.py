@@ -12,8 +12,8 @@ from litestar.params import FromPath
 
 from flowengine.access.scope import covers
 from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of, not_for
-from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
-from flowengine.api.edge.query_parameters import query_text, refuse_value
+from flowengine.api.edge.paging import CURSOR, LIMIT, cursor_of, limit_of
+from flowengine.api.edge.query_parameters import query_text
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -99,7 +99,4 @@ def history_route(backend: Backend) -> HTTPRouteHandler:
 
 
 def _cursor(request: Request[Any, Any, Any]) -> str:
-    cursor = query_text(request, CURSOR.name) or ""
-    if cursor and not _CURSOR.fullmatch(cursor):
-        raise refuse_value(CURSOR.name, cursor, "is the `next_cursor` of a page")
-    return cursor
+    return cursor_of(request, _CURSOR) or ""

@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
+from flowengine.api.edge.paging import CURSOR, LIMIT, cursor_of, limit_of
 from flowengine.api.edge.query_parameters import query_text, refuse_value
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
@@ -65,7 +65,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
         if given is not None and given not in KINDS:
             raise refuse_value("kind", given, f"is {' or '.join(KINDS)}")
         kinds = KINDS if given is None else (cast(PersonKind, given),)
-        limit, cursor = limit_of(request), query_text(request, "cursor") or ""
+        limit, cursor = limit_of(request), cursor_of(request) or ""
         data = await backend.calls.store(
             lambda: msgspec.json.encode(backend.executions.waiting(kinds, limit=limit, cursor=cursor))
         )
