@@ -23,6 +23,7 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
+from flowengine.execution.status import NodeStatus
 from flowengine.execution.views.executions import (
     CalledBackView,
     CancelledView,
@@ -254,9 +255,14 @@ class Executions(Protocol):
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         """Those that are wanted, newest first, after the one that the cursor names."""
 
-    def status(self, execution_id: str, patterns: Sequence[str] = ()) -> ExecutionView:
-        """The state of the execution and of all its nodes, as the holder of a key for these definitions may
-        see it."""
+    def status(
+        self,
+        execution_id: str,
+        patterns: Sequence[str] = (),
+        only: Collection[NodeStatus] | None = None,
+    ) -> ExecutionView:
+        """The state of the execution and of its nodes, all or `only` those in some statuses, as the holder of
+        a key for these definitions may see it."""
 
     def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
         """Its runs, the newest first. Raises BadCursorError."""

@@ -15,7 +15,7 @@ from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.requests.bulk import BulkAction, BulkMode, BulkView
-from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.status import ExecutionStatus, NodeStatus
 from flowengine.execution.views.access import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
 from flowengine.execution.views.executions import (
     CancelledView,
@@ -154,9 +154,12 @@ def trigger(
     )
 
 
-def status(execution_id: str) -> Call[ExecutionView]:
-    """An execution and all of its nodes."""
-    return Call(method="GET", path=_execution(execution_id), answer=ExecutionView)
+def status(
+    execution_id: str, *, nodes: bool = True, node_status: Sequence[NodeStatus] = ()
+) -> Call[ExecutionView]:
+    """An execution and its nodes: all; without `nodes` none; with `node_status` those in these statuses."""
+    query = (*(() if nodes else (("nodes", "false"),)), *(("node_status", each) for each in node_status))
+    return Call(method="GET", path=_execution(execution_id), query=query, answer=ExecutionView)
 
 
 def results(execution_id: str) -> Call[ResultsView]:

@@ -43,6 +43,7 @@ from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.waits.deciding import Answer
+from flowengine.execution.status import NodeStatus
 from flowengine.execution.views.executions import (
     CalledBackView,
     CancelledView,
@@ -281,10 +282,15 @@ class StoredExecutions:
         """Those that are wanted, newest first."""
         return page(self._store.listing, wanted, limit, cursor)
 
-    def status(self, execution_id: str, patterns: Sequence[str] = ()) -> ExecutionView:
-        """The state of the execution and of all its nodes, as the holder of a key for these definitions may
-        see it."""
-        return queries.status(self._store, _checked(execution_id), patterns)
+    def status(
+        self,
+        execution_id: str,
+        patterns: Sequence[str] = (),
+        only: Collection[NodeStatus] | None = None,
+    ) -> ExecutionView:
+        """The state of the execution and of its nodes, all or `only` those in some statuses, as the holder of
+        a key for these definitions may see it."""
+        return queries.status(self._store, _checked(execution_id), patterns, only)
 
     def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
         """Its runs, the newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ from flowengine.execution.status import (
     shown,
 )
 from flowengine.execution.views.executions import (
+    CancelView,
     ChildrenView,
     ExecutionView,
     FollowerView,
@@ -58,8 +59,14 @@ _decode_outputs: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
 
 
-def status(store: QueryStore, execution: str, patterns: Sequence[str] = ()) -> ExecutionView:
-    """The execution with every node, in the document's order. `patterns`: those of the key of who asks.
+def status(
+    store: QueryStore,
+    execution: str,
+    patterns: Sequence[str] = (),
+    only: Collection[NodeStatus] | None = None,
+) -> ExecutionView:
+    """The execution with its nodes, in the document's order. `patterns`: those of the key of who asks.
+    `only`: nodes in these statuses, hooks too; None: all. `counts` are of all.
 
     Raises ExecutionNotFoundError.
     """
@@ -82,10 +89,10 @@ def status(store: QueryStore, execution: str, patterns: Sequence[str] = ()) -> E
         correlation_id=without_trace(record.correlation_id),
         labels=dict(record.labels),
         counts=counts_of(node.status for node in nodes),
-        nodes=nodes,
+        nodes=_those(nodes, only),
         inputs=msgspec.UNSET if inputs is None else shown_inputs(plan, inputs),
         error=_error(plan, record, states),
-        hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
+        hooks=_those([views[hook] for hook in hooks], only) if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
         waiting_for=_turn(store, execution, record),
@@ -98,7 +105,19 @@ def status(store: QueryStore, execution: str, patterns: Sequence[str] = ()) -> E
         trigger=_trigger(store, execution, record, plan, patterns),
         scheduled_at=msgspec.UNSET if record.scheduled_at is None else moment(record.scheduled_at),
         followers=_followers(record, patterns),
+        cancel_requested=_cancel(record),
     )
+
+
+def _those(nodes: Sequence[NodeView], only: Collection[NodeStatus] | None) -> tuple[NodeView, ...]:
+    return tuple(nodes if only is None else [node for node in nodes if node.status in only])
+
+
+def _cancel(record: ExecutionRecord) -> CancelView | msgspec.UnsetType:
+    stop = record.stop or ended_by_of(record.control)
+    if stop is None or stop.cause != "cancel":
+        return msgspec.UNSET
+    return CancelView(at=moment(stop.at), by=stop.by, reason=stop.reason)
 
 
 def _trigger(

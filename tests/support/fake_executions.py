@@ -45,7 +45,7 @@ from flowengine.execution.requests.idempotency import (
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Overruling
 from flowengine.execution.rules.waits.deciding import Answer
-from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.status import ExecutionStatus, NodeStatus
 from flowengine.execution.views.executions import (
     NULL,
     AnewView,
@@ -471,7 +471,12 @@ class FakeExecutions:
         self.asked = (wanted, limit, cursor)
         return ListView(items=(), next_cursor=None)
 
-    def status(self, execution_id: str, patterns: Sequence[str] = ()) -> ExecutionView:
+    def status(
+        self,
+        execution_id: str,
+        patterns: Sequence[str] = (),
+        only: Collection[NodeStatus] | None = None,
+    ) -> ExecutionView:
         self._enter()
         found = self._find(execution_id)
         nodes = tuple(self._node(found, node) for node in found.plan.nodes)
@@ -496,7 +501,7 @@ class FakeExecutions:
                 skipped=0,
                 cancelled=0,
             ),
-            nodes=nodes,
+            nodes=tuple(node for node in nodes if only is None or node.status in only),
         )
 
     def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:

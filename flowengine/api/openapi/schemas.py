@@ -184,6 +184,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     operation_views.WorkersView: "Workers",
     operation_views.WorkerView: "Worker",
     views.TurnView: "Turn",
+    views.CancelView: "CancelRequest",
     limits_views.LimitsView: "Limits",
     limits_views.LimitView: "Limit",
     limits_views.StanderView: "Stander",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -12,25 +12,36 @@ from flowengine.cli.stack.reaching import stack
 from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flowengine.client import Client
-    from flowengine.execution.views.executions import ExecutionView, NodeView, TriggerView
+    from flowengine.execution.status import NodeStatus
+    from flowengine.execution.views.executions import ExecutionView, NodeView, TriggerView, TurnView
 
 
 @click.command()
 @execution_argument
 @click.argument("node", required=False, shell_complete=complete_node)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    metavar="STATUS",
+    help="Only nodes of this status; repeat it for several.",
+)
 @json_option
-def show(execution: str, node: str | None, as_json: bool) -> None:
+def show(execution: str, node: str | None, statuses: tuple[str, ...], as_json: bool) -> None:
     """Show an execution and its nodes: what they do, and why one has failed. With NODE, all of that one."""
+    if node is not None and statuses:
+        raise click.UsageError("--status is of all nodes: leave out NODE")
     from flowengine.cli.output.tables import print_json_line
     from flowengine.cli.stack.ids import whole_id
 
     with stack(as_json=as_json) as client:
         found = whole_id(client, execution)
         detail = None if node is None else client.node(found, node)
-        view = client.status(found) if detail is None else None
+        wanted = cast("Sequence[NodeStatus]", statuses)
+        view = client.status(found, node_status=wanted) if detail is None else None
     if as_json:
         print_json_line(view or detail)
     elif detail is not None:
@@ -38,20 +49,22 @@ def show(execution: str, node: str | None, as_json: bool) -> None:
 
         print_node(detail)
     elif view is not None:
-        _print_execution(view)
+        _print_execution(view, none="It has no such node." if statuses else "It has no nodes.")
 
 
-def _print_execution(view: ExecutionView) -> None:
+def _print_execution(view: ExecutionView, *, none: str) -> None:
     from flowengine.cli.output.progress import shown_nodes
     from flowengine.cli.output.tables import print_rows
 
-    for name, told in _told(view):
-        click.echo(f"{name:<9} {plain_text(told)}")
+    facts = list(_told(view))
+    width = max(len(name) for name, _ in facts)
+    for name, told in facts:
+        click.echo(f"{name:<{width}}  {plain_text(told)}")
     click.echo()
     print_rows(
         ("node", "status", "handler", "attempt", "took", "why"),
         [_row(node) for node in shown_nodes(view)],
-        nothing="It has no nodes.",
+        nothing=none,
     )
 
 
@@ -86,26 +99,42 @@ def _told(view: ExecutionView) -> Iterator[tuple[str, str]]:
     import msgspec
 
     yield "id", view.execution_id
-    yield "name", view.name
+    version = "" if isinstance(view.version, msgspec.UnsetType) else f", version {view.version}"
+    yield "name", f"{view.name}{version}"
     yield "status", view.status if view.run < 2 else f"{view.status}, run {view.run}"
     if not isinstance(view.error, msgspec.UnsetType):
         node = "" if view.error.node is None else f" (node {view.error.node})"
         yield "error", f"{view.error.code}: {view.error.message}{node}"
+    if not isinstance(view.waiting_for, msgspec.UnsetType):
+        yield "waits", _turn(view.waiting_for)
+    if not isinstance(view.cancel_requested, msgspec.UnsetType):
+        by = "" if view.cancel_requested.by is None else f" by {view.cancel_requested.by}"
+        said = "" if view.cancel_requested.reason is None else f": {view.cancel_requested.reason}"
+        yield "cancel", f"asked for at {view.cancel_requested.at}{by}{said}"
     if not isinstance(view.parent, msgspec.UnsetType):
         yield "parent", f"{view.parent.execution_id} (node {view.parent.node}), below {view.parent.root}"
     if not isinstance(view.trigger, msgspec.UnsetType):
         yield "trigger", " ".join(_words_of(view.trigger))
     for each in () if isinstance(view.followers, msgspec.UnsetType) else view.followers:
         yield "followed by", f"{each.name}: {each.execution_id or f'nothing, {each.code}: {each.message}'}"
+    if not isinstance(view.rerun_of, msgspec.UnsetType):
+        yield "rerun of", f"{view.rerun_of.execution_id}, run {view.rerun_of.run}"
     if view.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in view.labels.items())
     if not isinstance(view.inputs, msgspec.UnsetType):
         yield "inputs", msgspec.json.encode(view.inputs).decode()
+    yield "correlation", view.correlation_id
     yield "created", view.created_at
     if view.started_at is not None:
         yield "started", view.started_at
     if view.finished_at is not None:
         yield "finished", view.finished_at
+
+
+def _turn(turn: TurnView) -> str:
+    """For what one waits that was triggered and has not begun."""
+    place = "" if turn.place is None else f", place {turn.place} of a line in which {turn.limit} run at once"
+    return f"for its turn under the key {turn.key}{place}, since {turn.since}"
 
 
 def _words_of(trigger: TriggerView) -> Iterator[str]:

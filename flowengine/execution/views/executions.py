@@ -439,17 +439,27 @@ class RerunOfView(msgspec.Struct, frozen=True, kw_only=True):
     run: int
 
 
+class CancelView(msgspec.Struct, frozen=True, kw_only=True):
+    """When somebody has asked for a cancel. `by`: the id of their key, null where there was none; `reason`:
+    what they said, null if nothing."""
+
+    at: Moment
+    by: str | None
+    reason: str | None
+
+
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
-    what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
-    `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
-    has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
-    has not begun. `version`: of its definition, where it is of one. `parent`: of a child, the node that it
-    stands for. `children`: where the document has groups. `rerun_of`: of a new execution that a rerun has
-    made, what it was made of. `reruns`: the new executions that reruns have made of it, if there are some.
-    `trigger`: what has started it, once something has. `scheduled_at`: the time of the
-    schedule that has started it, if one has. `followers`: what its end has started, of definitions that
-    follow. `priority`: how soon its nodes run beside those of others."""
+    """An execution and its nodes, all of them or those that were asked for, in the document's order.
+    `counts`: of all. `labels`: by which it is found. `inputs`: what it was given, if anything; secret ones
+    are `***`. `error`: why it has failed, or was cancelled. `hooks`: the nodes of `on_failure` and `finally`,
+    where the document has some; `hooks_failed`: one of them has failed. `outputs`: what it gives, once it has
+    ended with some. `waiting_for`: why it was triggered and has not begun. `version`: of its definition,
+    where it is of one. `parent`: of a child, the node that it stands for. `children`: where the document has
+    groups. `rerun_of`: of a new execution that a rerun has made, what it was made of. `reruns`: the new
+    executions that reruns have made of it, if there are some. `trigger`: what has started it, once something
+    has. `scheduled_at`: the time of the schedule that has started it, if one has. `followers`: what its end
+    has started, of definitions that follow. `priority`: how soon its nodes run beside those of others.
+    `cancel_requested`: of the cancel that this run is being stopped by, or was."""
 
     execution_id: str
     name: str
@@ -477,6 +487,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     trigger: TriggerView | msgspec.UnsetType = msgspec.UNSET
     scheduled_at: Moment | msgspec.UnsetType = msgspec.UNSET
     followers: tuple[FollowerView, ...] | msgspec.UnsetType = msgspec.UNSET
+    cancel_requested: CancelView | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,7 +97,9 @@ def test_a_query_that_cannot_be_meant_is_refused(api: ServedApi, query: str, cod
     assert api.store.asked is None
 
 
-@pytest.mark.parametrize("path", ["/waiting", "/definitions", "/schedules", "/dead-letters", "/limits", "/audit"])
+@pytest.mark.parametrize(
+    "path", ["/waiting", "/definitions", "/schedules", "/dead-letters", "/limits", "/audit"]
+)
 def test_no_list_takes_an_empty_cursor(api: ServedApi, path: str) -> None:
     """A script that has lost it would read the first page for ever."""
     answer = api.client.get(f"{path}?cursor=")

@@ -390,3 +390,32 @@ def test_responses_forbid_sniffing_framing_and_caching(api: ServedApi) -> None:
         assert headers["cache-control"] == "no-store"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "server" not in headers
+
+
+def test_status_leaves_out_the_nodes_that_nobody_wants(api: ServedApi) -> None:
+    """`nodes` is empty then, or holds those in the statuses named; `counts` are of all."""
+    path = f"/workflows/{api.client.post('/workflow', json=ONE_NODE).json()['execution_id']}"
+    whole = api.client.get(path).json()
+    assert whole["nodes"]
+    assert api.client.get(f"{path}?nodes=true").json() == whole
+    assert api.client.get(f"{path}?nodes=false").json() == {**whole, "nodes": []}
+    assert api.client.get(f"{path}?node_status=failed").json() == {**whole, "nodes": []}
+    assert api.client.get(f"{path}?node_status=failed&node_status=pending").json() == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("nodes=no", "'nodes' is true or false"),
+        ("node_status=faild", "There is no status 'faild' of a node; did you mean 'failed'?"),
+        ("node_status=", "There is no status '' of a node"),
+        ("node_status=failed&nodes=false", "leave out one"),
+        ("node_statu=failed", "did you mean 'node_status'?"),
+    ],
+)
+def test_status_refuses_nodes_that_cannot_be(api: ServedApi, query: str, said: str) -> None:
+    """422 says what there is."""
+    execution = api.client.post("/workflow", json=ONE_NODE).json()["execution_id"]
+    answer = api.client.get(f"/workflows/{execution}?{query}")
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]

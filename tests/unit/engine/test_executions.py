@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 import pytest
 from fakeredis import FakeRedis
 
+from flowengine.access.acting import Note, acting
+from flowengine.access.records import Actor
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.ports import Begun
@@ -20,8 +22,8 @@ from flowengine.errors import (
 )
 from flowengine.execution.messages import StartExecution
 from flowengine.execution.records import NodeError, NodeRecord
-from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
-from flowengine.execution.views.executions import CountsView, HealthView
+from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, NodeStatus
+from flowengine.execution.views.executions import CancelView, CountsView, HealthView
 from flowengine.queues import WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -264,3 +266,32 @@ def test_results_are_outputs_and_errors_of_what_has_ended(redis: FakeRedis) -> N
     stored(redis, execution, "second", NodeRecord(status="failed", attempt=1, dispatch=1, error=error))
     found = store.results(execution)
     assert (found.results, found.errors) == ({"first": msgspec.Raw(b"[1]")}, {"second": error})
+
+
+def test_status_holds_the_nodes_of_the_statuses_wanted(redis: FakeRedis) -> None:
+    """`counts` are of all, whichever are shown."""
+    store = executions(redis)
+    execution = created(store)
+    stored(redis, execution, "first", NodeRecord(status="failed", error=NodeError("broken", "it broke")))
+    whole = store.status(execution)
+    wanted: list[tuple[Collection[NodeStatus], list[str]]] = [
+        (["failed"], ["first"]),
+        ([], []),
+        (["failed", "pending"], ["first", "second"]),
+    ]
+    for only, shown in wanted:
+        view = store.status(execution, only=only)
+        assert [node.id for node in view.nodes] == shown
+        assert view.counts == whole.counts
+
+
+def test_status_says_who_has_asked_for_a_cancel(redis: FakeRedis) -> None:
+    """And why; nothing where nobody has."""
+    store = executions(redis)
+    execution = created(store)
+    assert store.status(execution).cancel_requested is msgspec.UNSET
+    with acting(Note(action="cancel_execution", actor=Actor(key="ops"))):
+        store.cancel(execution, reason="no end in sight")
+    asked = store.status(execution).cancel_requested
+    assert isinstance(asked, CancelView)
+    assert (asked.by, asked.reason) == ("ops", "no end in sight")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -10,8 +10,11 @@ from litestar.params import FromPath
 from msgspec.structs import replace
 
 from flowengine.api.access.key_guard import NEEDS_ROLE, caller_of
+from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.api.edge.query_parameters import query_flag, query_texts
 from flowengine.api.edge.responses import json_response
-from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
+from flowengine.api.openapi.schemas import reference
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import (
@@ -21,7 +24,10 @@ from flowengine.api.routes.executions.execution_id import (
     call_about,
 )
 from flowengine.execution.records import ExecutionError
+from flowengine.execution.status import NODE_STATUSES, NodeStatus
 from flowengine.execution.views.executions import ExecutionView, NodeView, TriggerView, counts_of
+from flowengine.nearest_name import nearest_name
+from flowengine.workflow.problems import did_you_mean, quoted
 
 _FETCHED: Final = NodeView(
     id="fetch_data",
@@ -85,10 +91,24 @@ FAILED: Final = replace(
     ),
     error=ExecutionError(example.CALL_FAILED.code, example.CALL_FAILED.message, _FETCHED.id),
 )
+NODES_PARAMETER: Final = Parameter(
+    component="WithNodes",
+    name="nodes",
+    location="query",
+    description="`false`: without its nodes; `nodes` and `hooks` are empty then.",
+    schema={"type": "boolean"},
+)
+NODE_STATUS_PARAMETER: Final = Parameter(
+    component="NodesInStatus",
+    name="node_status",
+    location="query",
+    description="Only nodes in one of these statuses. May be repeated.",
+    schema={"type": "array", "items": reference("NodeStatus")},
+)
 SHOW_EXECUTION: Final = Operation(
     summary="Status of an execution and of every node",
-    description="Nodes come in the document's order.",
-    parameters=(EXECUTION_ID_PARAMETER,),
+    description="Nodes come in the document's order. `counts` are of all of them, whichever are wanted.",
+    parameters=(EXECUTION_ID_PARAMETER, NODES_PARAMETER, NODE_STATUS_PARAMETER),
     responses={
         200: ViewResponse(
             "The state",
@@ -97,7 +117,7 @@ SHOW_EXECUTION: Final = Operation(
             links=(TO_RESULTS, TO_TRIGGER),
         )
     },
-    refusals=("execution_not_found",),
+    refusals=("execution_not_found", "unknown_parameter", "invalid_parameter"),
 )
 
 
@@ -106,13 +126,35 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/workflows/{execution_id:str}", opt={OPERATION: SHOW_EXECUTION, NEEDS_ROLE: "read"})
     async def show_execution(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
-        seen = caller_of(request).definitions
+        seen, only = caller_of(request).definitions, _wanted(request)
         data = await call_about(
             request,
             execution_id,
             backend.calls.store,
-            lambda: backend.executions.status(execution_id, seen),
+            lambda: backend.executions.status(execution_id, seen, only),
         )
         return json_response(data)
 
     return show_execution
+
+
+def _wanted(request: Request[Any, Any, Any]) -> frozenset[NodeStatus] | None:
+    """The statuses of the nodes that are wanted, None: all. Raises RefusalError."""
+    given = query_texts(request, NODE_STATUS_PARAMETER.name)
+    with_nodes = query_flag(request, NODES_PARAMETER.name, default=True)
+    if given and not with_nodes:
+        raise RefusalError("invalid_parameter", "It has both 'node_status' and 'nodes=false': leave out one.")
+    if not with_nodes:
+        return frozenset()
+    return frozenset(map(_status, given)) if given else None
+
+
+def _status(given: str) -> NodeStatus:
+    if given not in NODE_STATUSES:
+        hint = did_you_mean(nearest_name(given, NODE_STATUSES)) or "."
+        raise RefusalError(
+            "invalid_parameter",
+            f"There is no status {quoted(given)} of a node{hint} Known are: {', '.join(NODE_STATUSES)}; for "
+            "several, repeat 'node_status'.",
+        )
+    return cast(NodeStatus, given)
