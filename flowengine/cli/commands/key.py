@@ -216,11 +216,13 @@ def _print_table(keys: Sequence[ApiKey], now: int) -> None:
 
 
 def _cells(item: ApiKey, now: int) -> Iterator[str]:
+    from flowengine.cli.output.tables import shown_time
+
     said = _described(item)
     yield item.id
     yield item.role
     yield ", ".join(item.definitions)
     yield SETTING if item.kept_in == "settings" else "Redis"
     for name in ("created_at", "expires_at", "last_used_at"):
-        shown = str(said[name] or "")
+        shown = shown_time(str(said[name] or ""))
         yield f"{shown} (expired)" if name == "expires_at" and item.has_expired(now) else shown

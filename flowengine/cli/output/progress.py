@@ -39,6 +39,8 @@ WHY_SKIPPED: Final[Mapping[SkipReason, str]] = {
     "operator": "an operator said so",
 }
 REFRESH_PER_SECOND = 12
+_IN_SECONDS: Final = 120
+_IN_HOURS: Final = 48
 _SHOWN: Final = frozenset(NODE_STATUSES) - {"pending", "queued"}
 _LINES_AROUND = 6
 
@@ -154,7 +156,20 @@ def elapsed(started_at: Moment | None, finished_at: Moment | None) -> str:
         return ""
     until = datetime.now(UTC) if finished_at is None else datetime.fromisoformat(finished_at)
     seconds = max(0.0, (until - datetime.fromisoformat(started_at)).total_seconds())
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return length_of(seconds)
+
+
+def length_of(seconds: float) -> str:
+    """So much time, for people: in two units at most."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < _IN_SECONDS:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} m" if hours < _IN_HOURS else f"{hours // 24} d {hours % 24} h"
 
 
 def _cut(console: Console) -> OverflowMethod:

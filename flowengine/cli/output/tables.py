@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import click
 
 from flowengine.plaintext import plain_text
 
 STATUS = "status"
+NARROWEST: Final = 10
+"""To so many characters a column is folded."""
+GAP: Final = 2
+"""Between columns, and what the edges take."""
+
+_MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def print_json_line(value: object) -> None:
@@ -28,8 +35,23 @@ def is_terminal() -> bool:
 
 
 def shown_time(moment: str) -> str:
-    """A time as a table shows it, in UTC; elsewhere as the API gives it."""
-    return moment[:19].replace("T", " ") if is_terminal() else moment
+    """A time as a table shows it, in UTC, with the year if it is another; elsewhere as the API gives it."""
+    if not moment or not is_terminal():
+        return moment
+    from datetime import UTC, datetime
+
+    at = datetime.fromisoformat(moment).astimezone(UTC)
+    year = "" if at.year == datetime.now(UTC).year else f"{at.year} "
+    return f"{year}{_MONTHS[at.month - 1]} {at.day:02} {at:%H:%M}"
+
+
+def shown_age(moment: str) -> str:
+    """How long ago a time was, as a table shows it; elsewhere the time as the API gives it."""
+    if not is_terminal():
+        return moment
+    from flowengine.cli.output.progress import elapsed
+
+    return f"{elapsed(moment, None)} ago"
 
 
 def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str) -> None:
@@ -46,16 +68,23 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothin
 
 
 def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from flowengine.cli.output.console import OutputConsole
+
+    console = OutputConsole()
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    folded = folded_columns(widths, console.width)
+    if folded is None:
+        _print_records(headings, rows)
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from flowengine.cli.output.console import OutputConsole
     from flowengine.cli.output.progress import STYLES
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, heading in enumerate(headings):
-        table.add_column(heading, no_wrap=place == 0 or heading == STATUS, overflow="fold")
+        table.add_column(heading, no_wrap=place not in folded, overflow="fold")
     styles: dict[str, str] = {str(status): style for status, style in STYLES.items()}
     for row in rows:
         table.add_row(
@@ -64,4 +93,27 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None
                 for heading, cell in zip(headings, row, strict=True)
             )
         )
-    OutputConsole().print(table)
+    console.print(table)
+
+
+def folded_columns(widths: Sequence[int], available: int) -> frozenset[int] | None:
+    """Which columns of these widths are folded so that the table fits: the widest ones, never the first.
+    None: even then it does not."""
+    folded: set[int] = set()
+    while sum(widths) - sum(widths[place] - NARROWEST for place in folded) + GAP * len(widths) > available:
+        left = [place for place in range(1, len(widths)) if place not in folded and widths[place] > NARROWEST]
+        if not left:
+            return None
+        folded.add(max(left, key=lambda place: widths[place]))
+    return frozenset(folded)
+
+
+def _print_records(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as lines of its own, for a terminal on which the table has no place."""
+    width = max(map(len, headings))
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        for heading, cell in zip(headings, row, strict=True):
+            if cell:
+                click.echo(f"{heading:<{width}}  {cell}")

@@ -88,12 +88,17 @@ def _items(
 
 
 def _ended(client: Client, execution: str) -> Callable[[], bool]:
-    """Whether the execution has ended. One that is gone has."""
+    """Whether the execution has ended, a child too, which no list has. One that is gone has."""
+    from flowengine.client import RefusedError
     from flowengine.execution.status import is_over
 
     def has_ended() -> bool:
-        items = client.list_page(begins_with=execution, limit=1).items
-        return all(is_over(item.status) for item in items)
+        try:
+            return is_over(client.status(execution, nodes=False).status)
+        except RefusedError as error:
+            if error.status == 404:
+                return True
+            raise
 
     return has_ended
 
@@ -118,5 +123,19 @@ def _line(line: LineView) -> str:
 def _event(event: EventView) -> str:
     attempt = f" #{event.attempt}" if event.attempt and event.attempt > 1 else ""
     node = f" {event.node}{attempt}" if event.node else ""
-    told = (event.code, event.reason, event.stage, event.status, f"run {event.run}" if event.run else "")
+    told = (
+        event.mode,
+        event.code,
+        event.waits_for,
+        event.signal,
+        event.said,
+        event.reason,
+        event.stage,
+        event.status,
+        f"iteration {event.iteration}" if event.iteration else "",
+        f"as {event.child}" if event.child else "",
+        f"run {event.run}" if event.run else "",
+        f"by {event.by}" if event.by else "",
+        f"({event.explanation})" if event.explanation else "",
+    )
     return f"{event.at} {event.kind}{node}" + "".join(f" {each}" for each in told if each)

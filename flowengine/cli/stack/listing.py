@@ -49,7 +49,7 @@ def list_executions(
     as_json: bool,
 ) -> None:
     """List the executions of a stack, newest first."""
-    from flowengine.cli.output.tables import print_json_line, print_rows
+    from flowengine.cli.output.tables import is_terminal, print_json_line, print_rows
 
     with stack(as_json=as_json) as client:
         items = client.list(
@@ -57,9 +57,10 @@ def list_executions(
             name=name,
             labels=label_pairs(labels),
             created_after=since,
-            limit=min(limit, 500),
+            limit=min(limit + 1, 500),
         )
         found = list(islice(items, limit))
+        more = len(found) == limit and next(items, None) is not None
     if as_json:
         for item in found:
             print_json_line(item)
@@ -69,6 +70,8 @@ def list_executions(
         _rows(found),
         nothing="There is no such execution.",
     )
+    if more and is_terminal():
+        click.echo(f"There are more than {limit}: see --limit.", err=True)
 
 
 def _rows(items: Sequence[SummaryView]) -> list[tuple[str, ...]]:

@@ -69,7 +69,9 @@ def _print_refusal(as_json: bool, code: str, detail: str, problems: Sequence[Pro
 def _explained(error: RefusedError) -> Exception:
     """The refusal, with what a user of the tool can do about it."""
     if error.status in _INVALID:
-        return InvalidInputError(error.code, error.detail, error.problems)
+        count = len(error.problems)
+        told = f"refused, {count} problem{'s' * (count > 1)}:" if count else error.detail
+        return InvalidInputError(error.code, told, error.problems)
     if error.status == 401:
         return CannotRunError(
             f"{error.detail} Set FLOWENGINE_KEY to a key of this stack; `flowengine key new ID` makes one."

@@ -47,7 +47,7 @@ def queues(as_json: bool) -> None:
 @json_option
 def workers(as_json: bool) -> None:
     """List the live processes of orchestrators and workers."""
-    from flowengine.cli.output.tables import print_json_line, print_rows, shown_time
+    from flowengine.cli.output.tables import print_json_line, print_rows, shown_age, shown_time
 
     with stack(as_json=as_json) as client:
         found = client.workers().items
@@ -68,7 +68,7 @@ def workers(as_json: bool) -> None:
                 f"{worker.busy}/{worker.threads}",
                 f"{worker.async_running}/{worker.concurrency}" if worker.concurrency else "",
                 shown_time(worker.started_at),
-                shown_time(worker.seen_at),
+                shown_age(worker.seen_at),
             )
             for worker in found
         ],

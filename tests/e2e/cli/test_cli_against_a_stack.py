@@ -221,8 +221,11 @@ def test_beginning_of_an_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first in told
     assert second in told
     assert "see: flowengine list" in run("show", "zz", code=3).stderr
+    assert run("list", "--name", "twice", "--limit", "1").stderr == ""
     monkeypatch.setattr(tables, "is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "200")
+    assert run("list", "--name", "twice", "--limit", "1").stderr == "There are more than 1: see --limit.\n"
+    assert run("list", "--name", "twice", "--limit", "2").stderr == ""
     table = run("list", "--name", "twice").stdout
     assert first[: max(SHORTEST, alike + 1)] in table
     assert first not in table

@@ -32,12 +32,19 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def dev_url(clone: Path) -> Iterator[str]:
+def metrics_port() -> int:
+    """The first port that orchestrator and worker of `dev_url` may serve metrics at."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def dev_url(clone: Path, metrics_port: int) -> Iterator[str]:
     """Where `flowengine dev` serves, started as the reference says, without workflows; it must end well on
     Ctrl-C."""
     port = free_port()
     argv = ["env", *installed(OWN_DEV).split(), "--no-apply", "--port", str(port)]
-    process = Process("dev", argv, clean_environment(), clone)
+    settings = clean_environment(FLOWENGINE_METRICS_PORT=str(metrics_port))
+    process = Process("dev", argv, settings, clone)
     try:
         wait_until(
             lambda: any(f"http://127.0.0.1:{port}/docs" in line for line in process.lines),

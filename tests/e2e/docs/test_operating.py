@@ -26,6 +26,7 @@ SERVING = ("flowengine api ", "flowengine orchestrator ", "flowengine worker ")
 SERVICES = [command for command in PAGE.commands if command.startswith(SERVING)]
 (RIGHTS,) = [command for command in PAGE.commands if command.startswith("redis-cli ACL ")]
 FAILS = """name: fails
+inputs: {day: {type: string, format: date, default: "2026-02-28"}}
 nodes:
   - {id: a, handler: assert, config: {that: "{{ 1 > 2 }}"}}
 """
@@ -66,11 +67,11 @@ def run_to_its_end(url: str, execution: str) -> dict[str, Any]:
     return finished(url, execution)
 
 
-def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> None:
+def test_day_on_call_can_be_walked(dev_url: str, metrics_port: int, clone: Path, shell: Shell) -> None:
     """Each command of the section, in its order, on an execution that has failed."""
     section = PAGE.text.partition("## A day on call")[2].partition("\n## ")[0]
     found, shown, logs, events, cancel, *more = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
-    trigger, preview, rerun, newer, latest, delete, bulk, letters, retry, queues, workers = more
+    again, preview, rerun, newer, latest, delete, bulk, letters, retry, queues, workers, metrics = more
     (clone / "fails.yaml").write_text(FAILS)
     execution = shell("flowengine submit fails.yaml", FLOWENGINE_URL=dev_url).stdout.strip()
     finished(dev_url, execution)
@@ -85,7 +86,7 @@ def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> N
     walk(logs, "")
     walk(events, "execution_finished failed")
     walk(cancel, "there is nothing to cancel", 3)
-    walk(trigger, "failed: fails, 1 node", 1)
+    walk(again, "failed: fails, 1 node", 1)
     walk(preview, "  again: a")
     walk(rerun, "failed: fails, 1 node", 1)
     walk(newer, "only executions of a definition can run again by another version", 3)
@@ -97,6 +98,9 @@ def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> N
     walk(retry, "no dead letter has the id 'LETTER'", 3)
     walk(queues, "orchestrator")
     walk(workers, "worker")
+    ports = range(metrics_port, metrics_port + 4)  # each process takes the first that is free
+    told = "".join(shell(metrics.replace("9100", str(port))).stdout for port in ports)
+    assert 'flowengine_node_run_seconds_count{handler="assert"} 3.0' in told
 
 
 def test_three_services_run_as_they_are_started(clone: Path) -> None:

@@ -152,6 +152,9 @@ def test_times_are_for_people() -> None:
     assert elapsed(None, None) == ""
     assert elapsed(moment(BEGIN), moment(BEGIN + 7)) == "7 ms"
     assert elapsed(moment(BEGIN), moment(BEGIN + 90_000)) == "90.0 s"
+    assert elapsed(moment(BEGIN), moment(BEGIN + 150_000)) == "2 m 30 s"
+    assert elapsed(moment(BEGIN), moment(BEGIN + 3 * 3_600_000 + 300_000)) == "3 h 5 m"
+    assert elapsed(moment(BEGIN), moment(BEGIN + 52 * 3_600_000)) == "2 d 4 h"
 
 
 def test_outcome_has_every_result_and_every_error() -> None:

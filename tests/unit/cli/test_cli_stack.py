@@ -13,14 +13,18 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.operations.dead_letters import LETTER
+from flowengine.cli.output.tables import folded_columns
 from flowengine.cli.stack import starting
 from flowengine.cli.stack.ids import SHORTEST, short_ids
-from flowengine.cli.stack.steering import bulk, stopping
+from flowengine.cli.stack.steering import bulk, rerunning, stopping
 from flowengine.cli.tool import tool
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.events import Event
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.views import event_view
 from flowengine.execution.records import NodeError
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views.executions import AttemptView
+from flowengine.execution.views.executions import AttemptView, NotPossibleView, RerunPreviewView
 from flowengine.workflow.priority import PRIORITIES
 from tests.support.fake_executions import NOW
 from tests.support.servers.served_api import ServedApi, served_api
@@ -302,3 +306,67 @@ def _completing(words: str) -> dict[str, str]:
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
     }
+
+
+def test_show_lists_nodes_of_the_statuses_named(api: ServedApi) -> None:
+    """Of a thousand nodes one looks for the failed ones; the counts stay those of all."""
+    execution = "2b" * 13 + "0"
+    api.store.stored[execution] = api.store.stored.pop(submitted())
+    everything = json.loads(run("show", execution, "--json").stdout)
+    (node,) = everything["nodes"]
+    same = json.loads(run("show", execution, "--status", node["status"], "--json").stdout)
+    assert same == everything
+    none = run("show", execution, "--status", "cancelled")
+    assert "It has no such node." in none.stderr
+    assert "did you mean 'failed'?" in run("show", execution, "--status", "faild", code=2).stderr
+    assert "leave out NODE" in run("show", execution, "a", "--status", "failed", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (
+            Event("execution_stopping", 0, detail="cancel", by="ops", explanation="no end in sight"),
+            "execution_stopping cancel by ops (no end in sight)",
+        ),
+        (Event("execution_rerun", 0, detail="from ops"), "execution_rerun from by ops"),
+        (Event("node_waiting", 0, "a", 2, 1, "for:approval"), "node_waiting a #2 approval"),
+        (Event("signal_received", 0, detail="go"), "signal_received go"),
+    ],
+)
+def test_events_say_who_and_why(api: ServedApi, event: Event, told: str) -> None:
+    """All that the API tells of an event stands in its line."""
+    execution = "2b" * 13 + "0"
+    api.store.stored[execution] = api.store.stored.pop(submitted())
+    api.store.stored[execution].events = [event_view(Place(1, 0, 0), event)]
+    assert run("events", execution).stdout == f"1970-01-01T00:00:00.000Z {told}\n"
+
+
+def test_rerun_that_cannot_be_done_is_told_instead_of_what_would_begin(api: ServedApi) -> None:
+    """A list of nodes that would run again would be read as if they did."""
+    hindrance = NotPossibleView(
+        node="chek", field="from", code="unknown_node", message="there is no node 'chek'"
+    )
+    shown = RerunPreviewView(
+        execution_id="x",
+        run=1,
+        version=None,
+        reset=("a",),
+        reused=(),
+        skipped=(),
+        not_possible=(hindrance,),
+    )
+    assert list(rerunning.told_lines(shown)) == [
+        "after run 1 of x this cannot be done:",
+        "  there is no node 'chek'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("available", "folded"),
+    [(100, frozenset[int]()), (78, {2}), (70, {2, 4}), (50, None)],
+    ids=["it fits", "the widest", "the two widest", "no table"],
+)
+def test_table_folds_its_widest_columns(available: int, folded: frozenset[int] | None) -> None:
+    """Never the first one, which is an id; words of a narrow one are not broken."""
+    assert folded_columns([13, 9, 24, 5, 19, 6], available) == folded

@@ -94,7 +94,7 @@ def rerun(
 
         print_json_line(shown)
     else:
-        for line in _lines(shown):
+        for line in told_lines(shown):
             click.echo(line)
 
 
@@ -126,7 +126,7 @@ def _items_again(shown: RerunPreviewView | RerunView) -> Iterator[tuple[str, Ite
         yield from shown.items.items()
 
 
-def _lines(shown: RerunPreviewView | RerunView) -> Iterator[str]:
+def told_lines(shown: RerunPreviewView | RerunView) -> Iterator[str]:
     """What it does, or would do, a line for each part of it."""
     import msgspec
 
@@ -138,7 +138,12 @@ def _lines(shown: RerunPreviewView | RerunView) -> Iterator[str]:
         yield f"{shown.status}, run {shown.run}: {made}{shown.execution_id}"
     else:
         made = "" if isinstance(shown.forks, msgspec.UnsetType) else " in a new execution"
-        yield f"after run {shown.run} of {shown.execution_id} this would begin{made}:"
+        would = "cannot be done" if shown.not_possible else f"would begin{made}"
+        yield f"after run {shown.run} of {shown.execution_id} this {would}:"
+        if shown.not_possible:
+            for hindrance in shown.not_possible:
+                yield plain_text(f"  {hindrance.message}")
+            return
     for title, names in (("again", shown.reset), ("skipped", shown.skipped), ("kept", shown.reused)):
         if names:
             yield f"  {title}: {', '.join(names)}"
@@ -149,5 +154,3 @@ def _lines(shown: RerunPreviewView | RerunView) -> Iterator[str]:
     if not isinstance(shown, RerunView) and not isinstance(shown.forks, msgspec.UnsetType):
         for each in shown.forks.anew:
             yield plain_text(f"  anew: {each.message}")
-    for hindrance in () if isinstance(shown, RerunView) else shown.not_possible:
-        yield plain_text(f"  not possible: {hindrance.message}")
