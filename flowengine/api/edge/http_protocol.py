@@ -21,6 +21,10 @@ class HeadTooLargeError(ValueError):
     """A request's head has more than MAX_HEAD_BYTES."""
 
 
+class WrongHeadError(ValueError):
+    """A request's head is one that no server may take."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol. What is no HTTP, or has too large a head, is refused, and the connection ends."""
 
@@ -29,6 +33,9 @@ class HttpProtocol(HttpToolsProtocol):
     _arrived = 0
     """Bytes that came while a head was incomplete: a header shows only once all of it is here. Those that its
     first line came with do not count, as the body before it may be among them."""
+    _hosts = 0
+    _wrong: str | None = None
+    """Why this head is refused, where the parser would take it."""
     _read = 0
     """Bytes of the lines of this head that were read."""
 
@@ -41,7 +48,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._read = 0
+        self._read = self._hosts = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -50,6 +57,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + _AROUND_A_HEADER)
+        self._check(name.lower(), value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -58,7 +66,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser gave up on."""
-        self._refuse(_too_large() if self._read > MAX_HEAD_BYTES else RefusalError("bad_request", msg))
+        too_large = self._read > MAX_HEAD_BYTES
+        self._refuse(_too_large() if too_large else RefusalError("bad_request", self._wrong or msg))
+
+    def _check(self, name: bytes, value: bytes) -> None:
+        """What a server must refuse and llhttp takes (RFC 9112, sections 3.2 and 6.1)."""
+        self._hosts += name == b"host"
+        if self._hosts > 1:
+            self._wrong = "A request has one Host header; this has several."
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            self._wrong = "The only Transfer-Encoding that is understood is chunked."
+        if self._wrong is not None:
+            raise WrongHeadError  # as below
 
     def _count(self, size: int) -> None:
         self._read += size

@@ -119,7 +119,8 @@ def _landmark(text: str) -> tuple[int, str]:
 def _end_of(piece: str, alike: Mapping[str, str]) -> str:
     """The class of all characters that any way to write the piece may end with."""
     written = f"+{_SPACES}{piece}" if piece.isspace() else piece
-    ends = {end for character in written for end in _ends(character)} | {*alike.get(piece, "")}
+    last = [*written, *(misread[-1] for character in written for misread in _misread(character))]
+    ends = {end for character in last for end in _ends(character)} | {*alike.get(piece, "")}
     spaces = r"\s" if piece == "+" or piece.isspace() else ""
     return f"[{spaces}{re.escape(''.join(sorted(ends)))}]"
 
@@ -183,8 +184,27 @@ def _character(character: str, alike: str, after_backslash: bool) -> str:
     plain = [*_without_backslash(character), *map(re.escape, alike), re.escape(character)]
     if character == "+":
         plain.append(r"\s")  # a reader of URL-encoded forms takes a bare `+` for a space
-    escaped = _with_backslash(character, _MAYBE_BACKSLASHES if after_backslash else _BACKSLASHES)
-    return f"(?:{_MAYBE_BACKSLASHES}(?:{'|'.join(plain)})|{'|'.join(escaped)})"
+    backslashes = _MAYBE_BACKSLASHES if after_backslash else _BACKSLASHES
+    ways = [_sequence(misread, backslashes) for misread in _misread(character)]
+    ways += [f"{_MAYBE_BACKSLASHES}(?:{'|'.join(plain)})", *_with_backslash(character, backslashes)]
+    return f"(?:{'|'.join(ways)})"
+
+
+def _sequence(text: str, backslashes: str) -> str:
+    """Characters beyond ASCII one after the other, each as itself or escaped."""
+    ways = (
+        [*_without_backslash(each), re.escape(each), *_with_backslash(each, backslashes)] for each in text
+    )
+    return "".join(f"(?:{'|'.join(each)})" for each in ways)
+
+
+def _misread(character: str) -> Sequence[str]:
+    """What its UTF-8 is to those who read it as Latin-1 or windows-1252, as many read headers."""
+    if ord(character) < 128:
+        return ()
+    latin = _octets(character).decode("latin-1")
+    windows = "".join(each.encode("latin-1").decode("cp1252", "ignore") or each for each in latin)
+    return tuple(dict.fromkeys((latin, windows)))
 
 
 def _without_backslash(character: str) -> Iterator[str]:

@@ -238,6 +238,23 @@ def test_two_framings_are_refused_and_the_connection_ends(
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ("Host: localhost\r\nHost: localhost\r\n", "one Host header"),
+        ("Host: localhost\r\nhost: other.test\r\n", "one Host header"),
+        ("Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", "is chunked"),
+        ("Host: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "bad_request"),
+    ],
+)
+def test_a_head_that_no_server_may_take_is_refused(api: ServedApi, headers: str, reason: str) -> None:
+    """A proxy may have gone by another of two hosts, or decoded the body (RFC 9112, 3.2 and 6.1)."""
+    answer = api.send_raw(f"POST /workflow HTTP/1.1\r\n{headers}\r\n".encode() + b"0\r\n\r\n" + SMUGGLED)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert reason.encode() in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 def test_one_framing_keeps_the_connection(api: ServedApi) -> None:
     """Chunks alone, or a length alone, and the next request on the same connection."""
     for framing in ("Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Content-Length: 2\r\n\r\n{}"):

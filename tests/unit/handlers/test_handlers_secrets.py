@@ -178,6 +178,20 @@ def test_of_a_url_that_is_no_secret_in_itself_short_paths_stay() -> None:
     assert handed_out("http://internal.test/users").redact("GET /users/1 failed") == "GET /users/1 failed"
 
 
+@pytest.mark.parametrize("charset", ["latin-1", "cp1252"])
+@pytest.mark.parametrize(
+    "secret", ["pass-\u00e9-tail", "\u20acuro\u00df", "key\u00fc", "\u201cquoted\u201d\u0153"]
+)
+@pytest.mark.parametrize("shown_by", [str, lambda text: json.dumps(text)[1:-1], quote, html.escape])
+def test_a_secret_in_utf_8_that_was_read_as_latin_1_is_redacted(
+    secret: str, charset: str, shown_by: Callable[[str], str]
+) -> None:
+    """As many services read headers. What windows-1252 has no character for stays Latin-1."""
+    misread = "".join(bytes([octet]).decode(charset, "ignore") or chr(octet) for octet in secret.encode())
+    assert misread != secret
+    assert handed_out(secret).redact(f"<{shown_by(misread)}>") == "<***>"
+
+
 def test_white_space_around_a_secret_is_not_part_of_it() -> None:
     """Header values are sent without it."""
     assert handed_out("\n canary-1 \n").redact("bad token canary-1.") == "bad token ***."

@@ -22,6 +22,7 @@ WAYS: tuple[Callable[[str], str], ...] = (
     quote,
     quote_plus,
     html.escape,
+    lambda text: text.encode().decode("latin-1"),
     lambda text: json.dumps(text)[1:-1],
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     lambda text: "".join(each if each.isalnum() else f"&#{ord(each)};" for each in text),
