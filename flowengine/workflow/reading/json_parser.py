@@ -16,6 +16,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 from flowengine.workflow.problems import MAX_QUOTED_CHARS, escaped
 from flowengine.workflow.reading.malformed import (
+    HALF_OF_PAIR,
     MAX_CONTAINERS,
     MAX_DEPTH,
     MalformedError,
@@ -53,6 +54,7 @@ _NOT_FINITE: Final = frozenset((b"NaN", b"Infinity", b"-Infinity"))
 _SHORT_INTEGER: Final = 18
 _SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]")
 _LEADS_OF_FOUR: Final = bytes(range(0xF0, 0xF5))
+_LONE_HALF: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _BYTE: Final = re.compile(r" \(byte (\d+)\)$")
 
 
@@ -82,6 +84,11 @@ def _not_json(source: bytes, error: Exception, fault: MalformedError | None) -> 
     found = _BYTE.search(text)
     offset = int(found[1]) if found else len(source)
     reason = _BYTE.sub("", text).removeprefix("JSON is malformed: ")
+    # What the decoder says of a half depends on what follows: near the end, that the input is cut.
+    half = _LONE_HALF.search(source) if "truncated" in reason else None
+    if half is not None or "surrogate" in reason:
+        offset = offset if half is None else half.start()
+        reason = HALF_OF_PAIR
     return malformed_at("malformed_json", f"this is not JSON: {reason}", source, offset)
 
 

@@ -10,6 +10,9 @@ from flowengine.workflow.reading.positions import places_of
 
 MAX_DEPTH: Final = 64
 MAX_CONTAINERS: Final = 100_000
+HALF_OF_PAIR: Final = (
+    "half of a surrogate pair: write both halves, as in \\ud83d\\ude00, or the character itself"
+)
 _CHUNK: Final = 65_536
 _MARKS_OF_OTHER_ENCODINGS: Final = (
     (codecs.BOM_UTF32_LE, "UTF-32"),

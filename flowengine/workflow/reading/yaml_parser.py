@@ -16,6 +16,7 @@ import yaml
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.problems import quoted
 from flowengine.workflow.reading.malformed import (
+    HALF_OF_PAIR,
     MAX_CONTAINERS,
     MAX_DEPTH,
     MalformedError,
@@ -27,6 +28,7 @@ from flowengine.workflow.reading.yaml_scalars import resolve
 from flowengine.workflow.reading.yaml_surrogates import REFUSED_BY_LIBYAML, SurrogatePairs, surrogate_pairs
 
 MAX_YAML_VALUES: Final = 100_000
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _DIRECTIVE: Final = re.compile(rb"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+%")
 _REST: Final = re.compile(r"(?:\s|#[^\n]*+|\.\.\.(?=\s|$))*+")
 _TOO_DEEP: Final = "exceeded maximum nesting depth"
@@ -76,6 +78,8 @@ def _not_yaml(text: str, error: yaml.YAMLError) -> MalformedError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     words = [getattr(error, "context", None), getattr(error, "problem", None)]
     message = ", ".join(word for word in words if word) or "it holds a character that YAML does not allow"
+    if words[1] == REFUSED_BY_LIBYAML and _HALF.search(text):
+        message = HALF_OF_PAIR
     if mark is None:
         offset = getattr(error, "position", 0)
         return malformed_at("malformed_yaml", f"this is not YAML: {message}", text.encode(), offset)

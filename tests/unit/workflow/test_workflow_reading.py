@@ -142,7 +142,7 @@ def test_an_unquoted_template_is_told_to_be_quoted() -> None:
         (b'{"a": 01}', "malformed_json", 1, 8),
         (b"[1] 2", "malformed_json", 1, 6),
         (b"]", "malformed_json", 1, 1),
-        (b'["\\ud800"]', "malformed_json", 1, 11),
+        (b'["\\ud800"]', "malformed_json", 1, 3),
         ('{"é": "ü", x}'.encode(), "malformed_json", 1, 12),
         (b'{"a": 1,\n "a": 2}', "duplicate_key", 2, 2),
         (b'{"a": 1, "\\u0061": 2}', "duplicate_key", 1, 10),
@@ -163,6 +163,14 @@ def test_json_that_is_refused(text: bytes, reason: str, line: int | None, column
     with pytest.raises(MalformedError) as caught:
         parse_json(text)
     assert (caught.value.reason, caught.value.line, caught.value.column) == (reason, line, column)
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ud83dx", "\\uDE00", "\\ude00\\ud83d"])
+def test_half_of_a_surrogate_pair_is_called_so(half: str) -> None:
+    """The decoders say that the input is truncated, or that an escape is invalid."""
+    for parse in (parse_json, parse_yaml):
+        with pytest.raises(MalformedError, match="half of a surrogate pair: write both halves"):
+            parse(f'{{"a": "b", "c": "{half}"}}'.encode())
 
 
 @pytest.mark.parametrize("text", [b"[18446744073709551615]", b"[-9223372036854775808]", b"[1.7e308]", b"[0]"])
