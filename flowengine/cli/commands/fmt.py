@@ -20,6 +20,9 @@ DIFFERENT: Final = 1
 """The exit code of `--check` where a file has another layout."""
 INVALID: Final = 2
 JSON: Final = ".json"
+_LEADS_OUT: Final = (
+    "it is a link that leads out of its folder, where fmt writes nothing: name the file itself"
+)
 
 
 @click.command()
@@ -30,15 +33,23 @@ def fmt(ctx: click.Context, paths: tuple[Path, ...], check: bool) -> None:
     """Bring workflow files in YAML, and all those in folders, into the one layout.
 
     Fields stand in one order, blocks are indented by two spaces; comments stay. What a file says does not
-    change. - reads standard input and writes to standard output. JSON is passed over in folders.
+    change. - reads standard input and writes to standard output. JSON is passed over in folders. What a link
+    leads to is written only if it is in the link's own folder.
     """
+    from flowengine.cli.authoring.formatting.formatted import UnformattableError
     from flowengine.settings import Limits
+    from flowengine.workflow.problems import Problem
 
     limits = Limits()
     found = dict.fromkeys(find_files(paths, _say_skipped))
     files = [path for path in found if path in paths or path.suffix.lower() != JSON]
     changed = bad = 0
     for path in files:
+        if _leads_out(path):
+            bad += 1
+            problem = Problem(code=UnformattableError.code, pointer="", message=_LEADS_OUT)
+            click.echo(problem_line(path, problem))
+            continue
         body = read_file(path, limits)
         if len(body) > limits.max_body_bytes:
             raise CannotRunError(f"{path} is larger than a workflow may be ({limits.max_body_bytes} bytes)")
@@ -80,6 +91,11 @@ def _formatted(path: Path, body: bytes) -> str | None:
         problem = Problem(code=error.code, pointer="", message=str(error))
     click.echo(problem_line(path, problem))
     return None
+
+
+def _leads_out(path: Path) -> bool:
+    """Whether it is a link to a file elsewhere: `fmt *.yaml` names it, and means the files of this folder."""
+    return path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve())
 
 
 def _is_other(text: str, body: bytes) -> bool:

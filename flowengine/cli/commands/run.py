@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from flowengine.cli.workflow_files import WorkflowPath
 from flowengine.errors import CannotRunError, FlowEngineError
 
 
+def _finite(seconds: float | None) -> float | None:
+    """A range lets NaN pass, which no moment is later than."""
+    if seconds is not None and not math.isfinite(seconds):
+        raise click.BadParameter("give a number of seconds, or leave it out")
+    return seconds
+
+
 @click.command()
 @click.argument("file", type=WorkflowPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
@@ -20,6 +28,7 @@ from flowengine.errors import CannotRunError, FlowEngineError
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
+    callback=lambda _, __, value: _finite(value),
     metavar="SECONDS",
     help="Give up when the workflow has run for this long, with exit code 3.  [default: never]",
 )

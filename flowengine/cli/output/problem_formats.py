@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -48,7 +49,7 @@ def sarif(told: Sequence[Told]) -> JsonValue:
 def _result(told: Told) -> JsonValue:
     problem = told.problem
     region: JsonValue = {"startLine": problem.line or 1, "startColumn": problem.column or 1}
-    artifact: JsonValue = {"uri": quote(told.path.as_posix())}
+    artifact: JsonValue = {"uri": quote(os.fsencode(told.path.as_posix()))}
     return {
         "ruleId": problem.code,
         "level": told.level,

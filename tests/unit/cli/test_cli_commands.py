@@ -71,6 +71,15 @@ def test_help_lists_every_command() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_limit_is_a_number_of_seconds(tmp_path: Path, seconds: str) -> None:
+    """NaN passed, and the run never ended."""
+    (tmp_path / "x.yaml").write_text(GOOD)
+    done = run("run", f"--timeout={seconds}", str(tmp_path / "x.yaml"))
+    assert done.exit_code == 2
+    assert "Invalid value for '--timeout'" in done.output
+
+
 def test_valid_files_pass(tmp_path: Path) -> None:
     """Exit code 0, nothing on standard output, a word on standard error."""
     (tmp_path / "good.yaml").write_text(GOOD)

@@ -86,6 +86,26 @@ def test_link_is_followed_and_stays_a_link() -> None:
     assert Path("flows/other.yaml").read_text() == RIGHT
 
 
+def test_link_that_leads_out_of_its_folder_is_left_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`fmt *.yaml` names it too, in a checkout of somebody else's."""
+    outside = tmp_path_factory.mktemp("outside") / "other.yaml"
+    outside.write_text(OTHER)
+    Path("link.yaml").symlink_to(outside)
+    for option in ([], ["--check"]):
+        done = fmt("link.yaml", *option, code=2)
+        assert done.stdout.startswith("link.yaml:1:1: not_formattable: it is a link that leads out")
+    assert outside.read_text() == OTHER
+
+
+@pytest.mark.parametrize("text", ["root:x:0:0:root\ndaemon:x:1\n", "- a\n-   b\n", "12\n", "x:0\n\n\ny:1\n"])
+def test_file_that_is_no_object_is_left_alone(text: str) -> None:
+    """YAML takes almost any text for a text, and its lines would become one."""
+    Path("list.yaml").write_text(text)
+    done = fmt("list.yaml", code=2)
+    assert "not_formattable: this is no workflow" in done.stdout
+    assert Path("list.yaml").read_text() == text
+
+
 def test_folder_that_cannot_be_written_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left there but what was."""
 

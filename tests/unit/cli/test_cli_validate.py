@@ -150,6 +150,14 @@ def test_problems_are_told_in_the_forms_of_other_programs(folder: Path) -> None:
     assert place["region"] == {"startLine": 4, "startColumn": 15}
 
 
+def test_a_file_whose_name_is_no_text_is_told_in_a_log(folder: Path) -> None:
+    """Its bytes are escaped, as in any address."""
+    (folder / os.fsdecode(b"b\xff.yaml")).write_text("name: x\n")
+    (run,) = json.loads(validate("--format", "sarif", ".").stdout)["runs"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "b%FF.yaml"}
+
+
 def test_commands_for_github_cannot_be_written_by_a_file(folder: Path) -> None:
     """Its name and what it says stay within the command."""
     (folder / "a,b%:c.yaml").write_text('name: x\nnodes: []\n"\\n::error::%25": 1\n')

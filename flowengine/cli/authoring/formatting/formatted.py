@@ -53,6 +53,8 @@ def formatted(body: bytes) -> str:
     Raises MalformedError for what is no YAML that a workflow may be written in, UnformattableError.
     """
     before, _ = parse_yaml(body)
+    if not isinstance(before, dict):
+        raise UnformattableError("this is no workflow: one is an object with 'name' and 'nodes'")
     said = encode(ordered(before))
     source = body.decode("utf-8-sig").replace("\r\n", "\n")
     text = source
