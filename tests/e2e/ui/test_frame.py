@@ -45,7 +45,8 @@ def test_who_opens_the_page_begins_above_its_content(visit: Visits, page_stack: 
 
 
 def test_nothing_is_shown_without_a_session(keyed_visit: Visits) -> None:
-    """A wrong key is refused with what to do, a right one opens the page, and signing out closes it."""
+    """A wrong key is refused with what to do, a right one opens the page, also where a session has ended;
+    signing out closes it."""
     keyed_visit.allow("status of 401")
     page = keyed_visit("/ui/runs", width=PHONE)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -57,5 +58,13 @@ def test_nothing_is_shown_without_a_session(keyed_visit: Visits) -> None:
     page.get_by_label("Key").fill(keyed_visit.key("read"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Definitions").click()
+    expect(page.get_by_role("status")).to_contain_text("The session has ended.")
+    assert violations(page) == []
+    page.get_by_label("Key").fill(keyed_visit.key("read"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Definitions", exact=True)).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_count(0)

@@ -18,7 +18,16 @@ const INCLUDES = {
 /** Who is signed in; undefined until it is known, null for nobody. */
 export const me = signal(/** @type {Me | null | undefined} */ (undefined));
 
-effect(() => { if (signedOut.value) me.value = null; });
+/** Whether the session has ended by itself: its time was over, or its key is not valid any more. */
+export const hasLapsed = signal(false);
+
+let leaves = false;
+
+effect(() => {
+  if (!signedOut.value) return;
+  hasLapsed.value = Boolean(me.peek()) && !leaves;
+  me.value = null;
+});
 
 /** @param {Role} role Whether the key may do what needs this role. */
 export function may(role) {
@@ -47,6 +56,11 @@ export async function signIn(key) {
 
 /** End the session. */
 export async function signOut() {
-  await call("DELETE", "/session");
-  signedOut.value = true;
+  leaves = true;
+  try {
+    await call("DELETE", "/session");
+    signedOut.value = true;
+  } finally {
+    leaves = false;
+  }
 }

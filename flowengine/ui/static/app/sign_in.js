@@ -1,7 +1,7 @@
 // Signing in with a key: from then on a cookie stands for it, which no script can read.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { Icon } from "../parts/icon.js";
-import { learn, signIn } from "./session.js";
+import { hasLapsed, learn, signIn } from "./session.js";
 
 export function SignIn() {
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
@@ -30,6 +30,7 @@ export function SignIn() {
   };
   return html`<main class="sign-in"><form class="card" onSubmit=${submit}><div class="body">
     <h1>FlowEngine</h1>
+    ${hasLapsed.value && html`<p role="status">The session has ended. Sign in, and the page goes on where it was.</p>`}
     <label class="field"><span>Key</span><input class="in" ref=${field} type="password" name="key" autocomplete="current-password"
       aria-invalid=${wrong ? "true" : null} aria-describedby="sign-in-help" />
       <small id="sign-in-help">${wrong ? html`<span class="wrong" role="alert"><${Icon} name="failed" />${wrong}</span>`
