@@ -30,6 +30,7 @@ def test_two_runs_are_selected_and_compared_by_keyboard(visit: Visits, page_stac
     )
     nodes = page.get_by_role("region", name="Nodes", exact=True)
     expect(nodes.get_by_role("row", name="alike")).to_have_count(0)
+    expect(nodes.locator("tbody td").first).to_have_css("border-bottom-style", "solid")
     nodes.get_by_role("button", name="value").press("Enter")
     expect(nodes.locator("pre").nth(1)).to_contain_text(HOSTILE)
     expect(page.get_by_role("region", name="Lines that differ")).to_contain_text(HOSTILE)

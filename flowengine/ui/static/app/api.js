@@ -114,9 +114,9 @@ async function answerOf(method, path, options) {
 
 /** @param {boolean} late */
 function notAnswered(late) {
-  const why = late ? `no answer within ${TIMEOUT_MS / 1000} s` : "the API was not reached";
+  const why = late ? `no answer within ${TIMEOUT_MS / 1000} s` : "it was not reached";
   reached.value = { ok: false, at: reached.value.at, why };
-  return new Problem({ status: 0, code: late ? "timeout" : "unreachable", title: `${why[0].toUpperCase()}${why.slice(1)}` });
+  return new Problem({ status: 0, code: late ? "timeout" : "unreachable", title: late ? `No answer within ${TIMEOUT_MS / 1000} s` : "The API was not reached" });
 }
 
 /** @param {Response} answer */
