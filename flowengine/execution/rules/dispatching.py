@@ -289,7 +289,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
     full = replace(
         core,
         # What repeats by children shows the handler of the node in them, and its own tasks call none.
-        handler=task.handler if policy.group is None or policy.map is not None else GROUP,
+        handler=task.handler if policy.group is None else GROUP,
         when=_condition_of(policy, queued),
         tries_once=policy.retry is not None,
         pace=queued.pace,

@@ -172,7 +172,7 @@ MUTANTS: Final = (
     _in(
         "what repeats apart calls no handler to begin or to be judged",
         "execution/rules/dispatching",
-        "handler=task.handler if policy.group is None or policy.map is not None else GROUP,",
+        "handler=task.handler if policy.group is None else GROUP,",
         "handler=task.handler,",
         ITERATIONS_APART,
     ),

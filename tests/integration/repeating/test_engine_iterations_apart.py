@@ -163,6 +163,18 @@ def test_a_wait_is_repeated_with_a_delay_between(harness: Harness) -> None:
     check_everything(harness.client)
 
 
+def test_its_condition_calls_no_handler(harness: Harness) -> None:
+    """A worker renders it for the group around: the handler of the node runs in its iterations alone."""
+    more: dict[str, Any] = {"wait_for_callback": {"timeout_seconds": 60}, "when": "{{ true }}"}
+    made = plan(loop("{{ ask.result.done }}", "sum", config={"inputs": ["{{ iteration }}"]}, **more))
+    execution = begin(harness, made)
+    assert len(urls(harness)) == 1
+    harness.api.executions.call_back(urls(harness)[-1], Carried(b'{"done":true}'))
+    harness.drain()
+    assert result(harness, execution, "ask")["iterations"] == 1
+    check_everything(harness.client)
+
+
 def test_a_map_is_outside_and_the_repetition_inside(harness: Harness) -> None:
     """Each item is asked until it is approved, in a child of its own."""
     config = {"prompt": "{{ item }}/{{ iteration }}", "on_reject": "continue"}
