@@ -30,7 +30,7 @@ from tests.support.waiting import wait_until
 
 ROOT: Final = Path(__file__).parents[3]
 FLOWENGINE: Final = str(Path(sys.executable).with_name("flowengine"))
-START_S: Final = 60.0
+START_S: Final = 90.0
 STOP_S: Final = 20.0
 QUIET_WITHIN_S: Final = 30.0
 
