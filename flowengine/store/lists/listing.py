@@ -206,7 +206,7 @@ class RedisListing:
         replies = (sessions.retrying_write if len(commands) > 1 else sessions.retrying_read)(commands)
         found = list(heapq.merge(*([id_in(member) for member in reply] for reply in replies), reverse=True))
         is_last = len(found) <= count and all(len(reply) < count for reply in replies)
-        return Batch([execution.decode() for execution in dict.fromkeys(found[:count])], is_last)
+        return Batch([_as_text(execution) for execution in dict.fromkeys(found[:count])], is_last)
 
     def _read_whole(self, source: _Source, low: str, before: str, count: int) -> Batch:
         commands: list[Command] = [
@@ -214,9 +214,22 @@ class RedisListing:
             for span in source.spans
         ]
         replies = self._state.sessions.retrying_read(commands)
-        ids = {id_in(member).decode() for reply in replies for member in reply}
+        ids = {_as_text(id_in(member)) for reply in replies for member in reply}
         found = sorted((each for each in ids if each >= low and (not before or each < before)), reverse=True)
         return Batch(found[:count], len(found) <= count)
+
+
+def _as_text(execution: bytes) -> str:
+    """The id. One that is no text is no execution's: it becomes an id that none has, in nearly its place.
+
+    `~` is behind all characters of ids, and before all bytes beyond ASCII: who goes on from there misses
+    none, and does not meet this one again.
+    """
+    try:
+        return execution.decode()
+    except UnicodeDecodeError as error:
+        log.warning("list.entry_unreadable", error=str(error)[:100])
+        return f"{execution[: error.start].decode()}~"
 
 
 def _pairs(reply: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:

@@ -66,6 +66,28 @@ def test_the_entries_are_right_after_each_step(harness: Harness, check_invariant
     assert (shown.error, shown.counts.failed, shown.finished_at is not None) == (None, 0, True)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 50])
+def test_an_entry_that_is_no_id_costs_no_page(harness: Harness, limit: int) -> None:
+    """One that is no UTF-8 failed each page that it was on; the real ones are all there."""
+    made = [labelled(harness, team="data") for _ in range(3)]
+    begin = made[1][:20].encode()
+    odd = (b"\xff", b"", b"x|y", begin + b"\x80", begin + b"\xff", made[0].encode() + b"\xc3", b"\xed\xa0")
+    entries = {"fe:list:pending": odd, "fe:list:by": [b"l\tteam\tdata\t" + member for member in odd]}
+    for key, members in entries.items():
+        harness.client.zadd(key, dict.fromkeys(members, 0))
+    for wanted in (Wanted(), Wanted(labels=(("team", "data"),)), Wanted(prefix="te")):
+        seen, cursor = [], ""
+        for _ in range(30):
+            page = harness.api.executions.list(wanted, limit=limit, cursor=cursor)
+            seen += [item.execution_id for item in page.items]
+            if page.next_cursor is None:
+                break
+            cursor = page.next_cursor
+        assert seen == sorted(made, reverse=True)
+    for key, members in entries.items():
+        harness.client.zrem(key, *members)
+
+
 @pytest.mark.proves("list-entries")
 def test_a_cancelled_execution_is_in_its_list(harness: Harness, check_invariants: CheckEverything) -> None:
     """Before its start at once; later it is among those that run, until it has ended."""
