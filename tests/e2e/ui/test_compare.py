@@ -59,6 +59,11 @@ def test_a_rerun_as_a_new_run_is_compared_with_the_first(visit: Visits, page_sta
     expect(dialog).to_contain_text("1 node begins again, 1 result is kept.")
     dialog.get_by_role("button", name="Run 1 node again").press("Enter")
     expect(page.locator(".facts")).to_contain_text("Rerun of")
+    # Each name stands on the line of its fact, also beside facts with a button.
+    names = page.locator(".facts dt").evaluate_all(
+        "all => all.map(each => each.getBoundingClientRect().bottom)"
+    )
+    assert max(names) - min(names) < 2
     expect(page.locator(".verdict")).to_contain_text("Completed in")
     assert first not in page.url
     page.get_by_role("link", name="compare").press("Enter")
