@@ -419,3 +419,13 @@ def test_status_refuses_nodes_that_cannot_be(api: ServedApi, query: str, said: s
     answer = api.client.get(f"/workflows/{execution}?{query}")
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+
+
+def test_query_and_body_that_contradict_each_other_start_nothing(api: ServedApi) -> None:
+    """Who says `trigger=false` must not find that it runs."""
+    before = len(api.store.stored)
+    answer = api.client.post("/workflow?trigger=false", json={"workflow": ONE_NODE, "trigger": True})
+    detail = assert_problem(answer, 422, "invalid_parameter")["detail"]
+    assert "leave out one of them" in detail
+    assert len(api.store.stored) == before
+    assert api.client.post("/workflow?trigger=false", json={"workflow": ONE_NODE}).status_code == 201

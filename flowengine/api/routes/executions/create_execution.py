@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.correlation_id import correlation_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
+from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import query_flag
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
@@ -123,6 +124,11 @@ async def _answer(
     correlation_id = correlation_of(request.scope)
 
     def store(workflow: Accepted) -> CreatedView | StartedView:
+        if workflow.starts and not asked and TRIGGER_PARAMETER.name in request.query_params:
+            detail = (
+                "The query says 'trigger=false', and the body says that it starts: leave out one of them."
+            )
+            raise RefusalError("invalid_parameter", detail)
         starts = asked or workflow.starts
         if seconds is not None and not starts:
             raise refuse_wait()
