@@ -77,11 +77,12 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
     return labels
 
 
-def split_pair(pair: str, what: Literal["input", "label"]) -> tuple[str, str]:
-    """The name and the value of such a pair. Raises InputsInvalidError."""
+def split_pair(pair: str, what: Literal["input", "label"], option: str | None = None) -> tuple[str, str]:
+    """The name and the value of such a pair. `option`: by which it is given, where it is called otherwise.
+    Raises InputsInvalidError."""
     name, sign, value = pair.partition("=")
     if not name or not sign:
-        message = f"{quoted(pair)} is no {what}: write --{what} NAME=VALUE"
+        message = f"{quoted(pair)} is no {what}: write --{option or what} NAME=VALUE"
         raise InputsInvalidError((Problem(code=f"invalid_{what}", pointer=f"/{what}s", message=message),))
     return name, value
 

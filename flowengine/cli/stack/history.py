@@ -41,8 +41,12 @@ def logs(execution: str, node: str | None, attempt: int | None, follow: bool, as
         def page(cursor: str | None) -> LinePage:
             return client.logs_page(found, node=node, attempt=attempt, cursor=cursor)
 
+        anything = False
         for line in _items(page, _ended(client, found) if follow else None):
+            anything = True
             _print(line, as_json=as_json)
+    if not anything and not as_json:
+        click.echo("Nothing was logged or printed.", err=True)
 
 
 @click.command()

@@ -125,6 +125,7 @@ def given_values(
     inputs_file: Path | None,
     labels: tuple[str, ...],
     schemas: Mapping[str, JsonValue],
+    option: str = "input",
 ) -> tuple[dict[str, JsonValue], dict[str, str]]:
     from flowengine.cli.given_inputs import read_inputs, split_pair, value_of
     from flowengine.settings import Limits
@@ -132,11 +133,11 @@ def given_values(
 
     try:
         values = {} if inputs_file is None else read_inputs(inputs_file, Limits())
-        for name, text in (split_pair(pair, "input") for pair in pairs):
+        for name, text in (split_pair(pair, "input", option) for pair in pairs):
             values[name] = value_of(text, schemas.get(name))
         return values, dict(split_pair(pair, "label") for pair in labels)
     except InputsInvalidError as error:
-        raise InvalidInputError(error.code, "the inputs cannot be read", error.problems) from error
+        raise InvalidInputError(error.code, "the options cannot be read", error.problems) from error
 
 
 def _tell_started(started: StartedView, *, quiet: bool, waits: bool) -> None:

@@ -370,3 +370,20 @@ def test_rerun_that_cannot_be_done_is_told_instead_of_what_would_begin(api: Serv
 def test_table_folds_its_widest_columns(available: int, folded: frozenset[int] | None) -> None:
     """Never the first one, which is an id; words of a narrow one are not broken."""
     assert folded_columns([13, 9, 24, 5, 19, 6], available) == folded
+
+
+def test_pair_that_is_none_is_told_with_the_option_that_it_came_by(api: ServedApi) -> None:
+    """An input is `--input` where it starts something, and `--set` where it runs again."""
+    Path("file.yaml").write_text(DOCUMENT)
+    assert "write --input NAME=VALUE" in run("submit", "file.yaml", "--input", "x", code=2).stderr
+    assert "write --label NAME=VALUE" in run("submit", "file.yaml", "--label", "x", code=2).stderr
+    assert "write --set NAME=VALUE" in run("rerun", "f" * 27, "--set", "x", code=2).stderr
+
+
+def test_silent_nodes_are_told_of(api: ServedApi) -> None:
+    """Nothing at all would look like a command that did not work; JSON stays JSON."""
+    execution = "2b" * 13 + "0"
+    api.store.stored[execution] = api.store.stored.pop(submitted())
+    told = run("logs", execution)
+    assert (told.stdout, told.stderr) == ("", "Nothing was logged or printed.\n")
+    assert run("logs", execution, "--json").output == ""

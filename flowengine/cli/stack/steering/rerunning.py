@@ -74,7 +74,7 @@ def rerun(
     mode: RerunMode | None = "all" if everything else "from" if start_from or items else None
     shown: RerunPreviewView | RerunView
     with stack(as_json=as_json) as client:
-        inputs, _ = given_values(given, None, (), {})
+        inputs, _ = given_values(given, None, (), {}, "set")
         whole = whole_id(client, execution)
         ask = client.preview_rerun if preview else client.rerun
         shown = ask(
