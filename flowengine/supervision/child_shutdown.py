@@ -14,8 +14,11 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 FATAL_EXIT = 78
 """Exit code of a child that would fail again if it were started again (sysexits.h: EX_CONFIG)."""

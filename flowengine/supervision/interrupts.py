@@ -10,9 +10,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
-from types import FrameType
-from typing import Self
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Self
 
 REPEAT_S = 0.5
 """A signal this soon after the first is the same Ctrl-C, which a parent (uv, just) passes on."""

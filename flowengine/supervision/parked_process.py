@@ -15,9 +15,11 @@ import os
 import signal
 import socket
 import sys
-import traceback
-from collections.abc import Callable, Mapping
-from typing import BinaryIO, NoReturn, TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import BinaryIO, NoReturn, TextIO
 
 CAN_PARK = sys.platform == "linux"
 """Elsewhere system libraries may have threads of their own, which a copy does not have."""
@@ -117,6 +119,8 @@ def _become(main: Callable[[], int], input_end: int, output_end: int) -> NoRetur
         code = error.code if isinstance(error.code, int) else _CRASHED
     finally:
         if sys.exc_info()[0] is not None:
+            import traceback
+
             traceback.print_exc()
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()

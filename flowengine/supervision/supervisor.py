@@ -5,8 +5,8 @@ pid. Its standard input is a socket that this process holds open and never write
 means that this process is gone, for whatever reason (see `supervision.child_shutdown`). A child that says
 there that it drains is succeeded by another at once, and has the time to end that it asked for.
 
-Imports the standard library only: a supervisor lives as long as its service, and so does the memory
-that its imports take.
+Imports the standard library only, and little of it: a supervisor lives as long as its service, and so does
+the memory that its imports take. What only types need is not imported, nor is `typing`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,22 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
 
 from flowengine.supervision.child_shutdown import DRAINING, FATAL_EXIT
-from flowengine.supervision.interrupts import Interrupts
-from flowengine.supervision.parked_process import ParkedProcess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
+
+    from flowengine.supervision.interrupts import Interrupts
+    from flowengine.supervision.parked_process import ParkedProcess
+
+    class Report(Protocol):
+        """Takes what happened: a dotted event in the past tense, and its values."""
+
+        def __call__(self, event: str, **fields: object) -> None: ...
+
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
@@ -34,22 +44,23 @@ CHUNK = 65536
 _DRAINS = re.compile(DRAINING + rb"[0-9]{1,6}\.[0-9]")
 
 
-class Service(NamedTuple):
+class Service:
     """A process to keep running. `environment`: the whole of it; None inherits this process's.
 
     `parked`: what runs first, in place of `argv`. For a supervisor that captures what its children print.
     """
 
-    name: str
-    argv: Sequence[str]
-    environment: Mapping[str, str] | None = None
-    parked: ParkedProcess | None = None
-
-
-class Report(Protocol):
-    """Takes what happened: a dotted event in the past tense, and its values."""
-
-    def __call__(self, event: str, **fields: object) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        parked: ParkedProcess | None = None,
+    ) -> None:
+        self.name = name
+        self.argv = argv
+        self.environment = environment
+        self.parked = parked
 
 
 class Supervisor:

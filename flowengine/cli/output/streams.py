@@ -6,7 +6,10 @@ import codecs
 import io
 import os
 import sys
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _SPELL_OUT: Final = "flowengine.spell_out"
 _ASCII: Final = "flowengine_ascii"

@@ -7,9 +7,12 @@ for installed packages; it comes last on the path, and only once a module of FLO
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Final
 
 APPLYING: Final = "flowengine-dev-apply"
 """The correlation id of requests by which `flowengine dev` applies workflows."""
