@@ -1,24 +1,20 @@
 """From a template's text to what it reads, and to a program that can be run. Evaluates nothing.
 
 Both answers are cached for the texts seen last: a workflow that is posted again, and a node of a running
-workflow, cost one look-up.
+workflow, cost one look-up. Jinja2 is imported by the first template that needs more than `simple_templates`
+(see `expressions`): with the functions of templates it takes 3 MB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 
-import jinja2
 import msgspec
-from jinja2 import nodes
-from jinja2.runtime import Context
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.template.budget import Budget
-from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxError
 from flowengine.template.field_lookup import look_up
-from flowengine.template.grammar import STATEMENTS_FORBIDDEN, Reading, read_template, variable
 from flowengine.template.json_values import to_text
 from flowengine.template.reference import (
     FATE_KINDS,
@@ -31,14 +27,9 @@ from flowengine.template.reference import (
     FieldRead,
     Reference,
 )
-from flowengine.template.sandbox import BUDGET, Sandbox
-from flowengine.template.secret_use import refuse_altered_secrets
 from flowengine.template.simple_templates import Path, read_simple
 
-MAX_BRACKETS = 24
 CACHED_TEXTS = 2048
-_VALUE = "value"
-_LITERAL_HINT = """; to write the marks themselves: {{ "{{" }}"""
 
 Evaluate = Callable[[Sequence[object], Budget], object]
 Pieces = Callable[[Sequence[object], Budget], Iterator[str]]
@@ -84,7 +75,9 @@ def refuse_altered_given(text: str, secret: Container[tuple[str, str]]) -> None:
     The template has been analysed, so it is right in all else.
     """
     if read_simple(text) is None:
-        refuse_altered_secrets(_sandbox().parse(text), secret)
+        from flowengine.template.expressions import refuse_altered
+
+        refuse_altered(text, secret)
 
 
 def is_template(text: str) -> bool:
@@ -115,39 +108,11 @@ def analyse(text: str) -> Analysis:
 def compiled(text: str) -> Program:
     """The template as a program. Raises what `analyse` does."""
     simple = read_simple(text)
-    return compile_expressions(text) if simple is None else _compile_simple(simple)
+    if simple is not None:
+        return _compile_simple(simple)
+    from flowengine.template.expressions import compile_expressions
 
-
-def compile_expressions(text: str) -> Program:
-    """The template as a program that Jinja2 compiles, whether or not it is simple. Raises as `compiled`."""
-    read = _read(text)
-    parts, references = read.parts, read.references
-    is_sole = _is_sole(parts)
-    body: nodes.Node = (
-        nodes.Assign(nodes.Name(_VALUE, "store"), parts[0]) if is_sole else nodes.Output(list(parts))
-    )
-    tree = nodes.Template([body], lineno=1)
-    tree.set_lineno(1)
-    try:
-        template = _sandbox().from_string(tree)
-    except (RecursionError, SyntaxError, jinja2.TemplateError) as error:
-        raise TemplateSyntaxError(f"the template cannot be compiled: {error}") from error
-    names = [variable(place) for place in range(len(references))]
-
-    def new_context(values: Sequence[object], budget: Budget) -> Context:
-        return template.new_context({BUDGET: budget, **dict(zip(names, values, strict=True))})
-
-    def value(values: Sequence[object], budget: Budget) -> object:
-        context = new_context(values, budget)
-        for _ in template.root_render_func(context):
-            pass
-        return context.vars[_VALUE]
-
-    def pieces(values: Sequence[object], budget: Budget) -> Iterator[str]:
-        return template.root_render_func(new_context(values, budget))
-
-    known = tuple(references)
-    return Program(known, value=value) if is_sole else Program(known, pieces=pieces)
+    return compile_expressions(text)
 
 
 def _compile_simple(parts: list[str | Path]) -> Program:
@@ -170,18 +135,15 @@ def _follow(value: object, path: Path) -> object:
     return value
 
 
-@cache
-def _sandbox() -> Sandbox:
-    return Sandbox()
-
-
 @lru_cache(CACHED_TEXTS)
 def _analysed(text: str) -> Analysis:
     simple = simple_analysis(text)
     if simple is not None:
         return simple
-    read = _read(text)
-    return _analysis(_is_sole(read.parts), read.references, read.fields, read.needed)
+    from flowengine.template.expressions import is_sole, read_expressions
+
+    read = read_expressions(text)
+    return _analysis(is_sole(read.parts), read.references, read.fields, read.needed)
 
 
 def _analysis(
@@ -226,43 +188,3 @@ def _analysis(
 def _outputs(references: Iterable[Reference]) -> tuple[str, ...]:
     """The nodes whose outputs are read, each once."""
     return tuple(dict.fromkeys([item.name for item in references if item.kind in OF_NODES]))
-
-
-def _is_sole(parts: list[nodes.Expr]) -> bool:
-    return len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData)
-
-
-def _read(text: str) -> Reading:
-    try:
-        _refuse_deep_brackets(text)
-        tree = _sandbox().parse(text)
-        read = read_template(tree)
-        refuse_altered_secrets(tree)
-        return read
-    except jinja2.TemplateSyntaxError as error:
-        if _has_statement(text):
-            raise TemplateForbiddenError(STATEMENTS_FORBIDDEN + _LITERAL_HINT) from error
-        message = str(error.message).rstrip(".")
-        raise TemplateSyntaxError(f"line {error.lineno} of the template: {message}{_LITERAL_HINT}") from error
-    except (RecursionError, ValueError) as error:
-        raise TemplateSyntaxError("the template is nested too deeply, or holds a number too long") from error
-
-
-def _has_statement(text: str) -> bool:
-    """Whether a statement begins somewhere before the text stops being a template."""
-    try:
-        return any(token == "block_begin" for _, token, _ in _sandbox().lex(text))
-    except jinja2.TemplateSyntaxError:
-        return False
-
-
-def _refuse_deep_brackets(text: str) -> None:
-    """Raises TemplateSyntaxError for more than MAX_BRACKETS: parsing recurses with every bracket."""
-    if text.count("(") + text.count("[") + text.count("{") - 2 * text.count("{{") <= MAX_BRACKETS:
-        return
-    depth = 0
-    for _, token, value in _sandbox().lex(text):
-        if token == "operator":
-            depth += (value in "([{") - (value in ")]}")
-            if depth > MAX_BRACKETS:
-                raise TemplateSyntaxError(f"brackets are nested more than {MAX_BRACKETS} deep")

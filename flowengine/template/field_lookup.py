@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-from jinja2 import StrictUndefined, Undefined
-
 from flowengine.template.json_values import type_name
 
 MAX_FIELDS_NAMED = 10
@@ -22,6 +20,8 @@ def look_up(owner: object, key: object, label: str | None) -> object:
         return owner[key]
     if isinstance(owner, list | str) and type(key) is int and -len(owner) <= key < len(owner):
         return owner[key]
+    from jinja2 import StrictUndefined, Undefined  # for what is not there alone
+
     if isinstance(owner, Undefined):
         return owner
     if isinstance(key, Undefined):

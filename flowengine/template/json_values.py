@@ -8,7 +8,6 @@ from itertools import chain, islice
 from typing import Any, TypeGuard
 
 import msgspec
-from jinja2 import Undefined
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
@@ -28,6 +27,8 @@ _NAMES: dict[type, str] = {
 
 
 def _refuse_foreign(value: object) -> object:
+    from jinja2 import Undefined
+
     if isinstance(value, Undefined):
         str(value)  # StrictUndefined raises UndefinedError with its own message
     raise TypeError(f"{type(value).__name__} is not a JSON value")

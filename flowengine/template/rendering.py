@@ -6,11 +6,10 @@ A Scope says where values come from. The keys of objects are not templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from types import ModuleType
 from typing import assert_never
 
-import jinja2
 import msgspec
-from jinja2 import StrictUndefined
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template.budget import Budget
@@ -115,14 +114,21 @@ def _render_text(text: str, scope: Scope, budget: Budget, pointer: str) -> JsonV
     except TemplateError as error:
         error.pointer = pointer
         raise
-    except jinja2.UndefinedError as error:
+    except _jinja2().UndefinedError as error:
         raise TemplateUndefinedError(str(error), pointer=pointer) from None
     except (TypeError, RecursionError) as error:
         raise TemplateEvaluationError(f"the expression failed: {error}", pointer=pointer) from None
-    except (ValueError, ArithmeticError, LookupError, jinja2.TemplateError) as error:
+    except (ValueError, ArithmeticError, LookupError, _jinja2().TemplateError) as error:
         # The text of these may quote a value, which may be a secret.
         reason = type(error).__name__
         raise TemplateEvaluationError(f"the expression failed ({reason})", pointer=pointer) from None
+
+
+def _jinja2() -> ModuleType:
+    """Imported where something is not there or has gone wrong: simple templates do without it."""
+    import jinja2
+
+    return jinja2
 
 
 def _run(program: Program, scope: Scope, budget: Budget, pointer: str) -> JsonValue:
@@ -151,7 +157,7 @@ def _resolve(reference: Reference, scope: Scope, pointer: str) -> object:
     if reference.kind in GIVEN_KINDS:
         return _given_value(GIVEN_KINDS[reference.kind], name, scope)
     if name not in scope.outputs:
-        return StrictUndefined(_no_output(name, scope))
+        return _jinja2().StrictUndefined(_no_output(name, scope))
     output = scope.outputs[name]
     return primary_value(output, scope.primaries.get(name)) if reference.kind == PRIMARY else output
 
@@ -175,7 +181,7 @@ def _given_value(root: str, name: str, scope: Scope) -> object:
     """All of `inputs`, or one of them; undefined where it is not there."""
     value = scope.given.get(root)
     if value is None:
-        return StrictUndefined(f"there is no '{root}' here")
+        return _jinja2().StrictUndefined(f"there is no '{root}' here")
     return look_up(value, name, root) if name else value
 
 
@@ -188,11 +194,11 @@ def _fate(reference: Reference, scope: Scope) -> object:
             return {node: fate.error for node, fate in scope.fates.items() if fate.error is not None}
     fate = scope.fates.get(reference.name)
     if fate is None:
-        return StrictUndefined(_no_output(reference.name, scope))
+        return _jinja2().StrictUndefined(_no_output(reference.name, scope))
     if reference.kind == "status":
         return fate.status
     if fate.error is None:
-        return StrictUndefined(f"the node '{reference.name}' has no error: it is {fate.status}")
+        return _jinja2().StrictUndefined(f"the node '{reference.name}' has no error: it is {fate.status}")
     return fate.error
 
 

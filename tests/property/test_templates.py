@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Scope, TemplateError, analyse, render
 from flowengine.template.budget import Budget
-from flowengine.template.compiling import Program, compile_expressions, compiled
+from flowengine.template.compiling import Program, compiled
+from flowengine.template.expressions import compile_expressions
 from flowengine.template.reference import OF_NODES
 from flowengine.template.rendering import primary_value
 

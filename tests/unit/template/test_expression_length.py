@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowengine.template import TemplateError
-from flowengine.template.compiling import compile_expressions
 from flowengine.template.expression_length import exceeding
+from flowengine.template.expressions import compile_expressions
 
 
 @pytest.mark.parametrize(
