@@ -1,6 +1,7 @@
 """The one composition root: settings -> Redis -> state -> broker -> engine.
 
-Nothing else builds these parts. Every function makes new ones; none is kept here.
+Nothing else builds these parts. Every function makes new ones; none is kept here. What only some processes
+have is imported where it is built: each keeps in memory what it imports.
 """
 
 from __future__ import annotations
@@ -13,30 +14,12 @@ from typing import TYPE_CHECKING
 
 from flowengine.broker.streams.wire import payload_of, post
 from flowengine.broker.timing import TIMING, Timing
-from flowengine.engine.definitions.definitions import StoredDefinitions
-from flowengine.engine.executions import StoredExecutions
-from flowengine.engine.operations import StoredOperations
-from flowengine.engine.schedules.schedules import StoredSchedules
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
-from flowengine.store.access.redis_access import RedisAccess
-from flowengine.store.api_state import RedisApiState
-from flowengine.store.bulks import RedisBulks
 from flowengine.store.connection.sessions import connect
-from flowengine.store.definitions.redis_definitions import RedisDefinitions
-from flowengine.store.health import Health
-from flowengine.store.limits.limits_list import LimitsList
-from flowengine.store.maintenance.own_queues import RedisOwnQueues
-from flowengine.store.maintenance.sweep_reads import RedisSweepState
-from flowengine.store.operations.dead_letters import DeadLetters
-from flowengine.store.operations.gauges import RedisGauges
-from flowengine.store.operations.process_list import Processes
-from flowengine.store.operations.queue_list import Queues
-from flowengine.store.operations.stats import Stats
-from flowengine.store.schedules.redis_schedules import RedisSchedules
-from flowengine.store.server_checks.start_check import StartCheck
+from flowengine.store.state import RedisState
 
 if TYPE_CHECKING:
     import dramatiq
@@ -44,11 +27,15 @@ if TYPE_CHECKING:
 
     from flowengine.broker.broker import StreamsBroker
     from flowengine.broker.policy import KnownHandlers, Policies
+    from flowengine.engine.executions import StoredExecutions
     from flowengine.engine.held import Sink
     from flowengine.execution.messages import Payload
     from flowengine.handlers.secrets.redaction import Secrets
     from flowengine.plugin import Registry
+    from flowengine.store.access.redis_access import RedisAccess
     from flowengine.store.committing.encode_changes import Post
+    from flowengine.store.maintenance.own_queues import RedisOwnQueues
+    from flowengine.store.maintenance.sweep_reads import RedisSweepState
 
 DOTENV = Path(".env")
 IDLE_WAKE_MS = 2_000
@@ -93,8 +80,15 @@ def posting_to(owner: str) -> Post:
     return post_to_own
 
 
-def build_state(settings: Settings, *, owner: str = "") -> RedisSweepState:
+def build_state(settings: Settings, *, owner: str = "") -> RedisState:
     """State in Redis, with connections of its own. `owner`: the execution whose own queues it uses."""
+    return RedisState(open_redis(settings), posting_to(owner), settings, owner=owner)
+
+
+def build_sweep_state(settings: Settings, *, owner: str = "") -> RedisSweepState:
+    """The same, with what an orchestrator's sweep reads."""
+    from flowengine.store.maintenance.sweep_reads import RedisSweepState
+
     return RedisSweepState(open_redis(settings), posting_to(owner), settings, owner=owner)
 
 
@@ -105,6 +99,8 @@ def queues_of(registry: Registry) -> tuple[str, ...]:
 
 def build_own_queues(settings: Settings, *, owner: str = "") -> RedisOwnQueues:
     """What sees to the queues that executions have of their own, with connections of its own."""
+    from flowengine.store.maintenance.own_queues import RedisOwnQueues
+
     return RedisOwnQueues(build_state(settings, owner=owner))
 
 
@@ -114,6 +110,23 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
     Raises SettingsError if Redis answers and cannot be worked on, or holds state of another version. If it
     does not answer, that is checked before the first use.
     """
+    from flowengine.engine.definitions.definitions import StoredDefinitions
+    from flowengine.engine.executions import StoredExecutions
+    from flowengine.engine.operations import StoredOperations
+    from flowengine.engine.schedules.schedules import StoredSchedules
+    from flowengine.store.api_state import RedisApiState
+    from flowengine.store.bulks import RedisBulks
+    from flowengine.store.definitions.redis_definitions import RedisDefinitions
+    from flowengine.store.health import Health
+    from flowengine.store.limits.limits_list import LimitsList
+    from flowengine.store.operations.dead_letters import DeadLetters
+    from flowengine.store.operations.gauges import RedisGauges
+    from flowengine.store.operations.process_list import Processes
+    from flowengine.store.operations.queue_list import Queues
+    from flowengine.store.operations.stats import Stats
+    from flowengine.store.schedules.redis_schedules import RedisSchedules
+    from flowengine.store.server_checks.start_check import StartCheck
+
     state = build_state(settings, owner=owner)
     queues = queues_of(registry)
     api_state = RedisApiState(state, check=StartCheck(state, "api"))
@@ -147,6 +160,8 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
 
 def build_access(settings: Settings) -> RedisAccess:
     """Who may use the API, with connections of its own."""
+    from flowengine.store.access.redis_access import RedisAccess
+
     return RedisAccess(build_state(settings))
 
 
@@ -198,7 +213,7 @@ def serve_metrics(settings: Settings, service: str, broker: StreamsBroker) -> No
     serve(Exposition(service, read).text, settings.metrics_host, settings.metrics_port)
 
 
-def start_tracing(settings: Settings, service: str, state: RedisSweepState | None = None) -> None:
+def start_tracing(settings: Settings, service: str, state: RedisState | None = None) -> None:
     """Tell spans from now on, if that is set: those of executions that end here too if there is `state`.
 
     What has been told is sent when the process ends. Raises SettingsError if OpenTelemetry is not installed.

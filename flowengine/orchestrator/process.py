@@ -10,7 +10,7 @@ from dramatiq.middleware import Middleware
 
 from flowengine.bootstrap import (
     build_broker,
-    build_state,
+    build_sweep_state,
     hide_secrets,
     read_environment,
     read_settings,
@@ -95,7 +95,7 @@ class Loops(Middleware):
 
 def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> StreamsBroker:
     """The broker with the orchestrator's actors and loops."""
-    return _build(settings, build_state(settings, owner=owner), timing)
+    return _build(settings, build_sweep_state(settings, owner=owner), timing)
 
 
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
@@ -114,7 +114,7 @@ def setup() -> None:
     settings = read_settings()
     configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
     hide_secrets(settings, read_environment())
-    state = build_state(settings)
+    state = build_sweep_state(settings)
     StartCheck(state, "orchestrator").wait(threading.Event())
     dramatiq.set_broker(_build(settings, state))
 
@@ -134,7 +134,7 @@ def run_process(
     are accepted for the worker's sake: there is one queue here, and no user's code that could hang.
     """
     hide_secrets(settings, read_environment())
-    state = build_state(settings, owner=owner)
+    state = build_sweep_state(settings, owner=owner)
     broker = _build(settings, state)
     StartCheck(state, "orchestrator").wait(stop)
     if not owner:

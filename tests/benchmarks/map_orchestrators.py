@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import msgspec
 
-from flowengine.bootstrap import build_state
+from flowengine.bootstrap import build_sweep_state
 from flowengine.execution.messages import Callback, ItemTry
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.reports import ByDelivery, Completed, Expanded, Outcome
@@ -98,7 +98,7 @@ class _Reports:
             stack.start_service("orchestrator")
         self._stack = stack
         wait_until(lambda: self._serving() == orchestrators, within_s=WITHIN_S, what="all orchestrators")
-        self._state = build_state(Settings(redis_url=stack.valkey.url))
+        self._state = build_sweep_state(Settings(redis_url=stack.valkey.url))
         self._worker = RedisWorkerState(self._state)
         self._orchestrators = [processes.tree(each.pid) for each in stack.named("orchestrator")]
         self._server = [int(self._info("server")["process_id"])]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
-from html.entities import html5
 from typing import Final
 
 # Every repetition has an upper bound, so that no text makes the search quadratic: five levels of JSON inside
@@ -240,6 +239,8 @@ def _utf16(character: str) -> str:
 @cache
 def _entities() -> Mapping[str, Sequence[str]]:
     """HTML's names for each character: `amp` and `AMP` for `&`."""
+    from html.entities import html5  # 0.4 MB, and only needed where there are secrets
+
     names: dict[str, list[str]] = {}
     for name, character in html5.items():
         if name.endswith(";") and len(character) == 1:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.json_values import is_number, type_name
@@ -113,6 +112,8 @@ def _zone(key: str) -> tzinfo | None:
         return UTC
     if _ZONE.fullmatch(key) is None:
         return None
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(key)
     except (ValueError, LookupError, OSError):  # a folder of the database is no zone

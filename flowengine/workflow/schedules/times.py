@@ -13,12 +13,14 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Final
 
 from cronsim import CronSim, CronSimError
 
 from flowengine.workflow.schedules.declared import Schedule
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 MS: Final = 1000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +55,8 @@ def check_cron(expression: str) -> None:
 @lru_cache(maxsize=512)
 def zone(name: str) -> ZoneInfo:
     """The time zone of this name in the tz database. Raises LookupError where there is none."""
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:

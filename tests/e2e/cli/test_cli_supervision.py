@@ -349,7 +349,7 @@ def test_service_whose_child_cannot_run_exits_with_3() -> None:
 
 
 def test_supervisor_is_small() -> None:
-    """A supervisor lives as long as its service, so it imports only the standard library, and little of it."""
+    """A supervisor lives as long as its service, so it imports only the standard library, and little."""
     script = f"import json, sys, {SUPERVISOR}; print(json.dumps(sorted(sys.modules)))"
     printed = subprocess.run([*PYTHON, script], capture_output=True, text=True, check=True, timeout=30).stdout
     loaded = {name.partition(".")[0] for name in json.loads(printed)}
