@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from flowengine.layout.plan_drawing import content_of, draw
 from flowengine.workflow.plan import Plan
 
 BUDGET_BYTES: Final = 16 * 1024 * 1024
@@ -37,6 +36,8 @@ class DrawnGraphs:
 
     def of(self, plan: Plan) -> DrawnGraph:
         """The drawing of a plan, made unless one of an equal plan is here."""
+        from flowengine.layout.plan_drawing import content_of, draw
+
         digest = hashlib.blake2b(content_of(plan), digest_size=16).digest()
         with self._guard:
             found = self._graphs.get(digest)

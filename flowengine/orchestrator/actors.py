@@ -12,14 +12,12 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.signals import QuietActor
 from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
-from flowengine.engine.advancing.steps.bulk_step import BulkStep
-from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.held import Held
-from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import Callback, StartExecution
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.observability.log_context import bound_contextvars
+from flowengine.orchestrator.rare_steps import RareSteps
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
 EXPECTED: Final = (StoreUnavailableError, ConflictError)
@@ -46,13 +44,7 @@ def is_small_callback(payload: bytes) -> bool:
     return len(payload) <= SMALL_CALLBACK_BYTES
 
 
-def declare(
-    broker: StreamsBroker,
-    engine: Orchestrator,
-    bulks: BulkStep,
-    schedules: ScheduleStep,
-    chains: ChainStep,
-) -> None:
+def declare(broker: StreamsBroker, engine: Orchestrator, rare: RareSteps) -> None:
     """Declare the orchestrator's actors on the broker: those of its messages."""
 
     def one(step: Callable[[Held[Any]], None]) -> Actor:
@@ -83,9 +75,9 @@ def declare(
         "resume_execution": one(engine.resume),
         "delete_execution": one(engine.delete),
         "copy_results": one(engine.copy),
-        "run_bulk": one(bulks.fire),
-        "fire_schedule": one(schedules.fire),
-        "start_followers": one(chains.start),
+        "run_bulk": one(rare.run_bulk),
+        "fire_schedule": one(rare.fire_schedule),
+        "start_followers": one(rare.start_followers),
         "node_overruled": one(engine.follow_overruled),
         "signal_kept": one(engine.bring_signals),
         "line_moved": one(engine.move_line),

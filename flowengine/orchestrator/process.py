@@ -22,24 +22,17 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.advancing.orchestrator import Orchestrator
-from flowengine.engine.advancing.steps.bulk_step import BulkStep
-from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
-from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
+from flowengine.orchestrator.rare_steps import RareSteps
 from flowengine.settings import Settings
-from flowengine.store.api_state import RedisApiState
-from flowengine.store.bulks import RedisBulks
-from flowengine.store.chains.redis_chains import RedisChains
-from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
-from flowengine.store.schedules.redis_schedules import RedisSchedules
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.supervision.garbage import collect_rarely
 
@@ -101,10 +94,7 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
     broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner, service="orchestrator")
     engine = Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s)
-    definitions, executions = RedisDefinitions(state), RedisApiState(state)
-    schedules = ScheduleStep(RedisSchedules(state), definitions, executions)
-    chains = ChainStep(RedisChains(state, executions), definitions, executions)
-    declare(broker, engine, BulkStep(RedisBulks(state)), schedules, chains)
+    declare(broker, engine, RareSteps(state))
     broker.add_middleware(Loops(state, settings))
     return broker
 

@@ -30,9 +30,6 @@ from flowengine.store.lists.listing import RedisListing
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan
 
-AGAIN_AT_MOST: Final = 100
-"""So many messages are sent again in one sweep."""
-
 _REFUSED: Final = "r:"
 _NUMBERS: Final = ("seen", "done", "finished_at", "reset", "reused")
 _encode: Final = msgspec.json.Encoder().encode
@@ -180,16 +177,11 @@ class RedisBulks:
         """Acknowledge a message that needs nothing else."""
         self._state.acknowledge(acknowledge)
 
-    def send_again(self, before: int, pass_over: Callable[[str, object], None]) -> list[str]:
-        """Send the messages again of those that have not moved since this time, in milliseconds; returns
-        which. `pass_over` is told of a key that cannot be read, and why."""
-        stuck = ("ZRANGE", self._keys.bulks, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, AGAIN_AT_MOST)
-        (found,) = self._state.sessions.retrying_read_each([stuck])
-        if isinstance(found, redis.ResponseError):
-            pass_over(self._keys.bulks, found)
-            return []
+    def send_again(self, stuck: Sequence[bytes], pass_over: Callable[[str, object], None]) -> list[str]:
+        """Send the messages again of these, by their ids; returns of which. `pass_over` is told of a key that
+        cannot be read, and why."""
         sent = []
-        for member in found:
+        for member in stuck:
             bulk_id = member.decode(errors="replace")
             try:
                 sent += [bulk_id] if self._send_again(bulk_id) else []

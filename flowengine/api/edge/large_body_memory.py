@@ -1,4 +1,4 @@
-"""The memory of large bodies: how much of it a process holds at once, and that it goes back to the system.
+"""The memory of large bodies: how much of it a process holds at once.
 
 A budget is shared by all callers of the process. Small bodies do not count: there are no more of them than
 connections, and a caller who holds much would otherwise keep out those who need little.
@@ -7,8 +7,6 @@ connections, and a caller who holds much would otherwise keep out those who need
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,12 +14,6 @@ from flowengine.api.edge.problem_documents import RefusalError
 
 SMALL_BODY_BYTES: Final = 64 * 1024
 """A body of so many bytes or fewer does not count."""
-
-MMAP_THRESHOLD_BYTES: Final = 256 * 1024
-"""Blocks of this size and more are mapped, and unmapped when they are freed."""
-
-_M_MMAP_THRESHOLD: Final = -3
-_M_ARENA_MAX: Final = -8
 
 
 class MemoryBudget:
@@ -65,19 +57,3 @@ class BudgetShare:
         if self._size > SMALL_BODY_BYTES:
             self._budget.take(self._size - self.taken)
             self.taken = self._size
-
-
-def give_large_blocks_back() -> bool:
-    """Set up the allocator of this process, before it has threads; False where that is not possible.
-
-    glibc keeps large blocks for later once the first of them was freed, and it keeps a heap for each
-    thread: after a few hundred bodies of megabytes, each refused, the process stayed 80 MB larger for good.
-    With the threshold pinned and one heap for all threads, which the interpreter lock keeps apart anyway,
-    it stays 30 MB larger. See mallopt(3).
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES) and mallopt(_M_ARENA_MAX, 1))

@@ -31,7 +31,6 @@ def main() -> int:
 
     from flowengine.api.access.host_rules import check_binding, needs_keys, with_public_url
     from flowengine.api.app import create_app
-    from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import listen, serve
     from flowengine.bootstrap import (
         build_access,
@@ -46,8 +45,10 @@ def main() -> int:
     from flowengine.errors import FlowEngineError
     from flowengine.handlers.loading import load_registry
     from flowengine.observability import configure_logs
+    from flowengine.supervision.allocator import give_large_blocks_back, use_one_heap
     from flowengine.supervision.garbage import collect_rarely
 
+    use_one_heap()
     give_large_blocks_back()
     try:
         settings = read_settings()

@@ -32,7 +32,7 @@ def main() -> int:
 def run_service(service: str, options: Mapping[str, str]) -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
     lifeline = take_lifeline()  # before anything that could read standard input
-    import_lean("structlog", "redis", *(["httpx"] if service == "worker" else []))
+    import_lean("msgspec", "structlog", "redis", *(["httpx"] if service == "worker" else []))
 
     import msgspec
 
@@ -40,7 +40,9 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import SettingsError, UnfitServerError
     from flowengine.observability import configure_logs, log_uncaught_errors, redact_prints
+    from flowengine.supervision.allocator import use_one_heap
 
+    use_one_heap()
     try:
         settings = read_settings()
         if "grace" in options:

@@ -45,7 +45,6 @@ from flowengine.execution.definitions.views import (
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.views.executions import StartedView, moment
 from flowengine.jsonvalue import JsonValue, encode
-from flowengine.layout.plan_drawing import draw
 from flowengine.workflow.chains.circles import Lead, endless, told
 from flowengine.workflow.chains.declared import After, Links
 from flowengine.workflow.definitions.comparison import Difference, differences
@@ -201,6 +200,8 @@ class StoredDefinitions:
     def show(self, name: str, version: int | None = None, patterns: tuple[str, ...] = ()) -> DefinitionView:
         """A version with its document, its picture and what it is given; of those that follow it, those that
         fit one of the patterns, if there are some. Raises DefinitionNotFoundError."""
+        from flowengine.layout.plan_drawing import draw
+
         found = self._find(name, version)
         followers = self._definitions.following(name, MAX_FOLLOWERS)
         record, document = found.record, unpack(found.document)

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from flowengine.engine import queries
 from flowengine.engine.delivering.ports import Caller, Outgoing, SendingStore, Wanted
 from flowengine.engine.held import Held
 from flowengine.errors import ExecutionNotFoundError
@@ -95,6 +94,8 @@ class Sender:
             return None
         if wanted.result_bytes > MAX_RESULT_BYTES:
             return msgspec.json.encode(CutResults(execution_id=message.execution, status=before.status))
+        from flowengine.engine import queries
+
         try:
             body = msgspec.json.encode(queries.results(self._store, message.execution))
         except ExecutionNotFoundError:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 
 from flowengine.handlers.llm.chat_messages import ChatMessage
 from flowengine.handlers.llm.response_format import ResponseFormat
-from flowengine.handlers.llm.verdict import OnLength
 from flowengine.plugin.literal_check import LiteralCheck
 
 __all__ = ["ChatMessage", "LlmConfig", "ResponseFormat"]
+
+OnLength: TypeAlias = Literal["fail", "keep"]
 
 READ_BY_THE_MODEL: Final = ("prompt", "system", "messages", "response_format", "stop")
 """The fields that the service's model reads, or whose text it may repeat."""

@@ -38,10 +38,11 @@ from flowengine.handlers.llm.answers.answer_reader import (
 )
 from flowengine.handlers.llm.answers.model_answer import ModelAnswer
 from flowengine.handlers.llm.answers.provider_error import without_key
+from flowengine.handlers.llm.chat_config import OnLength
 from flowengine.handlers.llm.chat_request import ChatRequest
 from flowengine.handlers.llm.failure_table import Meaning, Refusal, meaning_of
 from flowengine.handlers.llm.rate_limit import told_wait_s, wait_s
-from flowengine.handlers.llm.verdict import OnLength, wrong_with
+from flowengine.handlers.llm.verdict import wrong_with
 from flowengine.observability.tracing.call_spans import CallSpan
 from flowengine.observability.tracing.spans import Value
 from flowengine.plugin.context import Context

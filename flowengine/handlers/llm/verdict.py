@@ -6,15 +6,14 @@ node would go on with nothing.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from flowengine.execution import error_codes
 from flowengine.execution.error_codes import ErrorCode
 from flowengine.handlers.llm.answers.model_answer import ModelAnswer
 from flowengine.handlers.llm.answers.provider_error import sentence_of
+from flowengine.handlers.llm.chat_config import OnLength
 from flowengine.handlers.llm.failure_table import Meaning, meaning_of
-
-OnLength: TypeAlias = Literal["fail", "keep"]
 
 _FINISH: Final = {
     "filtered": "content_filter content_filtered content-filter safety recitation blocklist "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
@@ -20,8 +20,6 @@ from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.store import map_reads
 from flowengine.store.admission import Admission
-from flowengine.store.bulks import RedisBulks
-from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.delivering.silent_deliveries import (
     arm_deliveries,
     forget_deliveries,
@@ -30,13 +28,19 @@ from flowengine.store.delivering.silent_deliveries import (
 from flowengine.store.keys import is_execution_id, member_of, parse_own_queue, timer_kind
 from flowengine.store.lists.listing_entries import NARROW_LISTS
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
-from flowengine.store.schedules.redis_schedules import RedisSchedules
 from flowengine.store.state import RedisState
 from flowengine.workflow.priority import Priority
+
+if TYPE_CHECKING:
+    from flowengine.store.definitions.redis_definitions import RedisDefinitions
+    from flowengine.store.schedules.redis_schedules import RedisSchedules
 
 log = structlog.stdlib.get_logger()
 
 AT_ONCE = 1000
+BULKS_AT_MOST = 100
+"""Of so many bulks messages are sent again in one sweep."""
+
 MOVED_MARGIN_MS = 10_000
 """A move has ended so long after the time that it gives."""
 ENTRIES = 4
@@ -65,6 +69,8 @@ class RedisSweepState(RedisState):
     def definition(self, name: str, version: int | None = None) -> Definition | None:
         """A version of a definition, or that in force, if it is there."""
         if self._definitions is None:
+            from flowengine.store.definitions.redis_definitions import RedisDefinitions
+
             self._definitions = RedisDefinitions(self)
         return self._definitions.definition(name, version)
 
@@ -72,6 +78,8 @@ class RedisSweepState(RedisState):
     def schedules(self) -> RedisSchedules | None:
         """None for a process that sees to one execution only."""
         if self._schedules is None and not self.keys.owner:
+            from flowengine.store.schedules.redis_schedules import RedisSchedules
+
             self._schedules = RedisSchedules(self)
         return self._schedules
 
@@ -249,7 +257,18 @@ class RedisSweepState(RedisState):
 
     def send_bulks_again(self, before: int) -> list[str]:
         """Send the messages again of bulks that have not moved since this time: an owner does not do it."""
-        return [] if self.keys.owner else RedisBulks(self).send_again(before, self._pass_over)
+        if self.keys.owner:
+            return []
+        stuck = ("ZRANGE", self.keys.bulks, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, BULKS_AT_MOST)
+        (found,) = self.sessions.retrying_read_each([stuck])
+        if isinstance(found, redis.ResponseError):
+            self._pass_over(self.keys.bulks, found)
+            return []
+        if not found:
+            return []
+        from flowengine.store.bulks import RedisBulks
+
+        return RedisBulks(self).send_again(found, self._pass_over)
 
     def prune(self) -> int:
         """Remove executions whose keys have expired from all indexes: an owner does not do it."""

@@ -16,7 +16,7 @@ from flowengine.errors import FlowEngineError
 
 PROBE = """
 from pathlib import Path
-from flowengine.api.edge.large_body_memory import give_large_blocks_back
+from flowengine.supervision.allocator import give_large_blocks_back
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

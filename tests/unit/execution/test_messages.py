@@ -12,12 +12,9 @@ from flowengine.bootstrap import build_broker
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import ACTOR, UndecodablePayloadError, decode, post
 from flowengine.engine.advancing.orchestrator import Orchestrator
-from flowengine.engine.advancing.steps.bulk_step import BulkStep
-from flowengine.engine.chains.chain_step import ChainStep
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
-from flowengine.engine.schedules.schedule_step import ScheduleStep
 from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.limits.lines import Pace
 from flowengine.execution.messages import (
@@ -78,6 +75,7 @@ from flowengine.execution.reports import (
 )
 from flowengine.orchestrator import actors as orchestrator_actors
 from flowengine.orchestrator.process import POLICIES
+from flowengine.orchestrator.rare_steps import RareSteps
 from flowengine.plugin.errors import AttemptError
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
@@ -239,9 +237,7 @@ def _declare_orchestrator(broker: StreamsBroker) -> None:
     orchestrator_actors.declare(
         broker,
         create_autospec(Orchestrator, instance=True),
-        create_autospec(BulkStep, instance=True),
-        create_autospec(ScheduleStep, instance=True),
-        create_autospec(ChainStep, instance=True),
+        create_autospec(RareSteps, instance=True),
     )
 
 

@@ -19,7 +19,6 @@ from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views.validation import NodePlaceView, ValidationView
 from flowengine.jsonvalue import encode
-from flowengine.layout.plan_drawing import draw
 from flowengine.settings import Limits
 from flowengine.workflow.children.call_reading import NamedDefinition
 from flowengine.workflow.inputs.input_schema import input_schema
@@ -110,6 +109,8 @@ def _found(body: Body, backend: Backend) -> tuple[ValidationView, tuple[NamedDef
 
 def _sketched(view: ValidationView, source: Source, plan: Plan | None, limits: Limits) -> ValidationView:
     """With what can be drawn, of a wrong document too."""
+    from flowengine.layout.plan_drawing import draw
+
     found = sketch(source.value, limits)
     places = source.text.positions.locate(
         source.text.value, {source.pointer + node.pointer for node in found.nodes}

@@ -13,7 +13,6 @@ from flowengine import jsonvalue
 from flowengine.engine.ports import Given, Start
 from flowengine.engine.running.rendering.conditions import shown_error
 from flowengine.execution.callback_tokens import Token, token_of, url_of
-from flowengine.execution.execution_fields import execution_fields, trigger_fields
 from flowengine.execution.messages import EXECUTION, INPUTS, TRIGGER, VARS, RunNode
 from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.maps.opening import value_of
@@ -145,12 +144,16 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
     if VARS in task.given:
         found[VARS] = _object(given.vars)
     if EXECUTION in task.given and given.execution is not None:
+        from flowengine.execution.execution_fields import execution_fields
+
         # In a group the document's execution is meant, and its run.
         run = given.execution.run if task.chain else task.run
         fields = execution_fields(task.home, given.execution, run)
         fields["group_id"] = task.execution if task.chain else None
         found[EXECUTION] = fields | _object(given.outcome)
     if TRIGGER in task.given and given.execution is not None:
+        from flowengine.execution.execution_fields import trigger_fields
+
         found[TRIGGER] = trigger_fields(task.home, given.execution, given.outputs, given.parent)
     return found
 
