@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
-from flowengine.cli.processes.lean_imports import import_lean
+from flowengine.cli.processes.lean_imports import as_if_not_installed, import_lean
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_supervisor
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from flowengine.api.ports import Access
 
 TESTS_SCHEMA: Final = "tests.schema.json"
+
+_LITESTARS: Final = ("opentelemetry", "pydantic")
+"""Litestar imports its plugins for these where they are installed. Nothing here uses them."""
 
 
 def main() -> int:
@@ -70,7 +73,8 @@ def main() -> int:
         listener = listen(host, port)
         settings = with_public_url(settings, listener.getsockname()[1])
         executions = build_executions(settings, registry)
-        app = create_app(executions, registry, settings, access, {TESTS_SCHEMA: _schema_of_tests})
+        with as_if_not_installed(*_LITESTARS):
+            app = create_app(executions, registry, settings, access, {TESTS_SCHEMA: _schema_of_tests})
         collect_rarely()
         serve(app, settings, has_keys=has_keys, listener=listener)
     except FlowEngineError as error:

@@ -7,8 +7,10 @@ typing_extensions, of which msgspec takes what `typing` has as well: 0.6 MB.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator
 
 _HIDDEN = ("rich", "pygments", "click", "opentelemetry", "typing_extensions")
 
@@ -18,12 +20,19 @@ def import_lean(*libraries: str) -> None:
 
     Those that are imported already stay. Later imports of the others work.
     """
-    hidden = [name for name in _HIDDEN if name not in sys.modules]
+    with as_if_not_installed(*_HIDDEN):
+        for library in libraries:
+            importlib.import_module(library)
+
+
+@contextlib.contextmanager
+def as_if_not_installed(*libraries: str) -> Iterator[None]:
+    """Imports of these fail inside, but for those that are imported already."""
+    hidden = [name for name in libraries if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # None makes `import` fail, as documented
     try:
-        for library in libraries:
-            importlib.import_module(library)
+        yield
     finally:
         for name in hidden:
             del sys.modules[name]

@@ -8,14 +8,14 @@ comes again, or applied and gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeVar, assert_never
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, assert_never
 
 import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
 from flowengine.engine.advancing.follow_up import Follow, FollowUp, Opened
 from flowengine.engine.advancing.reads import expected, reading_of, reading_of_starts, undecided
-from flowengine.engine.advancing.steps.child_step import ChildStep
 from flowengine.engine.advancing.steps.deadline import DeadlineStep
 from flowengine.engine.advancing.steps.delete_step import DeleteStep
 from flowengine.engine.advancing.steps.map_step import MapStep
@@ -26,10 +26,8 @@ from flowengine.engine.advancing.steps.signal_step import SignalStep
 from flowengine.engine.advancing.steps.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.steps.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
-from flowengine.engine.forking.copy_step import CopyStep, ForkStore
 from flowengine.engine.held import PASSING, Held, HeldTogether, unheld
 from flowengine.engine.limits.line_step import LineStep
-from flowengine.engine.limits.standers import LineStore
 from flowengine.engine.ports import Committed
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import (
@@ -66,6 +64,15 @@ from flowengine.execution.rules.starting import opening
 from flowengine.observability.metrics import counted
 from flowengine.workflow.plan import Plan
 
+if TYPE_CHECKING:
+    from flowengine.engine.advancing.steps.child_step import ChildStep
+    from flowengine.engine.forking.copy_step import CopyStep, ForkStore
+    from flowengine.engine.limits.standers import LineStore
+
+    class OrchestratorStore(LineStore, ForkStore, Protocol):
+        """State as the orchestrator's messages need it."""
+
+
 log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
@@ -75,12 +82,9 @@ LAST_DELIVERY: Final = 5
 """A message that raises each time is let go of at this delivery."""
 
 
-class OrchestratorStore(LineStore, ForkStore, Protocol):
-    """State as the orchestrator's messages need it."""
-
-
 class Orchestrator:
-    """The engine's side of the orchestrator's messages. Thread-safe: it keeps no state.
+    """The engine's side of the orchestrator's messages. Thread-safe: it keeps no state. What only stacks with
+    child executions or forks need is imported by the first message about one.
 
     `stale_callbacks` counts the outcomes that came too late to count.
     """
@@ -100,13 +104,23 @@ class Orchestrator:
         )
         self._resumes = ResumeStep(store, self._follow_up, self._look)
         self._deletes = DeleteStep(store)
-        self._forks = CopyStep(store, sizes)
         self._overruled = OverruledStep(store, self._follow_up)
         self._deliveries = DeliveryStep(store)
         self._maps = MapStep(store, sizes, report=self.finish, stop=self._go_on_stopping)
         self.lines = LineStep(store)
-        self._children = ChildStep(store, sizes, report=self.finish)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
+
+    @cached_property
+    def _children(self) -> ChildStep:
+        from flowengine.engine.advancing.steps.child_step import ChildStep
+
+        return ChildStep(self._store, self._sizes, report=self.finish)
+
+    @cached_property
+    def _forks(self) -> CopyStep:
+        from flowengine.engine.forking.copy_step import CopyStep
+
+        return CopyStep(self._store, self._sizes)
 
     # -- start_execution
 

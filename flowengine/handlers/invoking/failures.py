@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import sys
-import sysconfig
 import traceback
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +36,6 @@ MAX_MESSAGE_CHARS: Final = 2000
 _MOST_SEARCHED_CHARS: Final = 32 * 1024
 _MOST_OF_GROUP: Final = 3
 _OURS: Final = str(Path(__file__).parents[2])
-_INSTALLED: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _MAX_NAME_CHARS: Final = 100
 
 _HTTP_CODES: Final = (
@@ -197,7 +196,7 @@ def place_of(error: BaseException) -> str:
         for frame, line in traceback.walk_tb(error.__traceback__)
         if not frame.f_code.co_filename.startswith((_OURS, "<frozen "))
     ]
-    own = [found for found in frames if not found[0].startswith(_INSTALLED)]
+    own = [found for found in frames if not found[0].startswith(_installed())]
     # An installed package of handlers has no files of the user's: its own frames are the best there are.
     best = own[-1] if own else next(iter(_of_first_package(frames)), None)
     return "" if best is None else _written(*best)
@@ -232,7 +231,15 @@ def _of_first_package(frames: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _is_standard(name: str) -> bool:
-    return name.startswith(_INSTALLED[:2]) and not name.startswith(_INSTALLED[2:])
+    return name.startswith(_installed()[:2]) and not name.startswith(_installed()[2:])
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """The folders of Python itself, then those of what is installed."""
+    import sysconfig  # with the system's own file of variables 0.2 MB, and only needed once a handler fails
+
+    return tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 def _written(name: str, line: int | None) -> str:
