@@ -1,6 +1,33 @@
 // What an event says of a node. Pure.
 
-/** @typedef {import("./run_store.js").Node} Node */
+/**
+ * @typedef {object} NodeError
+ * @property {string} code
+ * @property {string} message
+ * @property {string | null} caused_by
+ * @property {number} [status_code]
+ * @property {number} [attempts]
+ *
+ * @typedef {object} Node as `GET /workflows/{id}` gives it
+ * @property {string} id
+ * @property {string} handler
+ * @property {string} status
+ * @property {number} attempt
+ * @property {string[]} dependencies
+ * @property {string | null} queued_at
+ * @property {string | null} started_at
+ * @property {string | null} finished_at
+ * @property {NodeError | null} error
+ * @property {string} [skipped]
+ * @property {boolean} [tolerated]
+ * @property {any} [waiting_for]
+ * @property {number} [iteration]
+ * @property {string} [child] the execution that it runs as
+ * @property {boolean} [cached] its result was given at another time: its handler was not called
+ * @property {boolean} [hook] of `on_failure` or `finally`
+ * @property {import("./items/map_counts.js").MapCounts} [map] how far its items are
+ * @property {{done: number, total?: number, message?: string}} [progress] as the node last told
+ */
 
 const CLEAR = { started_at: null, finished_at: null, error: null, skipped: undefined, tolerated: undefined, waiting_for: undefined, progress: undefined, map: undefined, cached: undefined };
 
