@@ -48,6 +48,7 @@ from flowengine.execution.views.executions import (
     moment_or_none,
 )
 from flowengine.execution.views.maps import map_view
+from flowengine.execution.views.node_kinds import kind_of
 from flowengine.execution.work import handler_of, primary_of
 from flowengine.observability.tracing.trace_text import without_trace
 from flowengine.workflow.inputs.declared import MASK, secret_names
@@ -344,6 +345,7 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         started = max(state.begun_at, record.queued_at or 0)
     return NodeView(
         id=node.id,
+        kind=kind_of(plan.policy(plan.index[node.id])),
         handler=handler_of(node),
         status=status,
         attempt=record.attempt,

@@ -75,6 +75,7 @@ from flowengine.execution.views.executions import (
     decision_view,
 )
 from flowengine.execution.views.maps import ItemPage, ItemStatus, ItemView, without_result
+from flowengine.execution.views.node_kinds import kind_of
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given
@@ -646,6 +647,7 @@ class FakeExecutions:
         done = node.id in found.results
         return NodeView(
             id=node.id,
+            kind=kind_of(found.plan.policy(found.plan.index[node.id])),
             handler=node.work.handler,
             status="completed" if done else "failed" if node.id in found.errors else "pending",
             attempt=int(done),

@@ -29,6 +29,7 @@ from flowengine.execution.views import access as access_views
 from flowengine.execution.views import executions as views
 from flowengine.execution.views import operations as operation_views
 from flowengine.execution.views.maps import ItemView, MapView
+from flowengine.execution.views.node_kinds import NODE_KINDS, NodeKind
 from flowengine.execution.views.validation import NodePlaceView, ValidationView
 from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS
 from flowengine.jsonvalue import JsonValue
@@ -199,9 +200,10 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
 """What callers know a struct by. The others keep the name of their class."""
 
 _REF: Final = "#/components/schemas/"
-_STATUSES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[Any, str]]]] = {
+_WORDS: Final[Mapping[str, tuple[tuple[str, ...], Mapping[Any, str]]]] = {
     "ExecutionStatus": (get_args(ExecutionStatus), EXECUTION_STATUSES),
     "NodeStatus": (get_args(NodeStatus), NODE_STATUSES),
+    "NodeKind": (get_args(NodeKind), NODE_KINDS),
 }
 _IDS: Final[Mapping[str, str]] = {"execution_id": "ExecutionId", "correlation_id": "CorrelationId"}
 """Fields of these names hold the same thing wherever they stand."""
@@ -225,7 +227,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
     published = {kind.__name__: name for kind, name in NAMES.items()}
     return {
         **{published.get(name, name): _finished(schema, published) for name, schema in found.items()},
-        **{name: _status(*status) for name, status in _STATUSES.items()},
+        **{name: _worded(*words) for name, words in _WORDS.items()},
         "ExecutionId": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"},
         "CorrelationId": {
             "type": "string",
@@ -363,7 +365,7 @@ def _object_of(**fields: JsonValue) -> JsonObject:
     return {"type": "object", "additionalProperties": False, "properties": fields}
 
 
-def _status(words: tuple[str, ...], sentences: Mapping[Any, str]) -> JsonObject:
+def _worded(words: tuple[str, ...], sentences: Mapping[Any, str]) -> JsonObject:
     described = "\n".join(f"* `{word}`: {sentences[word]}" for word in words)
     return {"type": "string", "enum": list(words), "description": described}
 
@@ -408,7 +410,7 @@ def _id(name: str, field: JsonValue) -> JsonObject:
 
 
 def _enumeration(schema: JsonObject, words: list[JsonValue]) -> JsonObject:
-    for name, (status, _) in _STATUSES.items():
+    for name, (status, _) in _WORDS.items():
         if set(map(str, words)) == set(status):
             return reference(name)
     kinds = sorted({_JSON_TYPES[type(word)] for word in words})

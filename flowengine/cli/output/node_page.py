@@ -23,6 +23,8 @@ def print_node(node: NodeDetailView) -> None:
     """Print the node, for people."""
     click.echo(plain_text(what_happened(node)))
     click.echo()
+    if node.kind not in ("task", node.handler):
+        click.echo(f"kind          {node.kind}")
     click.echo(plain_text(f"handler       {node.handler}"))
     if node.map:
         click.echo(f"items         {map_words(node.map)}")

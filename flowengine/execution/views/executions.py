@@ -17,6 +17,7 @@ from flowengine.execution.times import Moment as Moment
 from flowengine.execution.times import moment as moment
 from flowengine.execution.times import moment_or_none as moment_or_none
 from flowengine.execution.views.maps import MapView
+from flowengine.execution.views.node_kinds import NodeKind
 from flowengine.execution.views.waits import WaitingForView as WaitingForView
 from flowengine.execution.views.waits import WaitingKind as WaitingKind
 from flowengine.workflow.chains.declared import EndStatus
@@ -360,13 +361,14 @@ class ChildrenView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
-    on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
-    that repeats; `child`: the execution that it stands for, or stood for last; `map`: how far its items are.
-    `cached`: its result was given at another time, and its handler not called. Each is there only of a node
-    of which it is true."""
+    """One node's state. `kind`: what it is, by its document. `skipped` says why it does not run; `tolerated`:
+    it failed, and the execution goes on; `waiting_for` says what it waits for; `iteration`: the one that it
+    is at, or has ended with, of a node that repeats; `child`: the execution that it stands for, or stood for
+    last; `map`: how far its items are. `cached`: its result was given at another time, and its handler not
+    called. From `skipped` on, each is there only of a node of which it is true."""
 
     id: str
+    kind: NodeKind
     handler: str
     status: NodeStatus
     attempt: int

@@ -11,6 +11,7 @@ from flowengine.access import roles
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.execution import error_codes
 from flowengine.execution.status import EXECUTION_STATUSES, EXECUTION_STEPS, NODE_STATUSES, NODE_STEPS
+from flowengine.execution.views.node_kinds import NODE_KINDS
 from flowengine.handlers.builtin.transform import TransformType
 from flowengine.settings.table import BY_NAME, READ_ELSEWHERE
 from flowengine.template.functions.all_filters import FILTERS
@@ -41,8 +42,8 @@ def test_roles_are_all_listed() -> None:
     assert TOPICS["api"].marked("roles") == roles.markdown()
 
 
-def test_statuses_are_all_listed() -> None:
-    """Those of executions, then those of nodes, as far as a step leads to them."""
+def test_statuses_and_kinds_of_nodes_are_all_listed() -> None:
+    """Those of executions, then those of nodes, as far as a step leads to them; then the kinds."""
     section = TOPICS["api"].text.split("## Status")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
     executions = {"pending"} | {after for steps in EXECUTION_STEPS.values() for after in steps.values()}
@@ -50,6 +51,7 @@ def test_statuses_are_all_listed() -> None:
     assert listed == [
         *((status, sentence) for status, sentence in EXECUTION_STATUSES.items() if status in executions),
         *((status, sentence) for status, sentence in NODE_STATUSES.items() if status in nodes),
+        *NODE_KINDS.items(),
     ]
 
 

@@ -6,7 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from flowengine.api.access.api_keys import new_key
 from flowengine.api.app import create_app
 from flowengine.api.openapi.document import openapi_document
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES
+from flowengine.execution.views.node_kinds import NODE_KINDS
 from flowengine.handlers.loading import load_registry
 from flowengine.settings import Settings
 from tests.support.fake_access import FakeAccess
@@ -134,11 +135,16 @@ def test_ids_have_bounds_wherever_they_stand(document: dict[str, Any]) -> None:
         assert all(at in (whole, {"anyOf": [whole, {"type": "null"}]}) for at in stands)
 
 
-def test_enumerations_have_a_type_and_statuses_are_shared(document: dict[str, Any]) -> None:
-    """Each word of a status has its sentence."""
+def test_enumerations_have_a_type_and_those_with_sentences_are_shared(document: dict[str, Any]) -> None:
+    """Each word of a status, and of a node's kind, has its sentence."""
     found = schemas(document)
     assert all("type" in part for part in parts(found) if "enum" in part or "const" in part)
-    for name, sentences in (("ExecutionStatus", EXECUTION_STATUSES), ("NodeStatus", NODE_STATUSES)):
+    words: dict[str, Mapping[Any, str]] = {
+        "ExecutionStatus": EXECUTION_STATUSES,
+        "NodeStatus": NODE_STATUSES,
+        "NodeKind": NODE_KINDS,
+    }
+    for name, sentences in words.items():
         assert found[name]["enum"] == list(sentences)
         assert [part for part in parts(found) if set(part.get("enum", ())) == set(sentences)] == [found[name]]
         assert all(sentence in found[name]["description"] for sentence in sentences.values())

@@ -42,6 +42,7 @@ def node(name: str, status: NodeStatus, *, error: NodeError | None = None) -> No
     """A node that began at BEGIN and took 120 ms."""
     return NodeView(
         id=name,
+        kind="task",
         handler="compute",
         status=status,
         attempt=1,

@@ -136,6 +136,18 @@ def test_one_node_is_shown(api: ServedApi) -> None:
     assert "no node 'b'" in run("show", execution, "b", code=3).stderr
 
 
+def test_kind_of_a_node_is_told_where_its_handler_does_not_say_it(api: ServedApi) -> None:
+    """Not of a plain one."""
+    nodes = (
+        "  - {id: a, handler: echo, config: {text: hello}}\n"
+        "  - {id: b, handler: echo, config: {text: hello}, map: {items: [1]}}\n"
+    )
+    execution = submitted(f"name: kinds\nnodes:\n{nodes}")
+    shown = {name: run("show", execution, name).stdout for name in "ab"}
+    assert "\nkind          map\nhandler       echo\n" in shown["b"]
+    assert "\nkind " not in shown["a"]
+
+
 def test_ended_execution_is_run_again(api: ServedApi) -> None:
     """What it does is told, and by a preview what it would do."""
     execution = "f" * 27

@@ -222,3 +222,16 @@ def test_unknown_node_and_execution_are_not_found(redis: FakeRedis) -> None:
         store.node(execution, "fetsh")
     with pytest.raises(ExecutionNotFoundError):
         store.node("f" * 27, "fetch")
+
+
+def test_kind_is_shown_of_nodes_and_hooks(redis: FakeRedis) -> None:
+    """The same in the whole execution and of the node alone, before it has begun as well."""
+    store = executions(redis)
+    ask: JsonValue = {"id": "ask", "handler": "approval", "config": {"prompt": "?"}, "map": {"items": [1, 2]}}
+    hold: JsonValue = {"id": "hold", "handler": "wait", "config": {"seconds": 1}}
+    execution = begun(store, node("a"), ask, **{"finally": [hold]})
+    view = store.status(execution)
+    assert view.hooks is not msgspec.UNSET
+    shown = {node.id: node.kind for node in (*view.nodes, *view.hooks)}
+    assert shown == {"a": "task", "ask": "map", "hold": "wait"}
+    assert {name: store.node(execution, name).kind for name in shown} == shown

@@ -76,6 +76,7 @@ def test_views_carry_times_as_they_are() -> None:
     """Encoding a view changes none of its texts."""
     node = NodeView(
         id="a",
+        kind="task",
         handler="compute",
         status="running",
         attempt=1,

@@ -31,6 +31,7 @@ from flowengine.workflow.problems import did_you_mean, quoted
 
 _FETCHED: Final = NodeView(
     id="fetch_data",
+    kind="task",
     handler="call_external_service",
     status="completed",
     attempt=1,
@@ -42,6 +43,7 @@ _FETCHED: Final = NodeView(
 )
 _ANALYSING: Final = NodeView(
     id="analyze_with_llm",
+    kind="task",
     handler="llm_service",
     status="running",
     attempt=1,

@@ -43,6 +43,7 @@ COMPLETED: Final = NodeDetailView(
 FAILED: Final = NodeDetailView(**asdict(_BROKEN), result=NULL, attempts=(_attempt(_BROKEN),), config=_CONFIG)
 PENDING: Final = NodeDetailView(
     id="analyze_with_llm",
+    kind="task",
     handler="llm_service",
     status="pending",
     attempt=0,
