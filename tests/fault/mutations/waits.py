@@ -268,11 +268,12 @@ MUTANTS: Final = (
         "report.control.lets_decide and not report.is_called_back",
         "report.control.lets_decide",
     ),
-    _callback(
+    Mutant(
         "a callback that is kept stays with the node's next task",
-        "execution/rules/dispatching",
+        "flowengine/execution/rules/dispatching.py",
         "        called=record.called,\n",
         "",
+        ("tests/unit/execution/test_dispatching.py",),
     ),
     _callback(
         "a token that was not given out is unknown",

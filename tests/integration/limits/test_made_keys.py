@@ -108,12 +108,16 @@ def test_a_fork_stands_under_the_key_of_its_own_inputs(harness: Harness) -> None
 
 @pytest.mark.proves("turn-made-key")
 def test_the_condition_of_a_node_whose_key_is_there_is_asked(harness: Harness) -> None:
-    """Its key was made at the trigger, and nothing has asked it then."""
-    plan = keyed()
-    policy = msgspec.structs.replace(plan.policies[0], when="{{ inputs.customer == 8 }}")
-    execution = begin(harness, 7, msgspec.structs.replace(plan, policies={0: policy}))
+    """Its key was made at the trigger. What its condition reads was not there then."""
+    plan = plan_of({"before": (), "a": ("before",)})
+    said = keyed().policies[0]
+    policy = msgspec.structs.replace(said, when="{{ before.result == 8 }}")
+    execution = begin(harness, 7, msgspec.structs.replace(plan, policies={1: policy}))
+    keys = check(harness.client, execution).record("a").keys
+    assert keys
+    assert keys.turn == "crm-7"
     harness.drain()
-    assert harness.statuses(execution)["a"] == "skipped"
+    assert harness.statuses(execution) == {"before": "completed", "a": "skipped"}
 
 
 def test_a_key_that_cannot_be_made_starts_nothing(harness: Harness) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from flowengine.execution.changes import ForgetStart
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Read
-from flowengine.execution.records import NodeRecord
+from flowengine.execution.records import UNTOUCHED, CalledBack, NodeRecord
 from flowengine.execution.rules.dispatching import (
     SIZES,
     Run,
@@ -20,6 +21,7 @@ from flowengine.execution.rules.dispatching import (
     try_again,
 )
 from flowengine.execution.status import IllegalStepError, StoredNodeStatus
+from flowengine.workflow.children.lineage import Lineage, Reference
 from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import NOW, events, of_kind, sent
 
@@ -52,6 +54,27 @@ def test_a_message_that_vanished_is_sent_again_as_the_same_attempt() -> None:
         status="queued", attempt=3, dispatch=8, queued_at=NOW, run=5, moment=NOW - 500
     )
     assert events(changes) == [Event("node_queued", NOW, "d", 3, 8)]
+
+
+def test_a_callback_that_came_early_stays_with_the_task_that_is_sent_again() -> None:
+    """It decides how the node ends: nobody sends it again."""
+    called = CalledBack(NOW - 100, msgspec.Raw(b"1"))
+    seen = NodeRecord(status="queued", attempt=1, dispatch=1, queued_at=NOW - 500, called=called)
+    (one,) = sent(dispatch_again(PLAN, 3, seen, RUN, NOW))
+    assert one.record.called == called
+
+
+def test_a_task_says_what_had_not_ended() -> None:
+    """Of a node that says no more than what it depends on, too: what is not there is undefined in it."""
+    (one,) = sent(dispatch(PLAN, 3, UNTOUCHED, RUN, NOW, unseen=(1,)))
+    assert (one.task.unseen, one.task.reads) == (("b",), (Read("c"),))
+
+
+def test_a_task_of_a_child_says_where_it_belongs() -> None:
+    """Of a node that says no more than what it depends on, too: its inputs are those at the top."""
+    child = PLAN.within(Reference(Lineage("r", "p", "g", ("r", "p")), (0,)))
+    (one,) = sent(dispatch(child, 3, UNTOUCHED, RUN, NOW))
+    assert (one.task.chain, one.task.home) == (("r", "p"), "r")
 
 
 @pytest.mark.proves("call-repeated")
