@@ -114,18 +114,16 @@ class _Lean(_Counted):
     def _read_taken(self, queued: int) -> list[Any]:
         """The replies to MULTI and to so many commands that are queued, told by their bytes: none is parsed.
 
-        Empty if they are others, or do not come in one piece: then they are left to the parser.
+        Empty if they are others, do not come in one piece, or do not come any more: then they are left to the
+        parser.
         """
         parser = self._parser
-        sock = parser._sock
         if parser._reader.has_data():
             return []
         try:
-            size = 0 if sock is None else sock.recv_into(parser._buffer)
+            size = parser._sock.recv_into(parser._buffer)
         except OSError as error:
             raise redis.ConnectionError(f"Error while reading from socket: {error.args}") from error
-        if not size:
-            raise redis.ConnectionError("the connection was closed")
         usual = _BEGUN + _QUEUED * queued
         is_usual = parser._buffer.startswith(usual, 0, size)
         start = len(usual) if is_usual else 0
