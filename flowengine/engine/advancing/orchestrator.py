@@ -164,9 +164,8 @@ class Orchestrator:
                 # What was cancelled had completed to its last node, or this run began with the end of it.
                 ending.append(run)
             else:
-                # What begins again may be below what is skipped, and an operator may have ended nodes by now.
-                certain = positions is plan.roots and not plan.policies
-                completed = EVERYTHING if certain else ()
+                # What begins again may be below what is skipped; roots depend on nothing.
+                completed = EVERYTHING if positions is plan.roots else ()
                 follows.append(Follow(run, plan, positions, completed, first))
         together = HeldTogether(held)
         self._follow_up.carry_out(follows, together.acknowledge, ending, Opened(reading, unit))

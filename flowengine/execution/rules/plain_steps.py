@@ -24,10 +24,8 @@ from flowengine.workflow.plan import Plan
 
 
 def goes_on_plainly(plan: Plan, control: Control) -> bool:
-    """Whether an execution of such a plan goes on, with its main nodes."""
-    return (
-        not plan.policies and control.status == "running" and control.stop is None and control.closing is None
-    )
+    """Whether an execution of such a plan goes on."""
+    return not plan.policies and control.status == "running" and control.stop is None
 
 
 def is_plain(plan: Plan, control: Control, record: NodeRecord, callback: Callback) -> bool:

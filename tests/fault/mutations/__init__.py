@@ -10,6 +10,7 @@ from tests.fault.mutations import (
     chains,
     children,
     closing,
+    connections,
     deciding,
     definitions,
     deleting,
@@ -31,6 +32,7 @@ from tests.fault.mutations import (
     repeating,
     rerunning,
     schedules,
+    short_ways,
     stopping,
     store,
     threadless,
@@ -69,6 +71,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *children.MUTANTS,
     *operations.MUTANTS,
     *threadless.MUTANTS,
+    *short_ways.MUTANTS,
+    *connections.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

@@ -132,8 +132,8 @@ MUTANTS: Final = (
     ),
     _command(
         "a later run looks at the nodes above those that it begins with",
-        "certain = positions is plan.roots and not plan.policies",
-        "certain = not plan.policies",
+        "completed = EVERYTHING if positions is plan.roots else ()",
+        "completed = EVERYTHING if not plan.policies else ()",
         "engine/advancing/orchestrator",
     ),
     _command(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
+import msgspec
 import pytest
 from fakeredis import FakeRedis, FakeServer
 
@@ -13,6 +14,7 @@ from flowengine.engine.held import Sink
 from flowengine.engine.ports import Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.records import NodeRecord
+from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, StoredNodeStatus
 from flowengine.queues import WORKER_QUEUE, stream_key
@@ -21,13 +23,15 @@ from flowengine.store import keys
 from flowengine.store.codec import decode_record, encode_record
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.state import RedisState
-from flowengine.workflow.plan import encode_plan
+from flowengine.workflow.plan import Plan, encode_plan
 from tests.support.rigs.harness import plan_of
+from tests.unit.rules.world import ruled, with_policies
 
 NAMES = keys.of()
 PLAN = plan_of({"a": (), "b": (), "c": ()})
 RUN = Run("x", 2, "c")
 FOLLOW = Follow(RUN, PLAN, (0, 1, 2))
+CHAIN = plan_of({"a": (), "b": ("a",)})
 OTHER_STATUSES: Sequence[ExecutionStatus] = [
     status for status in ALL_EXECUTION_STATUSES if status != "running"
 ]
@@ -53,9 +57,17 @@ class Rig:
         self.redis = FakeRedis(server=server, protocol=2)
         self.state = Disturbed(FakeRedis(server=server, protocol=2), post, Settings())
         self.follow_up = FollowUp(self.state, sizes)
-        self.redis.hset(NAMES.control("x"), mapping={"status": "running", "run": 2})
-        self.redis.hset(NAMES.counts("x"), mapping={"unfinished": 3, "failed": 0})
-        self.redis.set(NAMES.plan("x"), encode_plan(PLAN))
+        self.add("x", PLAN, 3)
+
+    def add(self, execution: str, plan: Plan, unfinished: int) -> None:
+        """An execution that runs for the second time."""
+        self.redis.hset(NAMES.control(execution), mapping={"status": "running", "run": 2})
+        self.redis.hset(NAMES.counts(execution), mapping={"unfinished": unfinished, "failed": 0})
+        self.redis.set(NAMES.plan(execution), encode_plan(plan))
+
+    def put(self, execution: str, node: str, record: NodeRecord) -> None:
+        """Its record is this."""
+        self.redis.hset(NAMES.node(execution, node), keys.STATE, encode_record(record))
 
     def follow(self, *follows: Follow, ending: Sequence[Run] = ()) -> None:
         """Carry it out, with an acknowledgement that leaves a mark."""
@@ -107,11 +119,14 @@ def test_what_is_ready_is_dispatched_and_acknowledged_in_one(rig: Rig) -> None:
     assert (rig.record("b").status, rig.record("b").attempt, rig.record("b").dispatch) == ("queued", 4, 5)
 
 
+@pytest.mark.parametrize("completed", [(), EVERYTHING], ids=["unknown", "completed"])
 @pytest.mark.parametrize("status", OTHER_STATUSES)
-def test_nothing_is_dispatched_unless_the_execution_runs(rig: Rig, status: ExecutionStatus) -> None:
+def test_nothing_is_dispatched_unless_the_execution_runs(
+    rig: Rig, status: ExecutionStatus, completed: Container[object]
+) -> None:
     """The message is acknowledged all the same: it has nothing left to do."""
     rig.redis.hset(NAMES.control("x"), "status", status)
-    rig.follow(FOLLOW)
+    rig.follow(msgspec.structs.replace(FOLLOW, completed=completed))
     assert (rig.tasks, rig.acknowledged) == (0, 1)
 
 
@@ -142,6 +157,36 @@ def test_a_node_that_two_follow_from_is_dispatched_once(rig: Rig) -> None:
     """Two callbacks of a batch may lead to the same join."""
     rig.follow(Follow(RUN, PLAN, (1,)), Follow(RUN, PLAN, (1, 2)))
     assert (rig.tasks, rig.record("b").dispatch) == (2, 1)
+
+
+def test_all_that_follows_in_one_execution_is_looked_at(rig: Rig) -> None:
+    """Where all is known to have completed, too."""
+    rig.follow(Follow(RUN, PLAN, (1,), EVERYTHING), Follow(RUN, PLAN, (1, 2), EVERYTHING))
+    assert (rig.tasks, rig.record("b").dispatch) == (2, 1)
+
+
+@pytest.mark.parametrize(("status", "tasks"), [("completed", 1), ("queued", 0), ("pending", 0)])
+def test_what_a_node_depends_on_is_read_if_nobody_knows_it(
+    rig: Rig, status: StoredNodeStatus, tasks: int
+) -> None:
+    """It is dispatched if all of that has completed, and otherwise not."""
+    rig.put("x", "a", NodeRecord(status=status, run=2))
+    rig.follow(Follow(RUN, CHAIN, (1,)))
+    assert (rig.tasks, rig.acknowledged) == (tasks, 1)
+
+
+def test_what_one_execution_sends_leaves_less_for_the_next() -> None:
+    """What is below a node of the other one does not fit beside it, and is sent afterwards."""
+    clears_up = with_policies(CHAIN, {"b": ruled("all_done")})
+    room = PLAN.weights[0] + clears_up.weights[0]
+    assert clears_up.weights[0] < clears_up.weights[1] <= room
+    rig = Rig(Sizes(transaction_bytes=room))
+    rig.add("y", clears_up, 1)
+    rig.put("y", "a", NodeRecord(status="failed", run=2, unsettled=True))
+    sent: list[int] = []
+    rig.state.disturb = lambda: sent.append(rig.tasks)
+    rig.follow(Follow(RUN, PLAN, (0,), EVERYTHING), Follow(Run("y", 2, "c"), clears_up, (0,)))
+    assert (sent, rig.tasks, rig.acknowledged) == ([0, 1], 2, 1)
 
 
 def test_what_is_paused_meanwhile_is_not_dispatched(rig: Rig) -> None:
@@ -205,6 +250,14 @@ def test_an_execution_that_was_ended_meanwhile_is_not_ended_again(rig: Rig) -> N
     rig.follow(ending=[RUN])
     assert rig.redis.hget(NAMES.control("x"), "finished_at") == b"7"
     assert (rig.acknowledged, rig.redis.exists(NAMES.events("x"))) == (1, 0)
+
+
+def test_an_execution_ends_beside_one_that_begins(rig: Rig) -> None:
+    """In one transaction."""
+    rig.add("y", PLAN, 0)
+    rig.follow(Follow(RUN, PLAN, (0, 1, 2), EVERYTHING), ending=[Run("y", 2, "c")])
+    assert (rig.tasks, rig.acknowledged) == (3, 1)
+    assert rig.redis.hget(NAMES.control("y"), "status") == b"completed"
 
 
 def test_without_anything_to_do_the_message_is_acknowledged(rig: Rig) -> None:

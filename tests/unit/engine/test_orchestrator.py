@@ -26,6 +26,7 @@ from flowengine.errors import (
     StoreUnavailableError,
     WrongStateError,
 )
+from flowengine.execution.events import decode_events
 from flowengine.execution.messages import (
     Callback,
     ItemTry,
@@ -123,6 +124,32 @@ DELETED: Final = (("DEL", NAMES.control("x"), NAMES.plan("x"), NAMES.counts("x")
 SKIPPED: Final = (("HSET", NAMES.node("x", "a"), keys.STATE, b'{"s":"skipped","k":"operator"}'),)
 BEGUN: Final = (("HSET", NAMES.node("x", "a"), keys.STATE, b'{"s":"queued","a":1,"n":1}'),)
 """What others may do to an execution while it is started."""
+
+
+def test_executions_that_start_together_all_begin() -> None:
+    """One of them says what its first nodes are, and one does not."""
+    server = FakeServer()
+    redis: Any = FakeRedis(server=server, protocol=2)
+    state = RedisSweepState(FakeRedis(server=server, protocol=2), post, Settings())
+    held = []
+    for execution, roots in (("x", ("a", "b")), ("y", ())):
+        redis.hset(NAMES.control(execution), mapping={"status": "running", "run": 1})
+        redis.hset(NAMES.counts(execution), mapping={"unfinished": 2, "failed": 0})
+        redis.set(NAMES.plan(execution), encode_plan(plan_of({"a": (), "b": ()})))
+        message = StartExecution(execution=execution, run=1, correlation_id="c", nodes=2, roots=roots)
+        held.append(Held(message, 1, "1-0/me", Receipt()))
+    with capture_logs() as logs:
+        Orchestrator(state, lease_s=12.0).start_together(held)
+    assert redis.xlen(stream_key(WORKER_QUEUE)) == 4
+    assert [line["event"] for line in logs] == ["execution.started"] * 2
+    for execution in ("x", "y"):
+        told = [
+            event.kind
+            for _, fields in redis.xrange(NAMES.events(execution))
+            for data in fields.values()
+            for event in decode_events(data)
+        ]
+        assert told == ["execution_started", "node_queued", "node_queued"]
 
 
 class Raced:

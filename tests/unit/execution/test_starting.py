@@ -97,6 +97,7 @@ def test_a_start_names_few_roots_and_short_ones(roots: list[str], told: bool) ->
     plan = plan_of(dict.fromkeys(roots, ()))
     start = start_of(Run("x", 1, "c"), plan, len(roots))
     assert start.roots == (tuple(roots) if told else ())
+    assert not start_of(Run("x", 2, "c"), plan, len(roots)).roots, "a later run begins elsewhere"
 
 
 def test_the_opening_tells_the_run_and_its_trigger() -> None:
