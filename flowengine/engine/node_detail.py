@@ -13,6 +13,7 @@ import msgspec
 
 from flowengine import jsonvalue
 from flowengine.engine.history import no_such_node
+from flowengine.engine.limits.shown_places import with_places
 from flowengine.engine.node_store import NodeStore, Readable, StoredNode
 from flowengine.engine.ports import Given, Start
 from flowengine.engine.queries import known, node_view, shown_inputs, shown_status, with_wait
@@ -60,6 +61,7 @@ def show(store: NodeStore, execution: str, node: str, limits: Limits) -> NodeDet
     stored = store.stored_node(execution, node)
     view = node_view(execution_record, plan, plan.nodes[position], stored.state)
     view = with_wait(store, plan, position, view)
+    (view,) = with_places(store, execution, [view], {node: stored.state.record})
     asked = _Asked(execution, execution_record, plan, position, stored.state.record, stored.previous)
     config, error, is_cut = _config(store, asked, limits)
     return NodeDetailView(

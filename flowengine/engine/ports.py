@@ -615,6 +615,10 @@ class ResultsStore(Protocol):
 class QueryStore(ResultsStore, Protocol):
     """State as the API's queries need it."""
 
+    def places_in_lines(self, standing: Sequence[tuple[str, str]]) -> list[int | None]:
+        """The places of members, each given as its line and itself, in one round trip; None: it does not
+        stand there, or too many stand before it."""
+
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
 

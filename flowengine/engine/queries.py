@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from flowengine.access.scope import covers
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
+from flowengine.engine.limits.shown_places import with_places
 from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
@@ -78,6 +79,10 @@ def status(
         views = [with_wait(store, plan, position, view) for position, view in enumerate(views)]
     nodes = tuple(views[: len(plan.main)])
     hooks = [position for stage in HOOKS for position in plan.positions(stage)]
+    shown_hooks = _those([views[hook] for hook in hooks], only)
+    shown_nodes = _those(nodes, only)
+    records = {node.id: state.record for node, state in zip(plan.nodes, states, strict=True)}
+    placed = with_places(store, execution, (*shown_nodes, *shown_hooks), records)
     outputs = outputs_of(store, execution, plan, record) if is_over(record.status) else None
     return ExecutionView(
         execution_id=execution,
@@ -90,10 +95,10 @@ def status(
         correlation_id=without_trace(record.correlation_id),
         labels=dict(record.labels),
         counts=counts_of(node.status for node in nodes),
-        nodes=_those(nodes, only),
+        nodes=placed[: len(shown_nodes)],
         inputs=msgspec.UNSET if inputs is None else shown_inputs(plan, inputs),
-        error=_error(plan, record, states),
-        hooks=_those([views[hook] for hook in hooks], only) if hooks else msgspec.UNSET,
+        error=_error(plan, record, records),
+        hooks=placed[len(shown_nodes) :] if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
         waiting_for=_turn(store, execution, record),
@@ -296,9 +301,8 @@ def _hooks_failed(execution: ExecutionRecord, hooks: Sequence[NodeRecord]) -> bo
 
 
 def _error(
-    plan: Plan, execution: ExecutionRecord, states: Sequence[NodeState]
+    plan: Plan, execution: ExecutionRecord, records: Mapping[str, NodeRecord]
 ) -> ExecutionError | msgspec.UnsetType:
-    records = {node.id: state.record for node, state in zip(plan.nodes, states, strict=True)}
     ended_by = ended_by_of(execution.control)
     found = error_of(plan, execution.status, ended_by, records_of(records))
     return msgspec.UNSET if found is None else found

@@ -107,6 +107,11 @@ class RedisApiState:
         """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
         return self._state.lines.place(line, member)
 
+    def places_in_lines(self, standing: Sequence[tuple[str, str]]) -> list[int | None]:
+        """The places of members, each given as its line and itself, in one round trip; None: it does not
+        stand there, or too many stand before it."""
+        return self._state.lines.places(standing)
+
     def now(self) -> int:
         """Redis's time in milliseconds since the epoch."""
         return self._state.now()

@@ -259,7 +259,8 @@ def waiting_words(waits: WaitingForView) -> str:
         case "signal":
             return f"waits for a signal, until {waits.until}"
         case "turn":
-            return f"waits for its turn: {plain_text(waits.key or '')}"
+            place = f", place {waits.place} in its line" if waits.place else ""
+            return f"waits for its turn: {plain_text(waits.key or '')}{place}"
         case "callback":
             return f"waits for a callback, until {waits.until}"
         case "approval":

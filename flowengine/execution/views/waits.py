@@ -17,10 +17,12 @@ handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `c
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
     what is no retry and no iteration. `prompt`: what a person is asked. `key`: of the limit under which it
-    waits for its turn."""
+    waits for its turn. `place`: in that limit's line, from 1, those that run included. Null: it has just
+    left, or more than 10,000 stand before it. At most 100 nodes of an answer have it."""
 
     kind: WaitingKind
     until: Moment | None
     since: Moment | msgspec.UnsetType = msgspec.UNSET
     prompt: str | msgspec.UnsetType = msgspec.UNSET
     key: str | msgspec.UnsetType = msgspec.UNSET
+    place: int | msgspec.UnsetType | None = msgspec.UNSET

@@ -11,6 +11,8 @@ from flowengine.store.keys import Keys
 
 FIRST_READ: Final = 64
 """So many members are read with the limit itself."""
+SEARCHED: Final = 10_000
+"""Among so many members the places of many are looked for: Redis compares one after the other."""
 
 
 class RedisLines:
@@ -30,6 +32,14 @@ class RedisLines:
             [("LPOS", self._keys.line(line), member), self._limit(line)]
         )
         return None if found is None else int(found) + 1, int(limit or 0)
+
+    def places(self, standing: Sequence[tuple[str, str]]) -> list[int | None]:
+        """The places of members, each given as its line and itself, 1 is the first; None: it does not stand
+        among the first SEARCHED. One round trip for all of them."""
+        found = self._sessions.retrying_read(
+            [("LPOS", self._keys.line(line), member, "MAXLEN", SEARCHED) for line, member in standing]
+        )
+        return [None if place is None else int(place) + 1 for place in found]
 
     def front(self, line: str) -> list[str]:
         """Those that may run, the first first."""

@@ -56,7 +56,7 @@ def test_a_group_holds_its_place_until_its_child_has_ended(harness: Harness) -> 
     settle(harness)
     assert [harness.statuses(each)["g"] for each in found] == ["queued", "waiting"]
     view = {node.id: node for node in harness.api.executions.status(found[1]).nodes}["g"]
-    assert view.waiting_for == WaitingForView(kind="turn", until=None, key="db")
+    assert view.waiting_for == WaitingForView(kind="turn", until=None, key="db", place=2)
     (page,) = harness.api.executions.operations.limits(10, None).items
     assert [(each.execution_id, each.node) for each in page.holders] == [(found[0], "g")]
     assert [(each.execution_id, each.node) for each in page.waiters] == [(found[1], "g")]

@@ -57,7 +57,7 @@ def test_nodes_of_a_key_run_in_order(harness: Harness) -> None:
     execution = begin(harness)
     assert harness.statuses(execution) == {"a": "queued", "b": "waiting", "c": "waiting", "end": "pending"}
     view = {node.id: node for node in harness.api.executions.status(execution).nodes}["b"]
-    assert view.waiting_for == WaitingForView(kind="turn", until=None, key="db")
+    assert view.waiting_for == WaitingForView(kind="turn", until=None, key="db", place=2)
     assert len(harness.tasks()) == 1
     finish(harness, "a")
     assert harness.statuses(execution)["b"] == "queued"

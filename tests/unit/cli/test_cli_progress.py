@@ -12,7 +12,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from flowengine.cli.output.progress import Lines, LiveTable, choose_progress, elapsed, failed_and_skipped
+from flowengine.cli.output.progress import (
+    Lines,
+    LiveTable,
+    choose_progress,
+    elapsed,
+    failed_and_skipped,
+    waiting_words,
+)
 from flowengine.cli.output.results import encode_results, print_results
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.execution.records import NodeError
@@ -300,3 +307,10 @@ def test_failures_of_both_kinds_are_told_apart() -> None:
     """How many of the failed are tolerated."""
     tolerated = msgspec.structs.replace(node("a", "failed", error=ERROR), tolerated=True)
     assert failed_and_skipped(view(tolerated, node("b", "failed"))) == ", 2 failed (1 tolerated)"
+
+
+@pytest.mark.parametrize(("place", "told"), [(2, ", place 2 in its line"), (None, ""), (msgspec.UNSET, "")])
+def test_place_in_a_line_is_told_where_it_is_known(place: int | msgspec.UnsetType | None, told: str) -> None:
+    """Of a node that waits for its turn."""
+    waits = WaitingForView(kind="turn", until=None, key="db", place=place)
+    assert waiting_words(waits) == f"waits for its turn: db{told}"
