@@ -7,7 +7,7 @@ import { ago } from "./format.js";
 import { GoTo } from "./go_to.js";
 import { now } from "./clock.js";
 import { shortcuts, useKeys } from "./keys.js";
-import { streamState } from "./live.js";
+import { streamState } from "./live/live.js";
 import { navigate, parts } from "./router.js";
 import { learn, me, signOut } from "./session.js";
 import { PLACES } from "./places.js";

@@ -1,7 +1,7 @@
 // The graph of a document: the plan, with a mark on each node that has a problem. A node leads to its line.
 import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { counted, cutToFit, stackName } from "../app/format.js";
-import { standsForRun } from "./stands_for_run.js";
+import { standsForRun } from "./words/stands_for_run.js";
 
 /** @typedef {{line?: number, code: string}} Wrong */
 

@@ -1,6 +1,6 @@
 // Two values beside each other, as text; one that is not there says so.
 import { html } from "../../vendor/preact.js";
-import { Value } from "../../parts/value.js";
+import { Value } from "../../parts/values/value.js";
 
 /** @param {{left: any, right: any, name: string}} props `undefined`: it is not there */
 export function SideBySide({ left, right, name }) {

@@ -3,13 +3,13 @@
 import { batch, computed, signal } from "../../vendor/preact.js";
 import { get } from "../../app/api.js";
 import { exactNow, learnClock } from "../../app/clock.js";
-import { watch } from "../../app/live.js";
+import { watch } from "../../app/live/live.js";
 import { changesBy, isConsequence, same } from "./node_changes.js";
 
 /**
  * @typedef {import("./node_changes.js").NodeError} NodeError
  * @typedef {import("./node_changes.js").Node} Node
- * @typedef {import("../../app/live.js").LiveEvent} LiveEvent
+ * @typedef {import("../../app/live/live.js").LiveEvent} LiveEvent
  */
 
 const OVER = new Set(["completed", "failed", "cancelled"]);

@@ -9,7 +9,7 @@ import { Ago, Took } from "../../parts/moment.js";
 import { ShortId, ShortText } from "../../parts/short_text.js";
 import { shownText } from "../../parts/shown_text.js";
 import { Status } from "../../parts/status.js";
-import { waitPhrase } from "../../parts/waiting_words.js";
+import { waitPhrase } from "../../parts/words/waiting_words.js";
 import { chosen, choose } from "./bulk/chosen.js";
 import { addLabel } from "./filters.js";
 

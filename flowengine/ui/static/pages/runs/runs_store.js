@@ -2,7 +2,7 @@
 // What happens is told by the stream of all executions; rows that it names are asked for together, once a second.
 import { batch, computed, effect, signal } from "../../vendor/preact.js";
 import { get, reached, withQuery } from "../../app/api.js";
-import { watch } from "../../app/live.js";
+import { watch } from "../../app/live/live.js";
 import { asked } from "./filters.js";
 import { paced } from "./paced.js";
 
@@ -137,7 +137,7 @@ export function runsStore() {
     });
   }
 
-  /** @param {import("../../app/live.js").LiveEvent[]} events */
+  /** @param {import("../../app/live/live.js").LiveEvent[]} events */
   function take(events) {
     let news = false;
     batch(() => {

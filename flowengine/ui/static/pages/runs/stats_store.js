@@ -2,7 +2,7 @@
 import { signal } from "../../vendor/preact.js";
 import { get } from "../../app/api.js";
 import { learnClock } from "../../app/clock.js";
-import { watch } from "../../app/live.js";
+import { watch } from "../../app/live/live.js";
 import { paced } from "./paced.js";
 
 const PACE_MS = 2000;

@@ -3,13 +3,13 @@ import { html } from "../../vendor/preact.js";
 import { number } from "../../app/format.js";
 import { usePolled } from "../../parts/asking/polled.js";
 import { numeric, Rows } from "../../parts/asking/rows.js";
-import { countedBy, Standers } from "../../parts/limit_lines.js";
+import { countedBy, Standers } from "../../parts/words/limit_lines.js";
 import { shownText } from "../../parts/shown_text.js";
 
 const MOST = 200;
 
 export function Limits() {
-  /** @type {import("../../parts/asking/polled.js").Polled<{items: import("../../parts/limit_lines.js").Limit[], next_cursor: string | null}>} */
+  /** @type {import("../../parts/asking/polled.js").Polled<{items: import("../../parts/words/limit_lines.js").Limit[], next_cursor: string | null}>} */
   const polled = usePolled(`/limits?limit=${MOST}`);
   const items = polled.told?.items ?? [];
   return html`<${Rows} name="Limits" polled=${polled} count=${items.length}

@@ -4,7 +4,7 @@ import { get } from "../../app/api.js";
 import { cutMiddle } from "../../app/format.js";
 import { ProblemNote } from "../../parts/problem_note.js";
 import { shownText } from "../../parts/shown_text.js";
-import { Value } from "../../parts/value.js";
+import { Value } from "../../parts/values/value.js";
 import { nodePath } from "./asks.js";
 
 const MOST_NODES = 12;

@@ -8,7 +8,7 @@ import { Ago } from "../../../parts/moment.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
 import { shownText } from "../../../parts/shown_text.js";
 import { lookOf } from "../../../parts/status.js";
-import { Value } from "../../../parts/value.js";
+import { Value } from "../../../parts/values/value.js";
 import { useAnswer } from "../history/asked.js";
 import { InsideFacts } from "../inside/inside_facts.js";
 import { IterationsList } from "../iterations/iterations_list.js";

@@ -1,14 +1,14 @@
 // What holds the places that something waits for: the limit, its place in the line, links to those before it.
 import { html } from "../../../vendor/preact.js";
 import { usePolled } from "../../../parts/asking/polled.js";
-import { countedBy, isOfNodes, placeOf, Standers } from "../../../parts/limit_lines.js";
+import { countedBy, isOfNodes, placeOf, Standers } from "../../../parts/words/limit_lines.js";
 import { shownText } from "../../../parts/shown_text.js";
 
 const MOST = 500;
 
 /** @param {{limitKey: string, execution: string, node?: string}} props `node` that waits for its turn; without it the run does */
 export function TurnFacts({ limitKey, execution, node }) {
-  /** @type {import("../../../parts/asking/polled.js").Polled<{items: import("../../../parts/limit_lines.js").Limit[]}>} */
+  /** @type {import("../../../parts/asking/polled.js").Polled<{items: import("../../../parts/words/limit_lines.js").Limit[]}>} */
   const { told } = usePolled(`/limits?limit=${MOST}`);
   const all = (told?.items ?? []).filter((each) => each.key === limitKey && isOfNodes(each) === (node !== undefined));
   // Several limits may say one key: the one in which it is seen waiting is meant.

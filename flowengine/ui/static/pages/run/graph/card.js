@@ -2,7 +2,7 @@
 import { effect, untracked } from "../../../vendor/preact.js";
 import { exactNow, now } from "../../../app/clock.js";
 import { cutToFit, stackName } from "../../../app/format.js";
-import { standsForRun } from "../../../parts/stands_for_run.js";
+import { standsForRun } from "../../../parts/words/stands_for_run.js";
 import { hasInside } from "../inside/opened.js";
 import { select, shownStatuses } from "../selection.js";
 import { saidOf, saidOfStack } from "./card_words.js";

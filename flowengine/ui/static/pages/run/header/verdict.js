@@ -4,7 +4,7 @@ import { now } from "../../../app/clock.js";
 import { at, counted, cutMiddle, duration } from "../../../app/format.js";
 import { Icon } from "../../../parts/icon.js";
 import { shownText } from "../../../parts/shown_text.js";
-import { waitPhrase } from "../../../parts/waiting_words.js";
+import { waitPhrase } from "../../../parts/words/waiting_words.js";
 import { mapLine } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 import { select } from "../selection.js";

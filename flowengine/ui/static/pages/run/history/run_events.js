@@ -31,7 +31,7 @@ export function eventsOf(store) {
   /** @type {import("./paged_feed.js").Feed<RunEvent>} */
   const feed = pagedFeed(`${store.path}/events`);
   feeds.set(store, feed);
-  store.heard.add((/** @type {import("../../../app/live.js").LiveEvent[]} */ told) => {
+  store.heard.add((/** @type {import("../../../app/live/live.js").LiveEvent[]} */ told) => {
     if (told.some(({ name }) => name === "fresh" || name === "cut")) feed.catchUp();
     feed.hear(told.filter(({ name }) => name === "event").map(({ data }) => data));
   });

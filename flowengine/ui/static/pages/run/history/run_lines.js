@@ -1,6 +1,6 @@
 // The lines that nodes have logged and printed: those of a run, or of one node. Read once, then heard live.
 import { useEffect, useMemo } from "../../../vendor/preact.js";
-import { watch } from "../../../app/live.js";
+import { watch } from "../../../app/live/live.js";
 import { pagedFeed } from "./paged_feed.js";
 
 /** So many lines are kept in the page; the API keeps more. */

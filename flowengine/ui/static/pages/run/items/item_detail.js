@@ -7,7 +7,7 @@ import { Icon } from "../../../parts/icon.js";
 import { Ago, Took } from "../../../parts/moment.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
 import { Status } from "../../../parts/status.js";
-import { Value } from "../../../parts/value.js";
+import { Value } from "../../../parts/values/value.js";
 import { ErrorFacts } from "../drawer/error_facts.js";
 import { useAnswer } from "../history/asked.js";
 

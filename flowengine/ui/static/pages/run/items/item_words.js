@@ -1,6 +1,6 @@
 // An item of a map in words. Pure.
 import { at, duration } from "../../../app/format.js";
-import { waitPhrase } from "../../../parts/waiting_words.js";
+import { waitPhrase } from "../../../parts/words/waiting_words.js";
 import { errorWords } from "../words/node_words.js";
 
 /** @typedef {import("./items_reader.js").Item} Item */

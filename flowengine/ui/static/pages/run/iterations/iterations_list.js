@@ -3,7 +3,7 @@ import { html, useMemo } from "../../../vendor/preact.js";
 import { at, counted, duration, exact } from "../../../app/format.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
 import { Status } from "../../../parts/status.js";
-import { Value } from "../../../parts/value.js";
+import { Value } from "../../../parts/values/value.js";
 import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { eventsOf } from "../history/run_events.js";
 import { errorWords } from "../words/node_words.js";

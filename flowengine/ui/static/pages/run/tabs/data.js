@@ -2,7 +2,7 @@
 import { html } from "../../../vendor/preact.js";
 import { counted, number } from "../../../app/format.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
-import { Value } from "../../../parts/value.js";
+import { Value } from "../../../parts/values/value.js";
 import { useAnswer } from "../history/asked.js";
 import { Deliveries } from "./data/deliveries.js";
 import { DocumentText } from "./data/document_text.js";

@@ -3,7 +3,7 @@ import { at, duration } from "../../../app/format.js";
 import { mapLine } from "../items/map_counts.js";
 import { isConsequence } from "../node_changes.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
-import { waitPhrase } from "../../../parts/waiting_words.js";
+import { waitPhrase } from "../../../parts/words/waiting_words.js";
 
 /** @typedef {import("../run_store.js").Node} Node */
 

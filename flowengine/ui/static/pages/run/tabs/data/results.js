@@ -2,7 +2,7 @@
 import { html, useMemo, useState } from "../../../../vendor/preact.js";
 import { bytes, number } from "../../../../app/format.js";
 import { ProblemNote } from "../../../../parts/problem_note.js";
-import { Value } from "../../../../parts/value.js";
+import { Value } from "../../../../parts/values/value.js";
 import { useAnswer } from "../../history/asked.js";
 import { errorWords } from "../../words/node_words.js";
 

@@ -1,8 +1,8 @@
 // What happens, as it happens: the events of one stream, collected for a tenth of a second. More often than that
 // nobody sees it, but the browser draws it.
-import { batch, computed, effect, signal } from "../vendor/preact.js";
+import { batch, computed, effect, signal } from "../../vendor/preact.js";
 import { receive } from "./live_worker.js";
-import { reached, signedOut } from "./api.js";
+import { reached, signedOut } from "../api.js";
 
 /**
  * @typedef {{id: string, name: string, data: any}} LiveEvent

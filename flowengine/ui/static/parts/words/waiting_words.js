@@ -1,5 +1,5 @@
 // What a node waits for, in words: the same in lists, in a run's head and on its card.
-import { duration } from "../app/format.js";
+import { duration } from "../../app/format.js";
 
 /**
  * @param {string | undefined} kind of its `waiting_for`

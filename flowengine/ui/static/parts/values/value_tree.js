@@ -1,7 +1,7 @@
 // A JSON value as lines that people read: keys and indents, large parts folded until they are asked for.
-import { html, useMemo, useState } from "../vendor/preact.js";
-import { bytes, counted, number } from "../app/format.js";
-import { shownText } from "./shown_text.js";
+import { html, useMemo, useState } from "../../vendor/preact.js";
+import { bytes, counted, number } from "../../app/format.js";
+import { shownText } from "../shown_text.js";
 
 const OPEN_ITEMS = 40;
 const OPEN_DEPTH = 4;

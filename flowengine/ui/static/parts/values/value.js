@@ -1,8 +1,8 @@
 // A value as text, never as HTML: long ones folded, copied and downloaded whole.
-import { html, useMemo, useState } from "../vendor/preact.js";
-import { bytes } from "../app/format.js";
-import { CopyButton } from "./copy_button.js";
-import { saveText, shownText } from "./shown_text.js";
+import { html, useMemo, useState } from "../../vendor/preact.js";
+import { bytes } from "../../app/format.js";
+import { CopyButton } from "../copy_button.js";
+import { saveText, shownText } from "../shown_text.js";
 import { ValueTree } from "./value_tree.js";
 
 const FOLDED_CHARS = 4_000;

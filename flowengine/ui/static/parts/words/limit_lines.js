@@ -1,9 +1,9 @@
 // The limits of how much runs at once, as `GET /limits` tells of them: whose they are, who holds a place, who waits.
-import { html } from "../vendor/preact.js";
-import { cutMiddle, number } from "../app/format.js";
-import { runAddress } from "../app/router.js";
-import { ShortId } from "./short_text.js";
-import { shownText } from "./shown_text.js";
+import { html } from "../../vendor/preact.js";
+import { cutMiddle, number } from "../../app/format.js";
+import { runAddress } from "../../app/router.js";
+import { ShortId } from "../short_text.js";
+import { shownText } from "../shown_text.js";
 
 /**
  * @typedef {{execution_id: string, run: number, node?: string}} Stander
