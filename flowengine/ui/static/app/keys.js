@@ -1,5 +1,5 @@
 // The keyboard: what each key does here, and the list of them that `?` shows.
-import { signal, useEffect } from "../vendor/preact.js";
+import { signal, useLayoutEffect } from "../vendor/preact.js";
 
 /** @typedef {{keys: string, does: string, run: (event: KeyboardEvent) => void}} Shortcut `keys`: "j", "g r", "Escape" */
 
@@ -10,12 +10,12 @@ let begun = "";
 let begunAt = 0;
 
 /**
- * Bind keys as long as a component is shown.
+ * Bind keys as long as a component is shown: from the moment it is there, so that none is pressed for nothing.
  * @param {Shortcut[]} bound
  * @param {any[]} inputs as of useEffect
  */
 export function useKeys(bound, inputs = []) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     shortcuts.value = [...bound, ...shortcuts.value];
     return () => { shortcuts.value = shortcuts.value.filter((each) => !bound.includes(each)); };
   }, inputs);
