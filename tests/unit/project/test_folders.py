@@ -20,7 +20,9 @@ def source_folders() -> Iterator[tuple[str, int]]:
     for folder in (PACKAGE, *PACKAGE.rglob("*")):
         if not folder.is_dir() or folder.name in LISTED or folder.name == "__pycache__":
             continue
-        files = [each for each in folder.iterdir() if each.suffix in (".py", ".js") and each.stem != "__init__"]
+        files = [
+            each for each in folder.iterdir() if each.suffix in (".py", ".js") and each.stem != "__init__"
+        ]
         yield folder.relative_to(PACKAGE).as_posix(), len(files)
 
 
