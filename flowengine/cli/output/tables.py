@@ -68,10 +68,12 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothin
 
 
 def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len
+
     from flowengine.cli.output.console import OutputConsole
 
     console = OutputConsole()
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
     folded = folded_columns(widths, console.width)
     if folded is None:
         _print_records(headings, rows)

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.operations.dead_letters import LETTER
+from flowengine.cli.output import tables
 from flowengine.cli.output.tables import folded_columns
 from flowengine.cli.stack import starting
 from flowengine.cli.stack.ids import SHORTEST, short_ids
@@ -383,6 +384,19 @@ def test_rerun_that_cannot_be_done_is_told_instead_of_what_would_begin(api: Serv
 def test_table_folds_its_widest_columns(available: int, folded: frozenset[int] | None) -> None:
     """Never the first one, which is an id; words of a narrow one are not broken."""
     assert folded_columns([13, 9, 24, 5, 19, 6], available) == folded
+
+
+@pytest.mark.parametrize("columns", ["60", "50"])
+def test_wide_characters_take_their_two_places_in_a_table(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counted as one each, the table would be taken to fit, and the columns beside them would be cut."""
+    monkeypatch.setattr(tables, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
+    row = ("ワークフロー" * 3, "completed", "1a2317aa2ff23")
+    tables.print_rows(("name", "status", "id"), [row], nothing="")
+    shown = capsys.readouterr().out
+    assert all(cell in shown for cell in row)
 
 
 def test_pair_that_is_none_is_told_with_the_option_that_it_came_by(api: ServedApi) -> None:
