@@ -11,6 +11,7 @@ FOLLOW_UP: Final = ("tests/unit/engine/test_follow_up.py",)
 START: Final = ("tests/unit/engine/test_orchestrator.py",)
 STARTS: Final = ("tests/unit/execution/test_starting.py",)
 DISPATCHING: Final = ("tests/unit/execution/test_dispatching.py",)
+STOPPING: Final = ("tests/integration/engine/test_engine_stopping.py",)
 BROAD: Final = (*RULES, *PLAIN)
 POLICIES: Final = ("tests/unit/rules/test_own_failures.py", "tests/integration/engine/test_engine_groups.py")
 
@@ -187,6 +188,20 @@ MUTANTS: Final = (
         "roots=roots,",
         STARTS,
     ),
+    Mutant(
+        "what is read for a plan does not outlive the WATCH of a start",
+        "flowengine/store/state.py",
+        "        return unit, plans\n",
+        "        return self._unit(reading, replies), plans\n",
+        START,
+    ),
+    Mutant(
+        "a start without a plan begins nothing",
+        "flowengine/store/state.py",
+        "plans[execution] = None if encoded is None else self._kept_plan(execution, encoded)",
+        "plans[execution] = self._kept_plan(execution, encoded)",
+        START,
+    ),
     # -- what is made at once
     _rules(
         "a task with rules is not made at once",
@@ -227,11 +242,13 @@ MUTANTS: Final = (
         "finishing",
         'if not plan.policies and record.status == "completed":',
         "if not plan.policies:",
+        STOPPING,
     ),
     _rules(
         "a completed `end` stops the execution",
         "finishing",
         'if not plan.policies and record.status == "completed":',
         'if record.status == "completed":',
+        STOPPING,
     ),
 )

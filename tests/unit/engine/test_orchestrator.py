@@ -221,6 +221,29 @@ def test_a_start_that_has_lost_its_connection_writes_nothing(monkeypatch: pytest
     assert (raced.redis.xlen(stream_key(WORKER_QUEUE)), raced.receipt.confirmed) == (0, [])
 
 
+def test_a_plan_that_needs_a_new_connection_takes_the_watch_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before it is not WATCHed any more: the message comes again."""
+    raced = Raced()
+    keep = raced.state._kept_plan
+
+    def kept(execution: str, encoded: bytes) -> Plan | None:
+        raced.state.sessions.here().discard()
+        return keep(execution, encoded)
+
+    monkeypatch.setattr(raced.state, "_kept_plan", kept)
+    with pytest.raises(StoreUnavailableError):
+        raced.start(monkeypatch)
+    assert (raced.redis.xlen(stream_key(WORKER_QUEUE)), raced.receipt.confirmed) == (0, [])
+
+
+def test_a_start_without_a_plan_begins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its execution is being deleted."""
+    raced = Raced()
+    raced.redis.delete(NAMES.plan("x"))
+    assert raced.start(monkeypatch) == 0
+    assert (raced.redis.get("acknowledged"), raced.receipt.confirmed) == (b"1", [0])
+
+
 REFUSED = pytest.mark.parametrize(
     ("error", "delivery", "raised"),
     [
