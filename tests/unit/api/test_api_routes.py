@@ -163,7 +163,7 @@ def test_status_and_results_have_the_specified_shape(api: ServedApi) -> None:
         "correlation_id", "labels", "counts", "nodes", "priority",
     ]  # fmt: skip
     assert status["nodes"][0] == {
-        "id": "a", "handler": "echo", "status": "pending", "attempt": 0, "dependencies": [],
+        "id": "a", "kind": "task", "handler": "echo", "status": "pending", "attempt": 0, "dependencies": [],
         "queued_at": None, "started_at": None, "finished_at": None, "error": None,
     }  # fmt: skip
     assert api.client.get(f"/workflows/{execution_id}/results").json() == {

@@ -183,8 +183,9 @@ def test_one_node_is_read() -> None:
             return await client.node("x", "a")
 
     times = dict.fromkeys(("queued_at", "started_at", "finished_at"))
-    node = {"id": "a", "handler": "set", "status": "pending", "attempt": 0, "dependencies": [], "error": None}
-    answer = {**node, **times, "result": None, "attempts": [], "config": {"b": 1}}
+    node: dict[str, object] = {"id": "a", "kind": "task", "handler": "set", "status": "pending", "attempt": 0}
+    node |= {**times, "dependencies": [], "error": None}
+    answer = {**node, "result": None, "attempts": [], "config": {"b": 1}}
     stack = Stack(answer)
     with client_of(stack) as client:
         found = client.node("x", "a/b")
