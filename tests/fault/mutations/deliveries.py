@@ -20,7 +20,7 @@ MUTANTS: Final = (
     _in(
         "the end of an execution with a callback_url sends its results",
         "execution/rules/concluding",
-        "*(deliver(run, now) if control.notifies else ())",
+        " *(deliver(run, now) if control.notifies else ()),",
         "",
     ),
     _in(

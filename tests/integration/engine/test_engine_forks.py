@@ -27,6 +27,7 @@ from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import RerunView, TriggerView
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits
+from flowengine.store import keys
 from flowengine.workflow import check_document
 from flowengine.workflow.limits.declared import Concurrency
 from flowengine.workflow.plan import Plan
@@ -66,8 +67,8 @@ def fork(
 
 def everything_of(harness: Harness, execution: str) -> dict[bytes, bytes | None]:
     """All that is stored of an execution, as Redis dumps it."""
-    keys = Snapshot(harness.client).starting_with(f"fe:x:{execution}:")
-    return {key: harness.client.dump(key) for key in keys}
+    found = Snapshot(harness.client).starting_with(f"fe:x:{execution}:")
+    return {key: harness.client.dump(key) for key in found}
 
 
 def copy_step(harness: Harness) -> None:
@@ -173,6 +174,17 @@ def test_a_fork_is_not_shown_as_started_before_it_has_copied_all(harness: Harnes
     assert (view.status, view.run) == ("running", 2)
     harness.drain()
     assert harness.api.executions.rerun(made, RerunAsked(Wanted("from", ("a",)))).run == 3
+    harness.drain()
+    assert harness.results(made) == harness.results(origin)
+
+
+@pytest.mark.proves("fork-cut")
+def test_a_copy_takes_the_place_of_what_was_copied_before(harness: Harness) -> None:
+    """Whatever a step left that is done again."""
+    origin = completed(harness)
+    made = fork(harness, origin, RerunAsked(Wanted("from", ("join",)))).execution_id
+    for node in harness.results(origin):
+        harness.client.hset(keys.of().node(made, node), keys.RESULT, b'{"result":99}')
     harness.drain()
     assert harness.results(made) == harness.results(origin)
 
