@@ -6,6 +6,7 @@ and have a next one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -24,6 +25,10 @@ from flowengine.execution.views.executions import ListView, SummaryView
 
 MOST_LOOKED_AT: Final = 1000
 FIRST_LOOK: Final = 100
+
+_DIGITS: Final = "0123456789abcdef"
+_ID: Final = re.compile(f"[{_DIGITS}]{{8,64}}")
+"""The shape of cursors: that of ids. The API takes no other."""
 
 Found = tuple[str, ExecutionRecord]
 
@@ -48,8 +53,24 @@ def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> L
     """
     found, reached = _look(store, wanted, limit, cursor)
     shown = found[:limit]
-    following = shown[-1][0] if len(found) > limit else reached
+    following = shown[-1][0] if len(found) > limit else _cursor_at(reached)
     return ListView(items=tuple(_summaries(store, shown, wanted.definitions)), next_cursor=following)
+
+
+def _cursor_at(reached: str | None) -> str | None:
+    """How far a page has looked, as a cursor; None: to the end.
+
+    In place of an entry that is no id it is the greatest text of 64 digits that is less: all ids behind the
+    entry are behind that.
+    """
+    if reached is None or _ID.fullmatch(reached):
+        return reached
+    alike = len(reached) - len(reached.lstrip(_DIGITS))
+    for place in range(min(alike, 63), -1, -1):
+        less = [digit for digit in _DIGITS if digit < reached[place : place + 1]]
+        if less:
+            return f"{reached[:place]}{less[-1]}".ljust(64, "f")
+    return None
 
 
 def _look(store: ListingStore, wanted: Wanted, limit: int, cursor: str) -> tuple[list[Found], str | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from fakeredis import FakeRedis
 from flowengine.broker.streams.wire import post
 from flowengine.engine import listing
 from flowengine.engine.executions import StoredExecutions
+from flowengine.engine.ports import Batch
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views.executions import HealthView, ListView, moment
@@ -282,3 +284,37 @@ def test_a_summary_says_what_an_execution_is_and_not_what_it_holds(
         "started_at": None,
         "finished_at": None,
     }
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "~", "x|y", "0", "000", "abc", "ab0", "ab0!", "ab9:", "abA", "f~", "é", "abc" * 30, "0" * 70]
+)
+def test_cursor_is_one_that_the_api_takes_wherever_a_page_has_ended(
+    odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry of an index that is no id was given as the cursor, and then refused."""
+    real = sorted([f"{begin:0<27}" for begin in ("00f", "ab", "abc", "ab9f", "ab01", "aaf", "f", "ff")])
+
+    class Store:
+        def candidates(self, _: Wanted, before: str) -> Any:
+            entries = sorted([*real, odd, f"{odd}!", f"{odd}~"], reverse=True)
+
+            def read(last: str, count: int) -> Batch:
+                behind = [each for each in entries if not (last or before) or each < (last or before)]
+                return Batch(behind[:count], len(behind) <= count)
+
+            return read
+
+        def readable(self, executions: Sequence[str]) -> list[None]:
+            met.extend(each for each in executions if each in real)
+            return [None] * len(executions)
+
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
+    met: list[str] = []
+    cursor: str | None = ""
+    for _ in range(len(real) + 4):
+        cursor = listing.page(cast(listing.ListingStore, Store()), ALL, 1, cursor or "").next_cursor
+        assert cursor is None or re.fullmatch("[0-9a-f]{8,64}", cursor)
+        if cursor is None:
+            break
+    assert (cursor, met) == (None, real[::-1])
