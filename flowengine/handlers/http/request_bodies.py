@@ -31,9 +31,10 @@ _BYTES: Final = "application/octet-stream"
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 _NEVER_JSON: Final = re.compile(
+    r"(?!.*\+json\Z)("
     r"(text|application)/xml\Z|.*\+xml\Z|text/(html|csv|css)\Z|(image|audio|video|font)/"
     r"|application/((octet-stream|pdf|zip|gzip|cbor|msgpack|vnd\.msgpack|x-protobuf|protobuf)\Z|vnd\.(ms-|openxml))"
-    r"|application/((x-)?(ndjson|jsonl(ines)?|json-lines)|json-seq)\Z"
+    r"|application/((x-)?(ndjson|jsonl(ines)?|json-lines)|json-seq)\Z)"
 )
 _MEDIA_TYPE: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,200}\Z")
 _QUOTED: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})

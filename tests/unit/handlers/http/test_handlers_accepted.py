@@ -101,6 +101,8 @@ def test_a_request_that_could_never_be_sent_is_refused(case: str) -> None:
     [
         {"headers": FORM, "body": {"a": "{{ secrets.A }}", "b": [1, "{{ secrets.B }}"]}},
         {"headers": FORM, "body": "{{ secrets.A }}"},
+        {"headers": {"Content-Type": "application/vnd.ms-list+json"}, "body": {"a": 1}},
+        {"headers": {"Content-Type": "image/svg.meta+json; charset=utf-8"}, "body": [1]},
         {"headers": {"content-type": "{{ secrets.A }}"}, "body": {"a": {}}},
         {"headers": "{{ secrets.A }}", "body": {"a": {}}},
         {"files": "{{ secrets.A }}"},
