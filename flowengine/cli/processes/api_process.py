@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 from flowengine.cli.output.streams import write_any_character
@@ -62,6 +63,7 @@ def main() -> int:
             settings = msgspec.structs.replace(settings, throwaway_server=True)
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
         hide_secrets(settings, read_environment())
+        threads = threading.active_count()
         registry = load_registry(settings.handlers)
         check_access(settings, "api")
         access = build_access(settings)
@@ -73,7 +75,7 @@ def main() -> int:
         listener = listen(host, port)
         settings = with_public_url(settings, listener.getsockname()[1])
         executions = build_executions(settings, registry)
-        with as_if_not_installed(*_LITESTARS):
+        with as_if_not_installed(*unneeded(threads)):
             app = create_app(executions, registry, settings, access, {TESTS_SCHEMA: _schema_of_tests})
         collect_rarely()
         serve(app, settings, has_keys=has_keys, listener=listener)
@@ -81,6 +83,14 @@ def main() -> int:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
         return FATAL_EXIT if supervised else 3
     return 0
+
+
+def unneeded(threads: int) -> tuple[str, ...]:
+    """What can be hidden while there are no more than so many threads.
+
+    A thread that a module of handlers has started may import it, and would be told that it is not installed.
+    """
+    return _LITESTARS if threading.active_count() <= threads else ()
 
 
 def _schema_of_tests() -> object:

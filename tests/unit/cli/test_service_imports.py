@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from flowengine.cli.processes.api_process import unneeded
 
 LEAN = "from flowengine.cli.processes.lean_imports import as_if_not_installed, import_lean; import_lean"
 PRINT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
@@ -102,3 +105,14 @@ def test_a_service_has_only_what_it_needs(script: str, unwanted: tuple[str, ...]
     """What few stacks need is imported when it is first asked for."""
     beginnings = tuple(f"{name}." for name in unwanted)
     assert [name for name in loaded_by(script) if f"{name}.".startswith(beginnings)] == []
+
+
+def test_nothing_is_hidden_from_threads_of_handlers() -> None:
+    """One that imported pydantic while the API was built was told that it is not installed."""
+    threads, done = threading.active_count(), threading.Event()
+    assert unneeded(threads) == ("opentelemetry", "pydantic")
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    assert unneeded(threads) == ()
+    done.set()
+    thread.join()
