@@ -51,16 +51,18 @@ def list_executions(
     """List the executions of a stack, newest first."""
     from flowengine.cli.output.tables import is_terminal, print_json_line, print_rows
 
+    tells_more = is_terminal() and not as_json
     with stack(as_json=as_json) as client:
         items = client.list(
             status=cast("Sequence[ExecutionStatus]", statuses),
             name=name,
             labels=label_pairs(labels),
             created_after=since,
-            limit=min(limit + 1, 500),
+            limit=min(limit + tells_more, 500),
         )
         found = list(islice(items, limit))
-        more = len(found) == limit and next(items, None) is not None
+        # Nobody else asks for a further page: of a narrow list, it may take many to find one more.
+        more = tells_more and len(found) == limit and next(items, None) is not None
     if as_json:
         for item in found:
             print_json_line(item)
@@ -70,7 +72,7 @@ def list_executions(
         _rows(found),
         nothing="There is no such execution.",
     )
-    if more and is_terminal():
+    if more:
         click.echo(f"There are more than {limit}: see --limit.", err=True)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
+from flowengine.api.routes.executions.list_executions import PAGE
 from flowengine.api.routes.operations.dead_letters import LETTER
 from flowengine.cli.output import tables
 from flowengine.cli.output.tables import folded_columns
@@ -19,13 +20,19 @@ from flowengine.cli.stack import starting
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.stack.steering import bulk, rerunning, stopping
 from flowengine.cli.tool import tool
+from flowengine.client import Client, UnreachableError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.execution.events import Event
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import event_view
 from flowengine.execution.records import NodeError
 from flowengine.execution.rules.steering.rerunning import Wanted
-from flowengine.execution.views.executions import AttemptView, NotPossibleView, RerunPreviewView
+from flowengine.execution.views.executions import (
+    AttemptView,
+    NotPossibleView,
+    RerunPreviewView,
+    SummaryView,
+)
 from flowengine.workflow.priority import PRIORITIES
 from tests.support.fake_executions import NOW
 from tests.support.servers.served_api import ServedApi, served_api
@@ -280,6 +287,27 @@ def test_missing_key_is_said_with_what_to_do(api: ServedApi, monkeypatch: pytest
     monkeypatch.setenv("FLOWENGINE_KEY", secret)
     run("list")
     assert "role" in run("dead-letters", code=3).stderr
+
+
+def test_further_page_is_asked_for_only_where_a_person_reads(
+    api: ServedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that wanted so many waited for one more, and lost them all if that failed."""
+
+    def listed(_: Client, *, limit: int, **__: object) -> Iterator[SummaryView]:
+        yield from PAGE.items * 3
+        if is_terminal:
+            assert limit == 4
+            yield from PAGE.items
+        raise UnreachableError("there is no further page")
+
+    monkeypatch.setattr(Client, "list", listed)
+    is_terminal = False
+    for more in ((), ("--json",)):
+        assert len(run("list", "--limit", "3", *more).stdout.splitlines()) == 3
+    is_terminal = True
+    monkeypatch.setattr(tables, "is_terminal", lambda: is_terminal)
+    assert run("list", "--limit", "3").stderr == "There are more than 3: see --limit.\n"
 
 
 def test_no_stack_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
