@@ -156,6 +156,15 @@ def test_from_afar_no_card_is_pointed_at(visit: Visits, page_stack: Stack) -> No
     expect(page.get_by_role("heading", name="n0", exact=True)).to_be_visible()
 
 
+def test_a_graph_opens_where_a_card_is(visit: Visits, page_stack: Stack) -> None:
+    """Of a drawing like a staircase the middle of the top is empty: the view begins at the first card."""
+    chain = [node(f"n{at}", "set", after=[f"n{at - 1}"] if at else [], a=1) for at in range(40)]
+    beside = [node(f"beside_{at}", "set", after=[f"n{at}"], a=1) for at in range(39)]
+    ended = page_stack.run(workflow(*chain, *beside, name="staircase"))
+    page = visit(f"/ui/runs/{ended.status['execution_id']}")
+    expect(_card(page, "n0").locator(".box")).to_be_in_viewport()
+
+
 def test_a_hostile_workflow_harms_no_graph(visit: Visits, page_stack: Stack) -> None:
     """Markup and turned text are shown as they are, long names cut, a fan-out is one card with a list; at 360
     px nothing reaches sideways, and axe finds nothing in either theme."""

@@ -24,7 +24,15 @@ export class Sight {
     this.onMove = onMove;
     this.touched = view !== null;
     /** @type {View} */
-    this.view = view ?? opening(picture, size, first());
+    this.view = view ?? this.#opening();
+  }
+
+  /** What matters most; where no card would be seen, the first one: the middle of the top may be empty. */
+  #opening() {
+    const view = opening(this.picture, this.size, this.first());
+    const within = seen(view, this.size);
+    if (this.picture.cards.some((card) => holds(within, card))) return view;
+    return opening(this.picture, this.size, this.picture.cards[0] ?? null);
   }
 
   /** What is seen of the picture. */
@@ -62,7 +70,7 @@ export class Sight {
   /** @param {Size} size */
   resize(size) {
     this.size = size;
-    if (!this.touched) this.view = opening(this.picture, size, this.first());
+    if (!this.touched) this.view = this.#opening();
     this.show();
   }
 
