@@ -75,6 +75,7 @@ def test_status_of_a_pending_execution_lists_untouched_nodes(stack: Stack) -> No
     assert status["started_at"] is status["finished_at"] is None
     assert status["nodes"][1] == {
         "id": "next",
+        "kind": "task",
         "handler": "compute",
         "status": "pending",
         "attempt": 0,
