@@ -11,11 +11,12 @@ import pytest
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import NodeNotFoundError, ResultInvalidError, WrongStateError
 from flowengine.execution.history.places import START
-from flowengine.execution.messages import NodeOverruled
+from flowengine.execution.messages import NodeOverruled, RunNode
 from flowengine.execution.rules.dispatching import SIZES
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
+from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy, Policy, Retry
 from flowengine.workflow.stages import OUTPUTS_NODE, Stages
@@ -159,12 +160,15 @@ def test_a_handler_whose_node_an_operator_ends_is_told_and_comes_too_late(
     alone."""
     execution = harness.begin(plan_of({"a": (), "b": ("a",), "beside": ()}))
     harness.start_executions()
-    runner = harness.workers[0].runner
+    runner, store = harness.workers[0].runner, RedisWorkerState(harness.workers[0].state)
+    tasks = [msgspec.json.decode(harness.task_of(node).payload, type=RunNode) for node in ("a", "beside")]
+    unwanted: list[RunNode] = []
 
     def meanwhile(context: Context) -> None:
         told = context.node_id == "a"
         if told:
             harness.overrule(execution, "a", word)
+            unwanted.extend(store.unwanted(tasks))
         runner.stops.deliver(list(runner.running.values()))
         assert context.cancelled() == told
         if told and fails:
@@ -176,6 +180,7 @@ def test_a_handler_whose_node_an_operator_ends_is_told_and_comes_too_late(
     harness.script = lambda context: None
     said = harness.statuses(execution)["a"]
     harness.drain()
+    assert unwanted == tasks[:1]
     assert harness.statuses(execution)["a"] == said == STATUS_OF[type(word)]
     assert harness.orchestrators[0].engine.stale_callbacks == 1
     assert not harness.client.exists(harness.keys.started(execution), harness.keys.deadlines)
