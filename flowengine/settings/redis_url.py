@@ -44,9 +44,9 @@ _OURS: Final = {
     "retry_on_error",
 }
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_ca_path")
-_SECONDS: Final = re.compile(r"(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?")
+_SECONDS: Final = re.compile(r"(?=.*[1-9])([0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
-_YES_OR_NO: Final = re.compile(r"true|false|yes|no|1|0", re.IGNORECASE)
+_YES_OR_NO: Final = re.compile(r"true|false|yes|no|[tfyn10]", re.IGNORECASE)
 _VALUES: Final = {
     "db": (re.compile(r"[0-9]{1,9}"), "must be the number of a database"),
     "socket_timeout": (_SECONDS, "must be seconds, above 0"),

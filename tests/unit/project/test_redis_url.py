@@ -69,6 +69,7 @@ def test_url_that_would_break_or_be_read_otherwise_is_refused(url: str, reason: 
         "redis://:p@[::1]/0",
         "rediss://h:6380/0?ssl_cert_reqs=none&ssl_ca_certs=/etc/ca.pem",
         "redis://h?db=3&socket_timeout=5&client_name=a%40b&health_check_interval=10",
+        "redis://h?socket_timeout=.5&socket_connect_timeout=2.&socket_keepalive=T",
         "unix:///run/redis.sock?db=0",
         "unix://user:secret@/run/redis.sock",
         "unix:///run/with@sign.sock",
