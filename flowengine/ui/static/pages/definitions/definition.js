@@ -55,7 +55,7 @@ export function Definition({ name }) {
       <h1 class="cut" title=${name}><bdi><${ShortText} text=${name} most=${90} /></bdi></h1>
       ${shown && html`<span class="quiet">version ${shown.version}, applied <${Ago} at=${shown.applied_at} />${
         shown.applied_by && html` by key <bdi>${shownText(cutMiddle(shown.applied_by, 30))}</bdi>`}</span><${DefinitionActions} shown=${shown} />`}</div>
-    ${problem && html`<div class="card">${problem.code === "definition_not_found" ? html`<${NoDefinition} />`
+    ${problem && html`<div class="card">${problem.code === "definition_not_found" && !asked ? html`<${NoDefinition} />`
       : html`<${ProblemNote} problem=${problem} what="The definition" again=${again}
         instead=${problem.status === 404 && html`<a class="b" href=${definitionAddress(name)}>The version in force</a>`} />`}</div>`}
     ${!shown && !problem && html`<div class="card"><${Bones} what="the definition" /></div>`}
