@@ -92,11 +92,17 @@ def _items(
 
 
 def _ended(client: Client, execution: str) -> Callable[[], bool]:
-    """Whether the execution has ended, a child too, which no list has. One that is gone has."""
+    """Whether the execution has ended, a child too, which no list has. One that is gone has.
+
+    A list answers at once; for the state of one execution the API reads all of its nodes, each time.
+    """
     from flowengine.client import RefusedError
     from flowengine.execution.status import is_over
 
     def has_ended() -> bool:
+        for item in client.list_page(begins_with=execution, limit=1).items:
+            if item.execution_id == execution:
+                return is_over(item.status)
         try:
             return is_over(client.status(execution, nodes=False).status)
         except RefusedError as error:

@@ -13,10 +13,11 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.executions.list_executions import PAGE
+from flowengine.api.routes.executions.show_execution import FAILED
 from flowengine.api.routes.operations.dead_letters import LETTER
 from flowengine.cli.output import tables
 from flowengine.cli.output.tables import folded_columns
-from flowengine.cli.stack import starting
+from flowengine.cli.stack import history, starting
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.stack.steering import bulk, rerunning, stopping
 from flowengine.cli.tool import tool
@@ -29,6 +30,8 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views.executions import (
     AttemptView,
+    ExecutionView,
+    ListView,
     NotPossibleView,
     RerunPreviewView,
     SummaryView,
@@ -287,6 +290,32 @@ def test_missing_key_is_said_with_what_to_do(api: ServedApi, monkeypatch: pytest
     monkeypatch.setenv("FLOWENGINE_KEY", secret)
     run("list")
     assert "role" in run("dead-letters", code=3).stderr
+
+
+def test_to_follow_a_run_reads_its_nodes_only_where_no_list_has_it(
+    api: ServedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times a second the API read all nodes of a large execution, only to say that it runs."""
+    execution = submitted()
+    asked: list[str] = []
+
+    def status(_: Client, whole: str, **__: object) -> ExecutionView:
+        asked.append(whole)
+        return msgspec.structs.replace(FAILED, execution_id=whole)
+
+    def listed(_: Client, *, begins_with: str, limit: int) -> ListView:
+        item = msgspec.structs.replace(PAGE.items[0], execution_id=listed_id, name=begins_with)
+        return ListView(items=(item,), next_cursor=None)
+
+    monkeypatch.setattr(Client, "status", status)
+    monkeypatch.setattr(Client, "list_page", listed)
+    with Client() as client:
+        listed_id = execution
+        assert history._ended(client, execution)()
+        assert asked == []
+        listed_id = "0123456789abcdef0123456789a"
+        assert history._ended(client, execution)()
+    assert asked == [execution]
 
 
 def test_further_page_is_asked_for_only_where_a_person_reads(
