@@ -165,6 +165,23 @@ def test_a_graph_opens_where_a_card_is(visit: Visits, page_stack: Stack) -> None
     expect(_card(page, "n0").locator(".box")).to_be_in_viewport()
 
 
+def test_nothing_lies_over_the_list_of_a_stack(visit: Visits, page_stack: Stack) -> None:
+    """A large drawing has a small map of itself in the corner where the list has its buttons."""
+    chain = [node(f"n{at}", "set", after=[f"n{at - 1}"] if at else [], a=1) for at in range(40)]
+    beside = [node(f"beside_{at}", "set", after=[f"n{at}"], a=1) for at in range(39)]
+    parts = [node(f"part_{at}", "set", after=["n39"], a=1) for at in range(60)]
+    ended = page_stack.run(workflow(*chain, *beside, *parts, name="map and list"))
+    page = visit(f"/ui/runs/{ended.status['execution_id']}")
+    expect(page.locator("svg.minimap")).to_be_visible()
+    _card(page, "part_0").press("Enter")
+    stack = page.get_by_role("region", name="60 nodes like part_0")
+    stack.get_by_role("button", name="Later").click()
+    stack.get_by_role("button", name="Earlier").click(timeout=5000)
+    expect(stack.get_by_role("status")).to_have_text("1 to 50 of 60")
+    stack.get_by_role("button", name="Close the list").click()
+    expect(page.locator("svg.minimap")).to_be_visible()
+
+
 def test_a_hostile_workflow_harms_no_graph(visit: Visits, page_stack: Stack) -> None:
     """Markup and turned text are shown as they are, long names cut, a fan-out is one card with a list; at 360
     px nothing reaches sideways, and axe finds nothing in either theme."""
