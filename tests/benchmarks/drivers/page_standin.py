@@ -34,8 +34,8 @@ class PageStandIn:
         parents = {node.id: [names[above] for above in node.parents] for node in plan.nodes}
         self.nodes: dict[str, dict[str, Any]] = {
             node.id: {
-                "id": node.id, "handler": node.work.handler, "kind": "task", "status": "pending", "attempt": 0,
-                "dependencies": parents[node.id], "queued_at": None, "started_at": None,
+                "id": node.id, "handler": node.work.handler, "kind": "task", "status": "pending",
+                "attempt": 0, "dependencies": parents[node.id], "queued_at": None, "started_at": None,
                 "finished_at": None, "error": None,
             }
             for node in plan.nodes
