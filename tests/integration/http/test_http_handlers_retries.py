@@ -120,7 +120,7 @@ def test_waits_double(runs: Runs, server: HttpServer) -> None:
 
 @pytest.mark.parametrize(
     ("headers", "wait"),
-    [({}, "60 s"), ({"Retry-After": "120"}, "120 s"), ({"Retry-After": "9" * 11}, "1157407 days")],
+    [({}, "60 s"), ({"Retry-After": "120"}, "120 s"), ({"Retry-After": "9" * 9}, "11574 days")],
 )
 def test_a_wait_that_would_pass_the_deadline_is_not_begun(
     runs: Runs, server: HttpServer, headers: dict[str, str], wait: str
