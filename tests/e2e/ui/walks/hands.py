@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from playwright.sync_api import Locator, Page, expect
 
-MOST_TABS: Final = 120
+MOST_TABS: Final = 300
 MOST_STEPS: Final = 30
 HAS_FOCUS: Final = "each => each === document.activeElement"
 
@@ -115,4 +115,5 @@ class Keyboard:
             if target.evaluate(HAS_FOCUS):
                 return
             self._page.keyboard.press("Tab")
-        raise AssertionError(f"Tab does not reach {target}")
+        where = self._page.evaluate("document.activeElement?.outerHTML.slice(0, 200)")
+        raise AssertionError(f"Tab does not reach {target}, and is at {where}")
