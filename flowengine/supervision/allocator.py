@@ -1,7 +1,8 @@
 """How glibc's allocator hands out the memory of this process. Nothing where it is not glibc's.
 
-It keeps a heap for each thread, so that threads need not wait for each other. Here the interpreter lock keeps
-them apart anyway, and what one heap has free the others cannot use. See mallopt(3).
+It keeps a heap for each thread, so that threads need not wait for each other, and what one heap has free the
+others cannot use. Here the interpreter lock keeps them apart anyway, but for native code of handlers that
+leaves it: that shares the one heap. See mallopt(3).
 """
 
 from __future__ import annotations
